@@ -1,0 +1,67 @@
+import type { AuditEvent } from '../audit/audit.ts'
+import type { Account } from './account.ts'
+
+/** Who may sign in, and whether this password is theirs. */
+export interface AccountStore {
+  /** By id. Disabled accounts are found too: the caller decides. */
+  find(id: string): Promise<Account | undefined>
+  /** By user name or address, any spelling `loginKey` makes equal. */
+  findByLogin(login: string): Promise<Account | undefined>
+  /**
+   * The account whose password this is, disabled ones too (the caller answers those like a wrong password, EN-1); undefined for
+   * a wrong password or an unknown name, at the cost of one hash either way (EN-2). A weaker stored hash is renewed. Throws
+   * `Unavailable` when the hasher's queue is full (DO-1).
+   */
+  authenticate(login: string, password: string): Promise<Account | undefined>
+}
+
+export interface NewAccount {
+  username: string
+  email?: string | undefined
+  name?: string | undefined
+  groups?: string[]
+  admin?: boolean
+  /** PHC string; absent: no password yet. */
+  passwordHash?: string | undefined
+}
+
+export interface AccountChanges {
+  /** null removes it. Clears `emailVerified`, raises the factor epoch. */
+  email?: string | null
+  name?: string | null
+  groups?: string[]
+  admin?: boolean
+  locale?: string | null
+  emailVerified?: boolean
+}
+
+/** A name or address that another account already signs in with (CVE-2024-1722: names and addresses share one space). */
+export class LoginTaken extends Error {
+  override name = 'LoginTaken'
+  readonly login: string
+  constructor(login: string) {
+    super(`${login} is in use by another account`)
+    this.login = login
+  }
+}
+
+/** What admins do. Every change writes its audit row in the same transaction (LG-4). */
+export interface AccountAdmin extends AccountStore {
+  /** Throws `LoginTaken`. */
+  insert(account: NewAccount, audit: AuditEvent): Promise<Account>
+  /** Throws `LoginTaken`; undefined when the account is gone. */
+  update(id: string, changes: AccountChanges, audit: AuditEvent): Promise<Account | undefined>
+  /** Raises the password and session epochs: sessions, remembered devices and refresh tokens are dead (PW-12). */
+  setPassword(id: string, passwordHash: string, audit: AuditEvent): Promise<void>
+  /** Raises the session epoch. */
+  setDisabled(id: string, disabled: boolean, audit: AuditEvent): Promise<void>
+  /** Raises the session epoch and, for `factors`, the factor epoch too. */
+  endEverything(id: string, audit: AuditEvent): Promise<void>
+  /** Removes the account with its bindings and counters. */
+  remove(id: string, audit: AuditEvent): Promise<void>
+  /** By user name. `after` is the last user name of the page before. */
+  list(page?: { after?: string; limit?: number }): Promise<Account[]>
+  count(): Promise<number>
+  /** Accounts without an address that are not disabled (C6). */
+  withoutEmail(): Promise<Account[]>
+}

@@ -1,0 +1,78 @@
+/** Names of events, in the past tense of the field (LG-1); the reference page is generated from this list. */
+export type AuditEventName =
+  | 'login.ok'
+  | 'login.fail'
+  | 'login.throttled'
+  | 'password.changed'
+  | 'password.rehashed'
+  | 'otp.sent'
+  | 'otp.ok'
+  | 'otp.fail'
+  | 'otp.replay'
+  | 'otp.locked'
+  | 'factor.added'
+  | 'factor.removed'
+  | 'factor.admin_reset'
+  | 'email.verified'
+  | 'email.change.done'
+  | 'device.trusted'
+  | 'device.used'
+  | 'device.revoked'
+  | 'device.reuse_detected'
+  | 'session.created'
+  | 'session.ended'
+  | 'step_up.required'
+  | 'step_up.ok'
+  | 'step_up.fail'
+  | 'consent.granted'
+  | 'code.replay'
+  | 'refresh.reuse_detected'
+  | 'client.auth.fail'
+  | 'csrf.rejected'
+  | 'host.rejected'
+  | 'logout'
+  | 'backchannel.ok'
+  | 'backchannel.fail'
+  | 'user.created'
+  | 'user.changed'
+  | 'user.disabled'
+  | 'user.enabled'
+  | 'user.deleted'
+  | 'admin.command'
+  | 'decrypt.fail'
+  | 'config.loaded'
+  | 'store.unavailable'
+
+/** One thing that happened. `details` never holds a secret, a code or what somebody typed (LG-2, LG-3). */
+export interface AuditEvent {
+  event: AuditEventName
+  outcome: 'ok' | 'fail'
+  account?: string | undefined
+  client?: string | undefined
+  ip?: string | undefined
+  interaction?: string | undefined
+  details?: Record<string, string | number | boolean | string[] | undefined>
+}
+
+/** An event as it is stored. */
+export interface AuditRecord extends AuditEvent {
+  id: string
+  /** Milliseconds since the epoch. */
+  time: number
+}
+
+export interface AuditStore {
+  /** Throws when it cannot be written. */
+  append(events: AuditRecord[]): Promise<void>
+  /** Oldest first. */
+  list(query: { account?: string; since?: number; after?: string; limit?: number }): Promise<AuditRecord[]>
+}
+
+/** Sign-in events: queued, bounded, never in the way of a sign-in; what is dropped is counted and logged. */
+export interface AuditTrail {
+  record(event: AuditEvent): void
+  /** Waits until what is queued is written, as far as it can be. */
+  flush(): Promise<void>
+  /** Events lost since start. */
+  readonly dropped: number
+}

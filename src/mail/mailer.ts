@@ -1,0 +1,23 @@
+/** A mail as its sender means it: one recipient, a template in the reader's language, facts. */
+export interface Mail {
+  /** One plain addr-spec (IN-1); it is checked again before it goes out. */
+  to: string
+  /** Folder under `views/mail/`. */
+  template: string
+  /** BCP 47. */
+  locale: string
+  data: Record<string, string | number | undefined>
+}
+
+/** The mail server is down or refused; nobody gets in because of it (EM-11). */
+export class MailFailed extends Error {
+  override name = 'MailFailed'
+}
+
+export interface Mailer {
+  /** Resolves when the server has taken the mail; throws `MailFailed`. */
+  send(mail: Mail): Promise<void>
+  /** Connect, EHLO, TLS and AUTH where configured; throws `MailFailed` with the cause. */
+  check(): Promise<void>
+  close(): void
+}

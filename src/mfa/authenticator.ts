@@ -1,0 +1,80 @@
+import type { Account } from '../accounts/account.ts'
+import type { Binding } from './binding-store.ts'
+
+/** What a ceremony knows of the world. */
+export interface CeremonyContext {
+  account: Account
+  /** Milliseconds since the epoch. */
+  now: number
+  /** BCP 47: the language of the page and of mails. */
+  locale: string
+  /** For the mail's "where from": shown, never trusted. */
+  request: { ip: string; userAgent: string }
+}
+
+/** Why a ceremony did not succeed: precise inside; pages answer `mismatch` and `replayed` with the same words. */
+export type RefusalReason =
+  | 'mismatch'
+  | 'replayed'
+  | 'expired'
+  | 'clock'
+  | 'throttled'
+  | 'locked'
+  | 'mail'
+  | 'no-address'
+  | 'unusable'
+
+export interface Refusal {
+  ok: false
+  reason: RefusalReason
+  /** Milliseconds; `throttled` and `mail`. */
+  retryAfter?: number
+  /** `clock`: by how much the two clocks differ, in minutes, as far as one can tell. */
+  minutes?: number
+}
+
+/** What the page of a ceremony shows: strings and numbers for the view of this type, nothing else. */
+export type Show = Record<string, string | number | boolean | undefined>
+
+export type Finished =
+  /** `record`: what the binding holds from now on; `binding`: which one, absent for a new one. */
+  { ok: true; record: unknown; binding?: Binding } | Refusal
+
+export interface FinishInput<Challenge> {
+  /** This account's bindings of this type. */
+  bindings: Binding[]
+  challenge: Challenge
+  /** The form field `code`, as typed. */
+  code: string
+  context: CeremonyContext
+}
+
+/** One half of an authenticator's life. It stores nothing and knows no HTTP; the verifier keeps the promises around it. */
+export interface Ceremony<Challenge = unknown> {
+  /** Makes the challenge we keep until `finish`, and sends what must be sent. */
+  begin(bindings: Binding[], context: CeremonyContext): Promise<{ ok: true; challenge: Challenge } | Refusal>
+  /** What the page sees of a challenge; called at each showing. */
+  show(challenge: Challenge, context: CeremonyContext): Promise<Show>
+  finish(input: FinishInput<Challenge>): Promise<Finished>
+}
+
+/** A kind of second factor: everything the rest of the house may ask of it. */
+export interface Authenticator {
+  type: string
+  /** Method reference values this proof adds (RFC 8176), without `pwd` and `mfa`. */
+  amr: readonly string[]
+  /** What a password and this proof together are worth. */
+  assurance: '2sv' | 'mfa'
+  /** Whether password and this count as two factors, so that `mfa` stands in `amr`. */
+  distinctFactor: boolean
+  maxPerAccount: number
+  /** How long a challenge lives, and after how many wrong answers it is dead. Milliseconds. */
+  challenge: { ttl: number; attempts: number }
+  /** Waits and caps for making a new challenge on the user's wish; absent where a challenge is not sent. */
+  resend?: { after: number; perInteraction: number; perHour: number; perDay: number }
+  /** Whether an account can verify with it without having bound it: true for a mailbox on record (FB-2, B3). */
+  usableUnbound(account: Account): boolean
+  /** Absent: binding happens by the first verification. */
+  bind?: Ceremony
+  verify: Ceremony
+}

@@ -1,0 +1,39 @@
+import type { AuditEvent } from '../audit/audit.ts'
+
+/** An authenticator bound to an account (NIST SP 800-63B-4, 4.1). Times are milliseconds since the epoch. */
+export interface Binding {
+  id: string
+  accountId: string
+  /** The authenticator's type, as the registry, the configuration and the pages name it: `totp`, `email`. */
+  type: string
+  label: string | undefined
+  /** What the authenticator keeps, in its own shape; sealed at rest with the row's identity (KM-5). */
+  record: unknown
+  /** Rises with each `replace`. */
+  version: number
+  boundAt: number
+  lastUsedAt: number | undefined
+}
+
+export interface BindingStore {
+  /** Oldest first. A record that cannot be opened makes this throw: a factor that cannot be read is never "no factor" (KM-6, FA-7). */
+  list(accountId: string): Promise<Binding[]>
+  /** Raises the account's factor epoch in the same transaction and writes `audit`. False when the account already has `maxOfType` of this type. */
+  insert(
+    binding: Omit<Binding, 'version' | 'lastUsedAt'>,
+    options: { maxOfType: number; audit: AuditEvent },
+  ): Promise<boolean>
+  /** Writes record and `lastUsedAt` only if the version is still `expected`: false *is* the replay protection (TO-4). */
+  replace(id: string, expected: number, change: { record: unknown; lastUsedAt: number }): Promise<boolean>
+  /** Removes one of the account's own, raises the factor epoch, writes `audit`; false when it is not theirs (FB-6). */
+  remove(accountId: string, id: string, audit: AuditEvent): Promise<boolean>
+  /** Removes all, clears the counters, raises factor and session epoch: `mfa reset`. The number removed. */
+  removeAll(accountId: string, audit: AuditEvent): Promise<number>
+  /**
+   * Counts one attempt with an authenticator type and answers how many have now failed in a row, this one included; durable, so that
+   * the hard cap outlives the state store (RL-1, RL-6).
+   */
+  countAttempt(accountId: string, type: string): Promise<number>
+  /** A success of this type ends its row of failures. */
+  clearAttempts(accountId: string, type: string): Promise<void>
+}
