@@ -1,0 +1,99 @@
+import { LEVELS, type Level } from './assurance.ts'
+
+/** The names by which relying parties know levels, both ways. */
+export interface AcrNames {
+  /** The value that stands in tokens for a level. */
+  nameOf(level: Level): string
+  /** The level a value asks for; undefined for a value we do not know. */
+  levelOf(value: string): Level | undefined
+  /** The value to emit when `levels` are satisfied and the request listed these values: the first satisfied one, else the name of `fallback`. */
+  emitted(levels: ReadonlySet<Level>, values: readonly string[], fallback: Level): string
+  /** For discovery, the password's level first (OIDF conformance sends them all). */
+  supported(reachable: ReadonlySet<Level>): string[]
+}
+
+const DEFAULT_NAMES: Record<Level, string> = {
+  pwd: 'urn:stepgate:acr:pwd',
+  '2sv': 'urn:stepgate:acr:2sv',
+  mfa: 'urn:stepgate:acr:mfa',
+  phr: 'phr',
+  phrh: 'phrh',
+}
+
+/** `configured` replaces a level's name by the first value of its list; further values are aliases that mean the same. */
+export function createAcrNames(configured: Partial<Record<Level, readonly string[]>>): AcrNames {
+  const names = new Map<Level, string>()
+  const levels = new Map<string, Level>()
+  for (const level of LEVELS) {
+    const values = configured[level] ?? [DEFAULT_NAMES[level]]
+    names.set(level, values[0] ?? DEFAULT_NAMES[level])
+    for (const value of values) levels.set(value, level)
+  }
+  const nameOf = (level: Level): string => names.get(level) ?? DEFAULT_NAMES[level]
+  const levelOf = (value: string): Level | undefined => levels.get(value)
+  return {
+    nameOf,
+    levelOf,
+    emitted(satisfied, values, fallback) {
+      const met = values.find((value) => {
+        const level = levelOf(value)
+        return level !== undefined && satisfied.has(level)
+      })
+      return met ?? nameOf(fallback)
+    },
+    supported: (reachable) => [...levels].filter(([, level]) => reachable.has(level)).map(([value]) => value),
+  }
+}
+
+/** What a request says about levels. */
+export interface AcrRequest {
+  /** Levels of which one is wanted, in the request's order; undefined: none asked for, or voluntarily only values we do not know (OA-8). */
+  levels: readonly Level[] | undefined
+  /** The values as sent, for choosing the one to emit. */
+  values: readonly string[]
+  /** An essential request in which no value is known: it can only be answered by the error (OA-8). */
+  unsupported: boolean
+}
+
+/**
+ * Reads `claims` itself: the engine lets `acr_values` overwrite the essential request there (oidc-provider.md, 0.4; CVE-2026-97176).
+ * An essential request decides; otherwise `acr_values`, then a voluntary `acr` claim.
+ */
+export function requestedAcr(params: { claims?: unknown; acr_values?: unknown }, names: AcrNames): AcrRequest {
+  const claim = acrClaim(params.claims)
+  const listed = typeof params.acr_values === 'string' ? params.acr_values.split(' ').filter(Boolean) : []
+  const values = claim.essential || listed.length === 0 ? claim.values : listed
+  const levels = [...new Set(values.map((value) => names.levelOf(value)).filter((level) => level !== undefined))]
+  return {
+    levels: levels.length > 0 ? levels : undefined,
+    values,
+    unsupported: claim.essential && values.length > 0 && levels.length === 0,
+  }
+}
+
+function acrClaim(claims: unknown): { essential: boolean; values: string[] } {
+  const nothing = { essential: false, values: [] }
+  const acr = property(property(parsed(claims), 'id_token'), 'acr')
+  if (acr === undefined || acr === null) return nothing
+  const values = property(acr, 'values')
+  const value = property(acr, 'value')
+  const listed = Array.isArray(values) ? values.filter((entry) => typeof entry === 'string') : []
+  if (typeof value === 'string') listed.push(value)
+  return { essential: property(acr, 'essential') === true, values: listed }
+}
+
+function parsed(claims: unknown): unknown {
+  if (typeof claims !== 'string') return claims
+  try {
+    return JSON.parse(claims)
+  } catch {
+    // The engine has refused malformed claims already; nothing readable asks for nothing.
+    return undefined
+  }
+}
+
+function property(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null && Object.hasOwn(value, name)
+    ? (value as Record<string, unknown>)[name]
+    : undefined
+}

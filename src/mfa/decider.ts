@@ -1,0 +1,51 @@
+import type { Account } from '../accounts/account.ts'
+import type { Level, MethodLookup } from './assurance.ts'
+import type { Authenticator } from './authenticator.ts'
+import type { Binding, BindingStore } from './binding-store.ts'
+import { type Demand, demand, type Policy } from './policy.ts'
+
+/** One question to policy. */
+export interface Question {
+  account: Account
+  client: { id: string; require: Level | undefined }
+  requested: readonly Level[] | undefined
+}
+
+/** Gathers the facts and asks the policy: prompts, pages and refresh all come through here. */
+export interface Decider {
+  demand(question: Question): Promise<Demand>
+  /** The same with the account's bindings at hand. */
+  demandWith(question: Question, bindings: readonly Binding[]): Demand
+  lookup: MethodLookup
+}
+
+interface DeciderDependencies {
+  policy: Policy
+  authenticators: readonly Authenticator[]
+  bindings: BindingStore
+}
+
+export function createDecider({ policy, authenticators, bindings }: DeciderDependencies): Decider {
+  const byType = new Map(authenticators.map((authenticator) => [authenticator.type, authenticator]))
+  const allowed = new Set(policy.methods)
+  const decider: Decider = {
+    async demand(question) {
+      // What is bound decides only where policy leaves it to the account.
+      const bound = policy.secondFactor === 'if-bound' ? await bindings.list(question.account.id) : []
+      return decider.demandWith(question, bound)
+    },
+    demandWith({ account, client, requested }, bound) {
+      return demand(policy, {
+        client,
+        requested,
+        account: {
+          bound: [...new Set(bound.map((binding) => binding.type))],
+          usableUnbound: authenticators.filter((one) => one.usableUnbound(account)).map((one) => one.type),
+        },
+      })
+    },
+    // A factor of a kind that is not allowed any more counts nothing (B2).
+    lookup: (method) => (allowed.has(method) ? byType.get(method) : undefined),
+  }
+  return decider
+}

@@ -1,0 +1,38 @@
+import type { Account } from '../accounts/account.ts'
+import type { Sealer } from '../kernel/secrets.ts'
+import { createRecords, type Records } from '../state/records.ts'
+import type { StateStore } from '../state/store.ts'
+import type { Proof } from './verifier.ts'
+
+/** A remembered device that let somebody in without a second factor. */
+export interface AdmittedBy {
+  id: string
+}
+
+/** What was proved in a session, kept under the session's stable uid: the engine's own `acr`, `amr` and time follow from it. */
+export interface SessionProofs {
+  accountId: string
+  proofs: Proof[]
+  device: AdmittedBy | undefined
+  passwordEpoch: number
+  sessionEpoch: number
+  /** Milliseconds since the epoch; the absolute limit counts from here (SE-4). */
+  startedAt: number
+}
+
+/** Keyed by session uid. */
+export type SessionProofRecords = Records<SessionProofs>
+
+export function createSessionProofs(dependencies: { state: StateStore; sealer: Sealer }): SessionProofRecords {
+  return createRecords<SessionProofs>('session-proofs', dependencies)
+}
+
+/** Whether a session of this account, begun with these epochs, is still alive: a changed password or an ended session kills it (SE-8). */
+export function aliveFor(account: Account, session: SessionProofs): boolean {
+  return (
+    !account.disabled &&
+    account.id === session.accountId &&
+    account.passwordEpoch === session.passwordEpoch &&
+    account.sessionEpoch === session.sessionEpoch
+  )
+}

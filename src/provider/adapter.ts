@@ -1,0 +1,209 @@
+import { type Adapter, type AdapterFactory, type AdapterPayload, errors } from 'oidc-provider'
+import { SECOND } from '../kernel/clock.ts'
+import { Unavailable } from '../kernel/errors.ts'
+import type { Sealer } from '../kernel/secrets.ts'
+import { createRecords, type Records } from '../state/records.ts'
+import { keyOf, type StateKey, type StateStore } from '../state/store.ts'
+
+/** Seconds by which clocks of several gateways may differ; the engine's own `clockTolerance`. */
+export const CLOCK_TOLERANCE = 15
+/** How long the id of an ended or renewed session stays taken, so that a request under way cannot bring it back. */
+const TOMBSTONE_TTL = 60 * SECOND
+const MERGE_TRIES = 10
+
+/** Longest lives, in seconds: the mark "used" has to outlive what it marks. */
+export interface AdapterOptions {
+  refreshTtl: number
+  sessionTtl: number
+}
+
+interface AdapterDependencies {
+  state: StateStore
+  sealer: Sealer
+  /** Told when a code or refresh token was presented a second time. */
+  onReplay: (model: string, grantId: string | undefined) => void
+}
+
+/** A dead store as the protocol says it: 503, and on a checked redirect URI the relying party hears it too (architecture, section 6). */
+export class StoreDown extends errors.CustomOIDCProviderError {
+  constructor(cause: unknown) {
+    super('temporarily_unavailable', 'the service is temporarily unavailable')
+    this.status = 503
+    this.statusCode = 503
+    this.expose = true
+    this.cause = cause
+  }
+}
+
+const ONE_USE = new Set(['AuthorizationCode', 'RefreshToken', 'PushedAuthorizationRequest'])
+const BY_GRANT = new Set(['AccessToken', 'AuthorizationCode', 'RefreshToken'])
+
+/** The engine's storage over the state store: single use and merged sessions are its promise (oidc-provider.md, 3.3). */
+export function createAdapterFactory(options: AdapterOptions, dependencies: AdapterDependencies): AdapterFactory {
+  return (model) => guarded(adapterFor(model, options, dependencies))
+}
+
+function adapterFor(model: string, options: AdapterOptions, dependencies: AdapterDependencies): Adapter {
+  if (model === 'Session') return sessionAdapter(options, dependencies)
+  if (ONE_USE.has(model)) return oneUseAdapter(model, options, dependencies)
+  return plainAdapter(model, dependencies)
+}
+
+/** Store failures become the protocol's own error; everything else flies on. */
+function guarded(adapter: Adapter): Adapter {
+  const guard =
+    <A extends unknown[], R>(call: (...args: A) => Promise<R>) =>
+    async (...args: A): Promise<R> => {
+      try {
+        return await call(...args)
+      } catch (error) {
+        throw error instanceof Unavailable ? new StoreDown(error) : error
+      }
+    }
+  return {
+    upsert: guard(adapter.upsert),
+    find: guard(adapter.find),
+    findByUid: guard(adapter.findByUid),
+    findByUserCode: guard(adapter.findByUserCode),
+    consume: guard(adapter.consume),
+    destroy: guard(adapter.destroy),
+    revokeByGrantId: guard(adapter.revokeByGrantId),
+  } as Adapter
+}
+
+const grantIndex = (grantId: string): StateKey => keyOf('grant-tokens', grantId)
+const kindOf = (model: string): string => `engine-${model}`
+/** The engine gives every model of ours a life; one without would live for ever, so none is stored. */
+function lifetime(expiresIn: number | undefined): number {
+  if (expiresIn === undefined) throw new Error('a record without a lifetime')
+  return (expiresIn + CLOCK_TOLERANCE) * SECOND
+}
+
+async function revokeGrant(state: StateStore, grantId: string): Promise<void> {
+  const index = grantIndex(grantId)
+  const keys = (await state.indexList(index)) as StateKey[]
+  await state.delete(...keys, index)
+}
+
+function plainAdapter(model: string, { state, sealer }: AdapterDependencies): Adapter {
+  const records = createRecords<AdapterPayload>(kindOf(model), { state, sealer })
+  return {
+    async upsert(id, payload, expiresIn) {
+      const ttl = lifetime(expiresIn)
+      const indexed = BY_GRANT.has(model) && payload.grantId !== undefined
+      await Promise.all([
+        records.set(id, payload, ttl),
+        indexed ? state.indexAdd(grantIndex(payload.grantId as string), keyOf(kindOf(model), id), ttl) : undefined,
+      ])
+    },
+    find: async (id) => (await records.get(id))?.value,
+    findByUid: async () => undefined,
+    findByUserCode: async () => undefined,
+    consume: async () => undefined,
+    destroy: (id) => records.delete(id),
+    // One index serves all models of a grant: the engine's further calls find it empty.
+    revokeByGrantId: (grantId) => revokeGrant(state, grantId),
+  }
+}
+
+/** Codes, refresh tokens and pushed requests: used by the first who says so; kept until they expire, so that a second use is seen (OA-3, X5). */
+function oneUseAdapter(model: string, options: AdapterOptions, dependencies: AdapterDependencies): Adapter {
+  const { state, sealer, onReplay } = dependencies
+  const records = createRecords<AdapterPayload>(kindOf(model), { state, sealer })
+  const used = (id: string): StateKey => keyOf(`used-${model}`, id)
+  const usedTtl = lifetime(model === 'RefreshToken' ? options.refreshTtl : 10 * 60)
+  return {
+    ...plainAdapter(model, dependencies),
+    async find(id) {
+      const [found, usedAt] = await Promise.all([records.get(id), state.get(used(id))])
+      if (found === undefined) return undefined
+      return usedAt === undefined ? found.value : { ...found.value, consumed: Number(usedAt) }
+    },
+    async consume(id) {
+      if (await state.add(used(id), '1', usedTtl)) return
+      // The race is lost: somebody used it between our reading and now. RFC 6749, 4.1.2: deny, and revoke what it gave.
+      const grantId = (await records.get(id))?.value.grantId
+      onReplay(model, grantId)
+      if (grantId !== undefined) {
+        await revokeGrant(state, grantId)
+        await createRecords<AdapterPayload>(kindOf('Grant'), { state, sealer }).delete(grantId)
+      }
+      throw model === 'PushedAuthorizationRequest'
+        ? new errors.InvalidRequestUri('request_uri was used before')
+        : new errors.InvalidGrant('it was used before')
+    },
+  }
+}
+
+type Stored = { session: AdapterPayload } | { ended: true }
+
+/**
+ * Sessions: two relying parties authorizing at the same time both keep their grant, because a save merges `authorizations` into what is
+ * stored (compare-and-set). The id of a session that ended or got a new id stays taken for a while; a late save under a replaced
+ * id goes to the session's new id, one after a logout goes nowhere.
+ */
+function sessionAdapter(options: AdapterOptions, { state, sealer }: AdapterDependencies): Adapter {
+  const records = createRecords<Stored>(kindOf('Session'), { state, sealer })
+  const byUid = createRecords<string>('session-uid', { state, sealer })
+
+  /** Answers whether the record stands under `id` now. */
+  async function save(id: string, payload: AdapterPayload, ttl: number): Promise<boolean> {
+    const [created, current] = await Promise.all([records.add(id, { session: payload }, ttl), records.get(id)])
+    if (created || (await merge(records, { id, payload, ttl, current }))) return true
+    const successor = payload.uid === undefined ? undefined : (await byUid.get(payload.uid))?.value
+    if (successor === undefined || successor === id) return false
+    const stored = await records.get(successor)
+    if (stored === undefined || 'ended' in stored.value) return false
+    const moved = { ...stored.value.session, authorizations: payload.authorizations } as AdapterPayload
+    await merge(records, { id: successor, payload: moved, ttl, current: stored })
+    return false
+  }
+
+  return {
+    async upsert(id, payload, expiresIn) {
+      const ttl = lifetime(expiresIn)
+      // A save that went nowhere must not make an ended id findable by uid again.
+      if ((await save(id, payload, ttl)) && payload.uid !== undefined) await byUid.set(payload.uid, id, ttl)
+    },
+    find: async (id) => sessionIn((await records.get(id))?.value),
+    async findByUid(uid) {
+      const id = (await byUid.get(uid))?.value
+      return id === undefined ? undefined : sessionIn((await records.get(id))?.value)
+    },
+    findByUserCode: async () => undefined,
+    consume: async () => undefined,
+    destroy: (id) => records.set(id, { ended: true }, Math.min(TOMBSTONE_TTL, lifetime(options.sessionTtl))),
+    revokeByGrantId: async () => undefined,
+  }
+}
+
+function sessionIn(stored: Stored | undefined): AdapterPayload | undefined {
+  return stored !== undefined && 'session' in stored ? stored.session : undefined
+}
+
+interface Merge {
+  id: string
+  payload: AdapterPayload
+  ttl: number
+  current: { value: Stored; version: string } | undefined
+}
+
+/** False when the id is a tombstone: nothing may be saved under it. */
+async function merge(records: Records<Stored>, { id, payload, ttl, current }: Merge): Promise<boolean> {
+  let seen = current
+  for (let tries = 0; tries < MERGE_TRIES; tries += 1) {
+    if (seen === undefined) {
+      if (await records.add(id, { session: payload }, ttl)) return true
+    } else {
+      if ('ended' in seen.value) return false
+      const authorizations = { ...seen.value.session.authorizations, ...payload.authorizations }
+      const session = {
+        ...payload,
+        ...(Object.keys(authorizations).length > 0 ? { authorizations } : {}),
+      } as AdapterPayload
+      if (await records.replace(id, seen.version, { session }, ttl)) return true
+    }
+    seen = await records.get(id)
+  }
+  throw new Unavailable('session merge')
+}
