@@ -1,9 +1,10 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { accessSync, chownSync, constants, existsSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import { tmpdir, userInfo } from 'node:os'
 import { delimiter, join } from 'node:path'
+import { promisify } from 'node:util'
 import pg from 'pg'
 
 /** How to find a program that is not ours, and what to install on Debian when it is missing. */
@@ -77,6 +78,8 @@ export interface RedisService {
   kill(): Promise<void>
   /** Starts it again on the same port, after `kill` or while it runs. */
   restart(): Promise<void>
+  /** What redis-cli prints for a command, such as `command('config', 'set', 'maxmemory', '1')`. */
+  command(...given: string[]): Promise<string>
 }
 
 export interface RedisOptions {
@@ -113,6 +116,10 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServi
     async restart() {
       await end(child, 'SIGKILL')
       child = await start(port)
+    },
+    async command(...given) {
+      const { stdout } = await promisify(execFile)('redis-cli', ['-p', `${port}`, ...given])
+      return stdout.trimEnd()
     },
   }
 }
