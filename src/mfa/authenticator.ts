@@ -37,8 +37,13 @@ export interface Refusal {
 export type Show = Record<string, string | number | boolean | undefined>
 
 export type Finished =
-  /** `record`: what the binding holds from now on; `binding`: which one, absent for a new one. */
-  { ok: true; record: unknown; binding?: Binding } | Refusal
+  /**
+   * `record`: what the binding holds from now on; `binding`: which one, absent for a new one; `address`: the account's address
+   * of which this proof shows that its owner reads it.
+   */
+  | { ok: true; record: unknown; binding?: Binding; address?: string }
+  /** `spoil`: what a binding holds from now on although nobody got in; if that cannot be written, the answer is `mismatch`. */
+  | (Refusal & { spoil?: { binding: Binding; record: unknown } })
 
 export interface FinishInput<Challenge> {
   /** This account's bindings of this type. */
@@ -51,6 +56,8 @@ export interface FinishInput<Challenge> {
 
 /** One half of an authenticator's life. It stores nothing and knows no HTTP; the verifier keeps the promises around it. */
 export interface Ceremony<Challenge = unknown> {
+  /** There is nothing to keep between showing and finishing: `begin` is not called, `show` and `finish` get `undefined`. */
+  challengeless?: true
   /** Makes the challenge we keep until `finish`, and sends what must be sent. */
   begin(bindings: Binding[], context: CeremonyContext): Promise<{ ok: true; challenge: Challenge } | Refusal>
   /** What the page sees of a challenge; called at each showing. */
@@ -77,4 +84,6 @@ export interface Authenticator {
   /** Absent: binding happens by the first verification. */
   bind?: Ceremony
   verify: Ceremony
+  /** What the page of `bind` showed of this binding; the caller has made sure that its owner asks (TO-8). Absent: never again. */
+  reshow?(binding: Binding, context: CeremonyContext): Promise<Show>
 }
