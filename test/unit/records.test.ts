@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict'
+import { afterEach, beforeEach, test } from 'node:test'
+import { MINUTE } from '../../src/kernel/clock.ts'
+import { silentLog } from '../../src/kernel/log.ts'
+import { createSealer, deriveKey } from '../../src/kernel/secrets.ts'
+import { createEmbeddedState } from '../../src/state/embedded.ts'
+import { createRecords, type Records } from '../../src/state/records.ts'
+import { keyOf, type StateStore } from '../../src/state/store.ts'
+import { slow } from '../harness/slow.ts'
+
+interface Proof {
+  account: string
+  times: number[]
+}
+
+const PARALLEL = 20
+const alice: Proof = { account: 'alice@example.com', times: [1, 2] }
+const bob: Proof = { account: 'bob', times: [] }
+const sealer = createSealer(deriveKey(Buffer.alloc(32, 7), 'state'))
+
+let time: number
+let state: StateStore
+let records: Records<Proof>
+
+beforeEach(() => {
+  time = Date.parse('2026-01-01T00:00:00Z')
+  const store = createEmbeddedState({ file: ':memory:' }, { clock: { now: () => time }, log: silentLog })
+  state = slow(store)
+  records = createRecords<Proof>('pending', { state, sealer })
+})
+
+afterEach(() => state.close())
+
+test('a record is read as it was written, until its time is over', async () => {
+  await records.set('id', alice, MINUTE)
+  assert.deepEqual((await records.get('id'))?.value, alice)
+  assert.equal(await records.get('other'), undefined)
+  time += MINUTE
+  assert.equal(await records.get('id'), undefined)
+})
+
+test('KM-8: the store sees neither value nor id', async () => {
+  await records.set('bearer-id', alice, MINUTE)
+  const key = keyOf('pending', 'bearer-id')
+  const stored = await state.get(key)
+  assert.ok(stored !== undefined)
+  const plain = `${key} ${stored} ${Buffer.from(stored, 'base64').toString('latin1')}`
+  assert.doesNotMatch(plain, /bearer-id|alice|account/)
+})
+
+test('KM-5: a value moved to another id, kind or gateway does not open', async () => {
+  await records.set('alice', alice, MINUTE)
+  const stored = (await state.get(keyOf('pending', 'alice'))) ?? ''
+  await state.set(keyOf('pending', 'bob'), stored, MINUTE)
+  await state.set(keyOf('trusted', 'alice'), stored, MINUTE)
+  await assert.rejects(records.get('bob'))
+  await assert.rejects(records.take('bob'))
+  await assert.rejects(createRecords<Proof>('trusted', { state, sealer }).get('alice'))
+  const stranger = createSealer(deriveKey(Buffer.alloc(32, 8), 'state'))
+  await assert.rejects(createRecords<Proof>('pending', { state, sealer: stranger }).get('alice'))
+})
+
+test('two kinds do not see each other', async () => {
+  await records.set('id', alice, MINUTE)
+  assert.equal(await createRecords<Proof>('trusted', { state, sealer }).get('id'), undefined)
+})
+
+test('add: one of twenty at the same time', async () => {
+  const answers = await Promise.all(Array.from({ length: PARALLEL }, () => records.add('id', alice, MINUTE)))
+  assert.equal(answers.filter(Boolean).length, 1)
+})
+
+test('take: one of twenty at the same time', async () => {
+  await records.set('id', alice, MINUTE)
+  const answers = await Promise.all(Array.from({ length: PARALLEL }, () => records.take('id')))
+  const taken = answers.filter((answer) => answer !== undefined)
+  assert.deepEqual(taken, [alice])
+})
+
+test('replace: of twenty who read the same version one writes', async () => {
+  await records.set('id', { account: 'alice', times: [] }, MINUTE)
+  const attempts = Array.from({ length: PARALLEL }, async (_, attempt) => {
+    const read = await records.get('id')
+    assert.ok(read !== undefined)
+    return { attempt, read }
+  })
+  const replaced = (await Promise.all(attempts)).map(async ({ attempt, read }) => {
+    return (await records.replace('id', read.version, { ...read.value, times: [attempt] }, MINUTE)) ? [attempt] : []
+  })
+  const winners = (await Promise.all(replaced)).flat()
+  assert.equal(winners.length, 1)
+  assert.deepEqual((await records.get('id'))?.value.times, winners)
+})
+
+test('replace: writing the same value again still makes the old version stale', async () => {
+  await records.set('id', bob, MINUTE)
+  const read = await records.get('id')
+  assert.ok(read !== undefined)
+  await records.set('id', bob, MINUTE)
+  assert.equal(await records.replace('id', read.version, alice, MINUTE), false)
+  assert.deepEqual((await records.get('id'))?.value, bob)
+})
+
+test('replace: a deleted record is not brought back', async () => {
+  await records.set('id', bob, MINUTE)
+  const read = await records.get('id')
+  assert.ok(read !== undefined)
+  await records.delete('id')
+  assert.equal(await records.replace('id', read.version, alice, MINUTE), false)
+  assert.equal(await records.get('id'), undefined)
+})
+
+test('IN-3: keys are a fixed word and a hash, and parts cannot be shifted into each other', () => {
+  assert.match(keyOf('pending', 'a:b*\r\n'), /^pending:[\w-]{32}$/)
+  const shifted = [
+    keyOf('k', 'ab', 'c'),
+    keyOf('k', 'a', 'bc'),
+    keyOf('k', 'abc'),
+    keyOf('k', 'abc', ''),
+    keyOf('k', '1:a'),
+  ]
+  assert.equal(new Set([...shifted, keyOf('k', 'a', '1:')]).size, 6)
+})
