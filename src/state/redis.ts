@@ -61,6 +61,7 @@ export function createRedisState(options: { url: string; prefix?: string }, depe
   const client = connect(parseRedisUrl(options.url))
   let served = false
   let down = false
+  let closed = false
   let opening: Promise<unknown> | undefined
 
   client.on('ready', () => {
@@ -76,6 +77,7 @@ export function createRedisState(options: { url: string; prefix?: string }, depe
 
   async function connected(): Promise<void> {
     if (client.status === 'ready') return
+    if (closed) throw new Error('the store is closed')
     // After the first connection an outage is an answer; before it, the process is just starting.
     if (served) throw new Error('the connection is lost')
     opening ??= once(client, 'ready', { signal: AbortSignal.timeout(OPERATION_TIMEOUT) }).finally(() => {
@@ -128,6 +130,8 @@ export function createRedisState(options: { url: string; prefix?: string }, depe
       await run(() => client.ping())
     },
     async close() {
+      if (closed) return
+      closed = true
       if (client.status === 'ready') await client.quit().catch(() => client.disconnect())
       else client.disconnect()
     },

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
@@ -17,7 +17,7 @@ import { createEmbeddedState } from '../../src/state/embedded.ts'
 import { createRecords } from '../../src/state/records.ts'
 import { createRedisState, type RedisState } from '../../src/state/redis.ts'
 import { keyOf, type StateStore } from '../../src/state/store.ts'
-import { freePort, type RedisService, startRedis } from '../harness/services.ts'
+import { freePort, type RedisService, startRedis, startSentinel } from '../harness/services.ts'
 import { slow } from '../harness/slow.ts'
 import { stateStoreContract } from './state-store-contract.ts'
 
@@ -77,14 +77,20 @@ stateStoreContract('redis', async () => {
   return { store: slow(store), advance: (ms) => pause(ms), end: () => store.close().then(redis.stop) }
 })
 
-// A node that enforces the rules of a cluster refuses a command or a script with keys of two slots.
-stateStoreContract('redis cluster', async () => {
+/** A cluster of one node. */
+async function startCluster(): Promise<RedisService> {
   const busPort = `${await freePort()}`
   const redis = await startRedis({
     arguments: ['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1', '--cluster-port', busPort],
   })
   await redis.command('cluster', 'addslotsrange', '0', '16383')
   await eventually(async () => assert.match(await redis.command('cluster', 'info'), /cluster_state:ok/))
+  return redis
+}
+
+// A node that enforces the rules of a cluster refuses a command or a script with keys of two slots.
+stateStoreContract('redis cluster', async () => {
+  const redis = await startCluster()
   const store = createRedisState({ url: `redis+cluster://127.0.0.1:${redis.port}` }, { log })
   return { store: slow(store), advance: (ms) => pause(ms), end: () => store.close().then(redis.stop) }
 })
@@ -151,12 +157,10 @@ describe('redis out of order', () => {
 
   test('a command whose answer was lost is not sent a second time', async () => {
     const counter = fresh()
-    await redis.command('client', 'kill', 'type', 'normal')
-    await eventually(() => store.ping())
     process.kill(redis.pid, 'SIGSTOP')
-    const lost = store.increment(counter, MINUTE)
-    await assert.rejects(lost, Unavailable)
+    const lost = assert.rejects(store.increment(counter, MINUTE), Unavailable)
     await redis.restart()
+    await lost
     await eventually(() => store.ping())
     assert.equal(await store.increment(counter, MINUTE), 1)
   })
@@ -245,6 +249,99 @@ describe('addresses of redis', () => {
     await redis.stop()
   })
 })
+
+describe('redis cluster out of order', () => {
+  test('FA-1: a killed node is unavailable within two seconds, and serves again when it is back', async () => {
+    const redis = await startCluster()
+    const store = createRedisState({ url: `redis+cluster://127.0.0.1:${redis.port}` }, { log })
+    assert.equal(await store.increment(fresh(), MINUTE), 1)
+    assert.equal(await store.evictionPolicy(), 'noeviction')
+    await redis.kill()
+    await assertUnavailable(store)
+    await assertUnavailable(store)
+    await redis.restart()
+    await eventually(() => store.increment(fresh(), MINUTE))
+    process.kill(redis.pid, 'SIGSTOP')
+    await assertUnavailable(store)
+    await assertUnavailable(store)
+    process.kill(redis.pid, 'SIGCONT')
+    await eventually(() => store.increment(fresh(), MINUTE))
+    await store.close()
+    await redis.stop()
+  })
+})
+
+describe('redis behind a sentinel', () => {
+  test('FA-1: the sentinel names the master, and its outage ends without a restart', async () => {
+    const master = await startRedis()
+    const sentinel = await startSentinel(master)
+    const store = createRedisState({ url: sentinel.url }, { log })
+    const key = fresh()
+    await store.set(key, 'value', MINUTE)
+    assert.equal(await master.command('get', `sg:${key}`), 'value')
+    await master.kill()
+    await assertUnavailable(store)
+    await master.restart()
+    await eventually(() => store.ping())
+    assert.equal(await store.increment(fresh(), MINUTE), 1)
+    await store.close()
+    await sentinel.stop()
+    await master.stop()
+  })
+})
+
+describe('redis with TLS', () => {
+  test('KM-9: rediss never talks to a server without TLS', async () => {
+    const redis = await startRedis()
+    const store = createRedisState({ url: redis.url.replace('redis:', 'rediss:') }, { log })
+    await assertUnavailable(store)
+    await store.close()
+    await redis.stop()
+  })
+
+  test('KM-9: a certificate that nobody vouches for is refused', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'stepgate-tls-'))
+    const [key, certificate] = [join(folder, 'key.pem'), join(folder, 'certificate.pem')]
+    const request = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '1']
+    const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1']
+    execFileSync('openssl', [...request, ...subject, '-keyout', key, '-out', certificate], { stdio: 'ignore' })
+    const tlsPort = `${await freePort()}`
+    const files = ['--tls-cert-file', certificate, '--tls-key-file', key, '--tls-ca-cert-file', certificate]
+    const redis = await startRedis({ arguments: ['--tls-port', tlsPort, '--tls-auth-clients', 'no', ...files] })
+    const url = `rediss://localhost:${tlsPort}`
+    const refusal = await runPing(url, {})
+    assert.match(refusal, /self-signed/)
+    assert.equal(await runPing(url, { NODE_EXTRA_CA_CERTS: certificate }), 'pong')
+    await redis.stop()
+    rmSync(folder, { recursive: true })
+  })
+})
+
+/** What a process with more environment gets: `pong`, or why not. */
+async function runPing(url: string, environment: Record<string, string>): Promise<string> {
+  const program = `
+    const { createRedisState } = await import(process.argv[1])
+    const log = { debug() {}, info() {}, warn() {}, error() {} }
+    const store = createRedisState({ url: process.argv[2] }, { log })
+    console.log(await store.ping().then(() => 'pong', (error) => error.cause.message))
+    await store.close()`
+  return runProgram(program, [new URL('../../src/state/redis.ts', import.meta.url).href, url], environment)
+}
+
+/** Runs a module in a process of its own; answers what it prints. */
+async function runProgram(program: string, given: string[], environment: Record<string, string> = {}): Promise<string> {
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', program, ...given], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, ...environment },
+  })
+  let output = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output += text
+  })
+  const [code] = (await once(child, 'close')) as [number]
+  assert.equal(code, 0)
+  return output.trimEnd()
+}
 
 describe('records in redis', () => {
   test('KM-8: a dump of Redis shows neither value nor id', async () => {
@@ -377,17 +474,8 @@ describe('embedded state in a file', () => {
       await store.close()
       console.log(JSON.stringify({ numbers, added }))`
     const module = new URL('../../src/state/embedded.ts', import.meta.url).href
-    const given = ['--input-type=module', '--eval', program, module, newFile(), counter]
-    const run = async (): Promise<{ numbers: number[]; added: number }> => {
-      const child = spawn(process.execPath, given, { stdio: ['ignore', 'pipe', 'inherit'] })
-      let output = ''
-      child.stdout.setEncoding('utf8').on('data', (text: string) => {
-        output += text
-      })
-      const [code] = (await once(child, 'close')) as [number]
-      assert.equal(code, 0)
-      return JSON.parse(output)
-    }
+    const given = [module, newFile(), counter]
+    const run = async (): Promise<{ numbers: number[]; added: number }> => JSON.parse(await runProgram(program, given))
     const results = await Promise.all([run(), run()])
     const numbers = results.flatMap((result) => result.numbers).sort((a, b) => a - b)
     assert.deepEqual(

@@ -1,6 +1,16 @@
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { accessSync, chownSync, constants, existsSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import {
+  accessSync,
+  chownSync,
+  constants,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import { tmpdir, userInfo } from 'node:os'
 import { delimiter, join } from 'node:path'
@@ -19,6 +29,7 @@ const DEBIAN: Record<string, { package: string; folders?: () => string[] }> = {
   'redis-server': { package: 'redis-server' },
   postgres: { package: 'postgresql', folders: postgresFolders },
   initdb: { package: 'postgresql', folders: postgresFolders },
+  openssl: { package: 'openssl' },
   chromium: { package: 'chromium' },
   apache2: { package: 'apache2', folders: () => ['/usr/sbin'] },
   'mod_auth_openidc.so': { package: 'libapache2-mod-auth-openidc', folders: () => ['/usr/lib/apache2/modules'] },
@@ -120,6 +131,38 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServi
     async command(...given) {
       const { stdout } = await promisify(execFile)('redis-cli', ['-p', `${port}`, ...given])
       return stdout.trimEnd()
+    },
+  }
+}
+
+export interface SentinelService {
+  readonly url: string
+  readonly pid: number
+  stop(): Promise<void>
+}
+
+/** One sentinel that watches `master` under the name `main` and decides alone. */
+export async function startSentinel(master: RedisService): Promise<SentinelService> {
+  const folder = mkdtempSync(join(tmpdir(), 'stepgate-sentinel-'))
+  const guard = guardFolder(folder)
+  const file = join(folder, 'sentinel.conf')
+  const { child, port } = await onFreePort((candidate) => {
+    const monitor = `sentinel monitor main 127.0.0.1 ${master.port} 1`
+    writeFileSync(file, `port ${candidate}\nbind 127.0.0.1\ndir ${folder}\n${monitor}\n`)
+    return launch({
+      program: pathOf('redis-server'),
+      given: [file, '--sentinel'],
+      folder,
+      ready: '+monitor master',
+      guard,
+    })
+  })
+  return {
+    url: `redis+sentinel://127.0.0.1:${port}/main/0`,
+    pid: pidOf(child),
+    async stop() {
+      await end(child, 'SIGKILL')
+      guard.release()
     },
   }
 }
