@@ -3,27 +3,28 @@ import { execFileSync, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { after, before, describe, test } from 'node:test'
+import { after, before, describe, type TestContext, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { inspect } from 'node:util'
 import { HOUR, MINUTE, SECOND, systemClock } from '../../src/kernel/clock.ts'
 import { ConfigError, Unavailable } from '../../src/kernel/errors.ts'
-import { silentLog } from '../../src/kernel/log.ts'
+import { type Log, silentLog } from '../../src/kernel/log.ts'
 import { createSealer, deriveKey } from '../../src/kernel/secrets.ts'
 import { createEmbeddedState } from '../../src/state/embedded.ts'
 import { createRecords } from '../../src/state/records.ts'
 import { createRedisState, type RedisState } from '../../src/state/redis.ts'
 import { keyOf, type StateStore } from '../../src/state/store.ts'
-import { freePort, type RedisService, startRedis, startSentinel } from '../harness/services.ts'
+import { freePort, type RedisOptions, type RedisService, startRedis, startSentinel } from '../harness/services.ts'
 import { slow } from '../harness/slow.ts'
 import { stateStoreContract } from './state-store-contract.ts'
 
 /** FA-1: an answer that the store cannot serve takes no longer than this. */
 const QUICK = 2 * SECOND
-const log = silentLog
+const log: Log = silentLog
 const fresh = () => keyOf('test', randomUUID())
 
 function manualClock(start = Date.parse('2026-01-01T00:00:00Z')) {
@@ -77,12 +78,25 @@ stateStoreContract('redis', async () => {
   return { store: slow(store), advance: (ms) => pause(ms), end: () => store.close().then(redis.stop) }
 })
 
+async function redisFor(t: TestContext, options: RedisOptions = {}): Promise<RedisService> {
+  const redis = await startRedis(options)
+  t.after(redis.stop)
+  return redis
+}
+
+function stateFor(t: TestContext, url: string, said: Log = log): RedisState {
+  const store = createRedisState({ url }, { log: said })
+  t.after(() => store.close())
+  return store
+}
+
 /** A cluster of one node. */
-async function startCluster(): Promise<RedisService> {
+async function startCluster(t?: TestContext): Promise<RedisService> {
   const busPort = `${await freePort()}`
   const redis = await startRedis({
     arguments: ['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1', '--cluster-port', busPort],
   })
+  t?.after(redis.stop)
   await redis.command('cluster', 'addslotsrange', '0', '16383')
   await eventually(async () => assert.match(await redis.command('cluster', 'info'), /cluster_state:ok/))
   return redis
@@ -165,6 +179,26 @@ describe('redis out of order', () => {
     assert.equal(await store.increment(counter, MINUTE), 1)
   })
 
+  test('FA-1: a connection that went dead without a word is given up for a new one', async (t) => {
+    const held: Socket[] = []
+    const wire = createServer((near) => {
+      const far = createConnection(redis.port, '127.0.0.1')
+      near.pipe(far).pipe(near)
+      held.push(near, far)
+      for (const socket of [near, far]) socket.on('error', () => {})
+    }).listen(0, '127.0.0.1')
+    await once(wire, 'listening')
+    t.after(() => {
+      wire.close()
+      for (const socket of held) socket.destroy()
+    })
+    const behind = stateFor(t, `redis://127.0.0.1:${(wire.address() as AddressInfo).port}`)
+    await behind.ping()
+    for (const socket of held) socket.unpipe().pause()
+    await assert.rejects(behind.ping(), Unavailable)
+    await eventually(() => behind.ping())
+  })
+
   test('FA-1: a read-only Redis is unavailable for writing, until it may write again', async () => {
     await redis.command('replicaof', '127.0.0.1', `${await freePort()}`)
     await assert.rejects(store.increment(fresh(), MINUTE), Unavailable)
@@ -187,35 +221,30 @@ describe('redis out of order', () => {
     assert.equal(await store.evictionPolicy(), 'allkeys-lru')
   })
 
-  test('FA-1: a Redis that comes after us is unavailable first, then used', async () => {
-    const late = await startRedis()
+  test('FA-1: a Redis that comes after us is unavailable first, then used', async (t) => {
+    const late = await redisFor(t)
     await late.kill()
-    const early = createRedisState({ url: late.url }, { log })
+    const early = stateFor(t, late.url)
     await assertUnavailable(early)
     await late.restart()
     await eventually(() => early.ping())
-    await early.close()
-    await late.stop()
   })
 
-  test('LG-2: neither log nor error holds the password or the value of a command', async () => {
-    const locked = await startRedis({ arguments: ['--requirepass', 'right'] })
+  test('LG-2: neither log nor error holds the password or the value of a command', async (t) => {
+    const locked = await redisFor(t, { arguments: ['--requirepass', 'right'] })
     const said: unknown[] = []
     const say = (...given: unknown[]) => void said.push(given)
     const listening = { debug: say, info: say, warn: say, error: say }
-    const stranger = createRedisState({ url: locked.url.replace('//', '//:wrong-secret@') }, { log: listening })
+    const stranger = stateFor(t, locked.url.replace('//', '//:wrong-secret@'), listening)
     const refusal = await stranger.set(fresh(), 'value-secret', MINUTE).catch((error: unknown) => error)
     assert.ok(refusal instanceof Unavailable)
-    const friend = createRedisState({ url: locked.url.replace('//', '//:right@') }, { log: listening })
+    const friend = stateFor(t, locked.url.replace('//', '//:right@'), listening)
     await locked.command('-a', 'right', 'config', 'set', 'maxmemory', '1')
     const full = await friend.set(fresh(), 'value-secret', MINUTE).catch((error: unknown) => error)
     assert.ok(full instanceof Unavailable)
     assert.match(inspect(full), /OOM/)
     assert.ok(said.length > 0)
     assert.doesNotMatch(inspect([said, refusal, full], { depth: 20, showHidden: true }), /-secret/)
-    await stranger.close()
-    await friend.close()
-    await locked.stop()
   })
 })
 
@@ -236,24 +265,22 @@ describe('addresses of redis', () => {
     }
   })
 
-  test('user, password and database of the address are used', async () => {
-    const redis = await startRedis()
+  test('user, password and database of the address are used', async (t) => {
+    const redis = await redisFor(t)
     await redis.command('acl', 'setuser', 'gate', 'on', '>p@ss/word', '~sg:*', '+@all')
     await redis.command('acl', 'setuser', 'default', 'off')
     const url = `redis://gate:${encodeURIComponent('p@ss/word')}@127.0.0.1:${redis.port}/3`
-    const store = createRedisState({ url }, { log })
+    const store = stateFor(t, url)
     await store.set(fresh(), 'value', MINUTE)
     const login = ['--user', 'gate', '--pass', 'p@ss/word', '--no-auth-warning']
     assert.equal(await redis.command(...login, '-n', '3', 'dbsize'), '1')
-    await store.close()
-    await redis.stop()
   })
 })
 
 describe('redis cluster out of order', () => {
-  test('FA-1: a killed node is unavailable within two seconds, and serves again when it is back', async () => {
-    const redis = await startCluster()
-    const store = createRedisState({ url: `redis+cluster://127.0.0.1:${redis.port}` }, { log })
+  test('FA-1: a killed node is unavailable within two seconds, and serves again when it is back', async (t) => {
+    const redis = await startCluster(t)
+    const store = stateFor(t, `redis+cluster://127.0.0.1:${redis.port}`)
     assert.equal(await store.increment(fresh(), MINUTE), 1)
     assert.equal(await store.evictionPolicy(), 'noeviction')
     await redis.kill()
@@ -266,16 +293,15 @@ describe('redis cluster out of order', () => {
     await assertUnavailable(store)
     process.kill(redis.pid, 'SIGCONT')
     await eventually(() => store.increment(fresh(), MINUTE))
-    await store.close()
-    await redis.stop()
   })
 })
 
 describe('redis behind a sentinel', () => {
-  test('FA-1: the sentinel names the master, and its outage ends without a restart', async () => {
-    const master = await startRedis()
+  test('FA-1: the sentinel names the master, and its outage ends without a restart', async (t) => {
+    const master = await redisFor(t)
     const sentinel = await startSentinel(master)
-    const store = createRedisState({ url: sentinel.url }, { log })
+    t.after(sentinel.stop)
+    const store = stateFor(t, sentinel.url)
     const key = fresh()
     await store.set(key, 'value', MINUTE)
     assert.equal(await master.command('get', `sg:${key}`), 'value')
@@ -284,36 +310,30 @@ describe('redis behind a sentinel', () => {
     await master.restart()
     await eventually(() => store.ping())
     assert.equal(await store.increment(fresh(), MINUTE), 1)
-    await store.close()
-    await sentinel.stop()
-    await master.stop()
   })
 })
 
 describe('redis with TLS', () => {
-  test('KM-9: rediss never talks to a server without TLS', async () => {
-    const redis = await startRedis()
-    const store = createRedisState({ url: redis.url.replace('redis:', 'rediss:') }, { log })
+  test('KM-9: rediss never talks to a server without TLS', async (t) => {
+    const redis = await redisFor(t)
+    const store = stateFor(t, redis.url.replace('redis:', 'rediss:'))
     await assertUnavailable(store)
-    await store.close()
-    await redis.stop()
   })
 
-  test('KM-9: a certificate that nobody vouches for is refused', async () => {
+  test('KM-9: a certificate that nobody vouches for is refused', async (t) => {
     const folder = mkdtempSync(join(tmpdir(), 'stepgate-tls-'))
+    t.after(() => rmSync(folder, { recursive: true }))
     const [key, certificate] = [join(folder, 'key.pem'), join(folder, 'certificate.pem')]
     const request = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '1']
     const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1']
     execFileSync('openssl', [...request, ...subject, '-keyout', key, '-out', certificate], { stdio: 'ignore' })
     const tlsPort = `${await freePort()}`
     const files = ['--tls-cert-file', certificate, '--tls-key-file', key, '--tls-ca-cert-file', certificate]
-    const redis = await startRedis({ arguments: ['--tls-port', tlsPort, '--tls-auth-clients', 'no', ...files] })
+    await redisFor(t, { arguments: ['--tls-port', tlsPort, '--tls-auth-clients', 'no', ...files] })
     const url = `rediss://localhost:${tlsPort}`
     const refusal = await runPing(url, {})
     assert.match(refusal, /self-signed/)
     assert.equal(await runPing(url, { NODE_EXTRA_CA_CERTS: certificate }), 'pong')
-    await redis.stop()
-    rmSync(folder, { recursive: true })
   })
 })
 
@@ -344,9 +364,9 @@ async function runProgram(program: string, given: string[], environment: Record<
 }
 
 describe('records in redis', () => {
-  test('KM-8: a dump of Redis shows neither value nor id', async () => {
-    const redis = await startRedis()
-    const state = createRedisState({ url: redis.url }, { log })
+  test('KM-8: a dump of Redis shows neither value nor id', async (t) => {
+    const redis = await redisFor(t)
+    const state = stateFor(t, redis.url)
     const sealer = createSealer(deriveKey(Buffer.alloc(32, 1), 'state'))
     const records = createRecords<{ account: string }>('pending', { state, sealer })
     await records.set('bearer-id', { account: 'alice@example.com' }, MINUTE)
@@ -359,8 +379,6 @@ describe('records in redis', () => {
     assert.doesNotMatch([...keys, ...values].join('\n'), /-id|alice|bob|example|account/)
     const ends = await Promise.all(keys.map((key) => redis.command('pttl', key)))
     assert.ok(ends.every((left) => Number(left) > 0 && Number(left) <= MINUTE))
-    await state.close()
-    await redis.stop()
   })
 })
 
