@@ -1,0 +1,236 @@
+import type { AccountAdmin } from '../accounts/account-store.ts'
+import type { AuditEventName, AuditTrail } from '../audit/audit.ts'
+import { type Clock, DAY, HOUR } from '../kernel/clock.ts'
+import { randomToken, type Sealer } from '../kernel/secrets.ts'
+import type { Versioned } from '../state/records.ts'
+import { keyOf, type StateStore } from '../state/store.ts'
+import { type Allowance, type Limit, readAllowance } from './allowance.ts'
+import type { Finished, Refusal, RefusalReason } from './authenticator.ts'
+import type { Binding, BindingStore } from './binding-store.ts'
+import { createChallenges, type Half, type KeptChallenge, partiesOf } from './challenges.ts'
+import type { Registry } from './registry.ts'
+import type { Attempt, Verdict, Verifier } from './verifier.ts'
+
+/** How often one-time codes may be tried (RL-1, RL-2). All types share the first three; the last is per type. */
+export interface VerifierOptions {
+  /** Wrong answers in one interaction, over all its challenges. */
+  perInteraction: number
+  perHour: number
+  perDay: number
+  /** Failures in a row after which a type is locked until an admin acts; durable. */
+  inARow: number
+  /** How long an interaction may last, in milliseconds. */
+  interaction: number
+}
+
+export interface VerifierDependencies {
+  state: StateStore
+  sealer: Sealer
+  bindings: BindingStore
+  accounts: Pick<AccountAdmin, 'update'>
+  authenticators: Registry
+  trail: AuditTrail
+  clock: Clock
+}
+
+const LABEL_LENGTH = 60
+
+type Judged = Extract<Finished, { ok: true }> | Refusal
+
+/**
+ * The promises of `Verifier`. Every answer to a verification is counted under the limits of the interaction, the hour and the day
+ * and in the durable row of failures, in this order, before it is judged; only what is judged stays counted. A success gives its own
+ * count back and ends the row of failures of its own type: failures of any type go on counting under the shared limits (RL-6), and
+ * somebody who signs in all day is not throttled. A challenge has its own number of answers besides; binding has only that, for
+ * there the key is on the page and nothing is to be guessed.
+ */
+export function createVerifier(options: VerifierOptions, dependencies: VerifierDependencies): Verifier {
+  const { state, bindings, accounts, authenticators, trail, clock } = dependencies
+  const challenges = createChallenges({ interaction: options.interaction }, dependencies)
+
+  function halfOf(attempt: Attempt): Half | undefined {
+    const authenticator = authenticators.get(attempt.type)
+    const ceremony = authenticator?.[attempt.ceremony]
+    return authenticator && ceremony && { authenticator, ceremony }
+  }
+
+  async function begin(attempt: Attempt): ReturnType<Verifier['begin']> {
+    const half = halfOf(attempt)
+    if (half === undefined) return refuse('unusable')
+    if (!half.ceremony.challengeless) return challenges.begin(attempt, half)
+    const expiresAt = clock.now() + half.authenticator.challenge.ttl
+    return { ok: true, show: await half.ceremony.show(undefined, attempt.context), expiresAt, resendAt: undefined }
+  }
+
+  /** Counts, then judges; `finish` adds what a success changes. */
+  async function judge(attempt: Attempt, half: Half, given: Given): Promise<Judged> {
+    const { authenticator, ceremony } = half
+    const { allowance, challenge, own, code } = given
+    if (allowance.wait !== undefined) return throttled(attempt, allowance.wait)
+    const [answers, wait] = await Promise.all([
+      challenge && state.increment(keyOf('challenge-answers', challenge.value.id), authenticator.challenge.ttl),
+      allowance.spend(),
+    ])
+    if (wait !== undefined) return throttled(attempt, wait)
+    const { attempts } = authenticator.challenge
+    if (answers !== undefined && answers > attempts) {
+      await allowance.giveBack()
+      return refuse('expired')
+    }
+    const inARow =
+      attempt.ceremony === 'verify' ? await bindings.countAttempt(attempt.context.account.id, attempt.type) : 0
+    if (inARow > options.inARow) {
+      await allowance.giveBack()
+      return locked(attempt)
+    }
+    const finished = await ceremony.finish({
+      bindings: own,
+      challenge: challenge?.value.challenge,
+      code,
+      context: attempt.context,
+    })
+    if (finished.ok) return finished
+    const dead = challenge !== undefined && answers !== undefined && answers >= attempts
+    const ended = dead && challenges.spend(attempt, challenge)
+    const [refusal] = await Promise.all([spoil(finished), ended, allowance.settle()])
+    failed(attempt, refusal.reason)
+    return inARow === options.inARow ? locked(attempt) : refusal
+  }
+
+  /** Writes what a refused code has used up; a hint that cannot be paid for is not given. */
+  async function spoil(finished: Extract<Finished, { ok: false }>): Promise<Refusal> {
+    const { spoil: change, ...refusal } = finished
+    if (change === undefined) return refusal
+    const { id, version, lastUsedAt, boundAt } = change.binding
+    const written = await bindings.replace(id, version, {
+      record: change.record,
+      lastUsedAt: lastUsedAt ?? boundAt,
+    })
+    return written ? refusal : refuse('mismatch')
+  }
+
+  /** Whether a binding was made; a refusal when another answer was faster or there is no room for another binding. */
+  async function keep(attempt: Attempt, half: Half, success: Success): Promise<boolean | Refusal> {
+    const { finished, label } = success
+    if (finished.binding !== undefined) {
+      const { id, version } = finished.binding
+      const moved = await bindings.replace(id, version, { record: finished.record, lastUsedAt: attempt.context.now })
+      return moved ? false : lost(attempt)
+    }
+    const { account, now } = attempt.context
+    const binding = { id: randomToken(16), accountId: account.id, type: attempt.type, label, record: finished.record }
+    const details = { factor: attempt.type, ceremony: attempt.ceremony }
+    const audit = { event: 'factor.added', outcome: 'ok', ...partiesOf(attempt), details } as const
+    const maxOfType = half.authenticator.maxPerAccount
+    const inserted = await bindings.insert({ ...binding, boundAt: now }, { maxOfType, audit })
+    if (inserted) return true
+    // A parallel first verification has bound it: what was proved here is as good.
+    return attempt.ceremony === 'verify' ? false : refuse('unusable')
+  }
+
+  async function verifyAddress(attempt: Attempt, address: string | undefined): Promise<void> {
+    const { account } = attempt.context
+    if (address === undefined || account.emailVerified || account.email !== address) return
+    const audit = { event: 'email.verified', outcome: 'ok', ...partiesOf(attempt) } as const
+    await accounts.update(account.id, { emailVerified: true }, audit)
+  }
+
+  function failed(attempt: Attempt, reason: RefusalReason): void {
+    record(attempt, reason === 'replayed' ? 'otp.replay' : 'otp.fail', reason)
+  }
+
+  function throttled(attempt: Attempt, retryAfter: number): Refusal {
+    failed(attempt, 'throttled')
+    return { ok: false, reason: 'throttled', retryAfter }
+  }
+
+  function locked(attempt: Attempt): Refusal {
+    record(attempt, 'otp.locked', 'locked')
+    return refuse('locked')
+  }
+
+  function record(attempt: Attempt, event: AuditEventName, reason: RefusalReason | undefined): void {
+    const details = { factor: attempt.type, ceremony: attempt.ceremony, reason }
+    trail.record({ event, outcome: reason === undefined ? 'ok' : 'fail', ...partiesOf(attempt), details })
+  }
+
+  return {
+    begin,
+    async renew(attempt) {
+      const half = halfOf(attempt)
+      if (half === undefined || half.ceremony.challengeless) return begin(attempt)
+      const allowance = await readAllowance(limitsOf(attempt, options), { state, now: clock.now() })
+      // A code that could not be tried is not worth sending.
+      if (allowance.wait !== undefined) return { ok: false, reason: 'throttled', retryAfter: allowance.wait }
+      return challenges.renew(attempt, half)
+    },
+    async finish(attempt, form): Promise<Verdict> {
+      const half = halfOf(attempt)
+      if (half === undefined) return refuse('unusable')
+      const { account } = attempt.context
+      const kept = !half.ceremony.challengeless
+      const [challenge, allowance, all] = await Promise.all([
+        kept ? challenges.open(attempt) : undefined,
+        readAllowance(limitsOf(attempt, options), { state, now: clock.now() }),
+        bindings.list(account.id),
+      ])
+      const own = all.filter((binding) => binding.type === attempt.type)
+      const usable = attempt.ceremony === 'bind' || own.length > 0 || half.authenticator.usableUnbound(account)
+      if (!usable) return refuse('unusable')
+      if (kept && challenge === undefined) return refuse('expired')
+      const finished = await judge(attempt, half, { challenge, allowance, own, code: form.code })
+      if (!finished.ok) return finished
+      if (challenge !== undefined && !(await challenges.spend(attempt, challenge))) return lost(attempt)
+      const bound = await keep(attempt, half, { finished, label: labelOf(form.label) })
+      if (typeof bound === 'object') return bound
+      await Promise.all([
+        allowance.giveBack(),
+        attempt.ceremony === 'verify' && bindings.clearAttempts(account.id, attempt.type),
+        verifyAddress(attempt, finished.address),
+      ])
+      record(attempt, 'otp.ok', undefined)
+      return { ok: true, proof: { method: attempt.type, at: attempt.context.now }, bound }
+    },
+  }
+
+  /** Right, and too late: somebody used the same code, or the same step, at the same time. */
+  function lost(attempt: Attempt): Refusal {
+    failed(attempt, 'replayed')
+    return refuse('replayed')
+  }
+}
+
+interface Given {
+  challenge: Versioned<KeptChallenge> | undefined
+  allowance: Allowance
+  own: Binding[]
+  code: string
+}
+
+interface Success {
+  finished: Extract<Judged, { ok: true }>
+  label: string | undefined
+}
+
+function limitsOf(attempt: Attempt, options: VerifierOptions): Limit[] {
+  if (attempt.ceremony === 'bind') return []
+  const { id } = attempt.context.account
+  return [
+    {
+      name: 'otp-interaction',
+      count: options.perInteraction,
+      window: options.interaction,
+      of: [attempt.interaction, id],
+    },
+    { name: 'otp-hour', count: options.perHour, window: HOUR, of: [id] },
+    { name: 'otp-day', count: options.perDay, window: DAY, of: [id] },
+  ]
+}
+
+function labelOf(label: string | undefined): string | undefined {
+  return label?.trim().slice(0, LABEL_LENGTH) || undefined
+}
+
+function refuse(reason: RefusalReason): Refusal {
+  return { ok: false, reason }
+}
