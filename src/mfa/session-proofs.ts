@@ -16,8 +16,9 @@ export interface SessionProofs {
   device: AdmittedBy | undefined
   passwordEpoch: number
   sessionEpoch: number
-  /** Milliseconds since the epoch; the absolute limit counts from here (SE-4). */
+  /** Milliseconds since the epoch; the absolute limit counts from the start (SE-4). */
   startedAt: number
+  expiresAt: number
 }
 
 /** Keyed by session uid. */

@@ -1,0 +1,172 @@
+import { globSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { relative } from 'node:path'
+import { run } from 'node:test'
+import type { TestEvent } from 'node:test/reporters'
+import { inspect, parseArgs, stripVTControlCharacters } from 'node:util'
+import { installDebianPackages } from './install-debian.ts'
+
+const USAGE = 'usage: npm test -- [--long] [FILE or FOLDER or part of a name]…'
+const SECOND = 1000
+const MINUTE = 60 * SECOND
+/** For one file, in the usual and in the long run. */
+const FILE_TIMEOUT = { usual: 2 * MINUTE, long: 20 * MINUTE }
+const FILES_AT_ONCE = 2
+/** Slow kinds first, so that none of them is left to run alone at the end. */
+const ORDER = ['browser', 'attack', 'flow', 'cli', 'contract', 'unit']
+
+type Event<Type extends TestEvent['type']> = Extract<TestEvent, { type: Type }>['data']
+type Counts = Event<'test:summary'>['counts']
+
+interface Failure {
+  title: string
+  file: string
+  error: unknown
+}
+
+/** What happened so far, and what the summary says in the end. */
+interface Report {
+  failures: Failure[]
+  seconds: Map<string, number>
+  /** Reason → titles of what was left out for it. */
+  leftOut: Map<string, string[]>
+  /** What a file printed; shown only when it fails. */
+  output: Map<string, string>
+  counts: Counts | undefined
+  success: boolean
+}
+
+async function main(): Promise<number> {
+  const { long, filters } = readArguments()
+  process.env.STEPGATE_TEST_LENGTH = long ? 'long' : 'usual'
+  // Password hashing takes a thread per core: without more of them, file access and name look-ups would wait behind it.
+  process.env.UV_THREADPOOL_SIZE ??= String(availableParallelism() + 2)
+  const files = testFiles(filters)
+  if (files.length === 0) {
+    console.error(`No test file matches ${filters.join(' ')}. ${USAGE}`)
+    return 2
+  }
+  installDebianPackages(console.log)
+  const started = performance.now()
+  const report = await runFiles(files, long ? FILE_TIMEOUT.long : FILE_TIMEOUT.usual)
+  print(report, performance.now() - started)
+  return report.success ? 0 : 1
+}
+
+function readArguments(): { long: boolean; filters: string[] } {
+  try {
+    const { values, positionals } = parseArgs({ options: { long: { type: 'boolean' } }, allowPositionals: true })
+    return { long: values.long === true, filters: positionals }
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : error}\n${USAGE}`)
+    process.exit(2)
+  }
+}
+
+function testFiles(filters: string[]): string[] {
+  const wanted = filters.map((filter) => relative('.', filter))
+  const rank = (file: string): number => ORDER.indexOf(file.split('/')[1] ?? '')
+  return globSync('test/**/*.test.ts')
+    .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
+    .sort((a, b) => rank(a) - rank(b) || a.localeCompare(b))
+}
+
+async function runFiles(files: string[], timeout: number): Promise<Report> {
+  const report: Report = {
+    failures: [],
+    seconds: new Map(),
+    leftOut: new Map(),
+    output: new Map(),
+    counts: undefined,
+    success: false,
+  }
+  const interrupt = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupt.abort())
+  const events = run({ files, concurrency: FILES_AT_ONCE, timeout, signal: interrupt.signal })
+  for await (const event of events) note(event as TestEvent, report)
+  return report
+}
+
+function note({ type, data }: TestEvent, report: Report): void {
+  if (type === 'test:pass') noteSkip(data, report)
+  if (type === 'test:fail') noteFailure(data, report)
+  if (type === 'test:stdout' || type === 'test:stderr') {
+    const file = nameOf(data.file)
+    report.output.set(file, (report.output.get(file) ?? '') + data.message)
+  }
+  if (type === 'test:summary') noteSummary(data, report)
+}
+
+function noteSkip({ skip, name }: Event<'test:pass'>, { leftOut }: Report): void {
+  if (skip === undefined || skip === false) return
+  const reason = typeof skip === 'string' && skip !== '' ? skip : 'no reason given'
+  leftOut.set(reason, [...(leftOut.get(reason) ?? []), name])
+}
+
+function noteFailure({ name, file, details, todo }: Event<'test:fail'>, { failures }: Report): void {
+  const error = details.error as Error & { failureType?: string }
+  // A suite fails because a test in it did, which was told already.
+  if (error.failureType === 'subtestsFailed' || todo !== undefined) return
+  failures.push({ title: name, file: nameOf(file), error: error.cause ?? error })
+}
+
+function noteSummary({ file, counts, duration_ms, success }: Event<'test:summary'>, report: Report): void {
+  if (file === undefined) {
+    report.counts = counts
+    report.success = success
+    return
+  }
+  const name = nameOf(file)
+  report.seconds.set(name, duration_ms / SECOND)
+  const skipped = counts.skipped > 0 ? `, ${counts.skipped} left out` : ''
+  console.log(
+    `${success ? 'ok  ' : 'FAIL'} ${name} (${counts.passed} of ${counts.tests}${skipped}, ${shown(duration_ms)})`,
+  )
+}
+
+function print(report: Report, duration: number): void {
+  const { failures, seconds, leftOut, output } = report
+  for (const { title, file, error } of failures) {
+    console.log(
+      `\nFAIL ${file}\n  ${title}\n${indent(typeof error === 'string' ? error : inspect(error, { depth: 8 }))}`,
+    )
+  }
+  for (const file of new Set(failures.map((failure) => failure.file))) {
+    const printed = stripVTControlCharacters(output.get(file) ?? '').trim()
+    if (printed !== '') console.log(`\nPrinted by ${file}:\n${indent(printed)}`)
+  }
+  const slowest = [...seconds].sort(([, a], [, b]) => b - a).slice(0, 10)
+  console.log('\nSlowest files:')
+  for (const [file, time] of slowest) console.log(`${time.toFixed(1).padStart(7)} s  ${file}`)
+  if (leftOut.size > 0) console.log('\nLeft out:')
+  for (const [reason, titles] of leftOut)
+    console.log(`  ${reason}\n${titles.map((title) => `    ${title}`).join('\n')}`)
+  printCounts(report, duration)
+}
+
+/** In the form of node's own reporter, for tools that read it. */
+function printCounts({ counts, failures, success }: Report, duration: number): void {
+  if (counts !== undefined) {
+    const { passed, cancelled, skipped, todo, tests } = counts
+    const failed = tests - passed - cancelled - skipped - todo
+    console.log(
+      `\n${success ? 'Passed' : 'FAILED'}: ${passed} passed, ${failed + cancelled} failed, ${skipped} left out`,
+    )
+    console.log(`in ${shown(duration)}\n`)
+    const lines = { tests, suites: counts.suites, pass: passed, fail: failed, cancelled, skipped, todo }
+    for (const [name, count] of Object.entries(lines)) console.log(`# ${name} ${count}`)
+  } else {
+    console.log(`\nFAILED: interrupted after ${shown(duration)}\n# fail ${failures.length}`)
+  }
+  console.log(`# duration_ms ${Math.round(duration)}`)
+}
+
+const nameOf = (file: string | undefined): string => (file === undefined ? 'unknown file' : relative('.', file))
+const indent = (text: string): string => text.replace(/^/gm, '    ')
+
+function shown(milliseconds: number): string {
+  const total = milliseconds / SECOND
+  return total < 60 ? `${total.toFixed(1)} s` : `${Math.floor(total / 60)} min ${Math.round(total % 60)} s`
+}
+
+process.exitCode = await main()

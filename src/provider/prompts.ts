@@ -1,0 +1,197 @@
+import { errors, interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider'
+import type { Account } from '../accounts/account.ts'
+import type { AuditTrail } from '../audit/audit.ts'
+import type { Clock } from '../kernel/clock.ts'
+import { type AcrNames, requestedAcr } from '../mfa/acr.ts'
+import { amrOf, highest, type Level, provenAt, satisfiedBy } from '../mfa/assurance.ts'
+import type { Decider } from '../mfa/decider.ts'
+import { type Demand, missing } from '../mfa/policy.ts'
+import { aliveFor, type SessionProofRecords, type SessionProofs } from '../mfa/session-proofs.ts'
+
+/** What the pages hand over with their one finish, beside the engine's own `login`. */
+export interface SignInResult {
+  login?: { accountId: string; acr: string; amr: string[]; ts: number; remember: boolean; fresh?: boolean }
+  /** What the session proves from now on. */
+  proofs?: SessionProofs
+  /** The `mfa` prompt was answered once in this request; a second round never follows. */
+  stepUp?: true
+}
+
+export interface PromptDependencies {
+  decider: Decider
+  acr: AcrNames
+  proofs: SessionProofRecords
+  /** Whether a remembered device that admitted a session is still good for this account under this demand. */
+  remembered: (id: string, account: Account, demanded: Demand) => Promise<boolean>
+  trail: AuditTrail
+  clock: Clock
+}
+
+/** The engine's account, with ours inside. */
+export interface EngineAccount {
+  accountId: string
+  account: Account
+}
+
+/** Which pages an authorization request needs: password, then what is missing of the demanded level, then consent (oidc-provider.md, 2.2). */
+export function createPromptPolicy(dependencies: PromptDependencies): interactionPolicy.DefaultPolicy {
+  const { Prompt, Check, base } = interactionPolicy
+  const policy = base()
+  const recordOf = sessionRecords(dependencies)
+  const login = promptNamed(policy, 'login')
+  // Both would ask for the password for ever when the level is not reached (X2): the mfa prompt answers for levels.
+  login.checks.remove('essential_acr')
+  login.checks.remove('essential_acrs')
+  login.checks.remove('max_age')
+  login.checks.add(new Check('max_age', 'the authentication is too old', async (ctx) => tooOld(ctx)))
+  login.checks.add(
+    new Check('session_ended', 'the session has ended', async (ctx) => {
+      if (ctx.oidc.session?.accountId === undefined) return false
+      const account = accountOf(ctx)
+      const record = await recordOf(ctx)
+      if (account === undefined || record === undefined) return true
+      return !aliveFor(account, record) || dependencies.clock.now() >= record.expiresAt
+    }),
+  )
+  policy.add(
+    new Prompt(
+      { name: 'mfa', requestable: false },
+      new Check('level', 'a stronger authentication is required', 'interaction_required', async (ctx) => {
+        const short = await fallsShort(ctx, await recordOf(ctx), dependencies)
+        if (short && result(ctx)?.stepUp === true) {
+          throw new errors.UnmetAuthenticationRequirements('the requested authentication could not be reached')
+        }
+        return short
+      }),
+    ),
+    1,
+  )
+  const consent = promptNamed(policy, 'consent')
+  consent.checks.remove('native_client_prompt')
+  consent.checks.add(
+    new Check('native_client_prompt', 'native clients need consent', 'interaction_required', async ({ oidc }) => {
+      // A first-party app on the person's own device gets no question; loopback redirects cannot be taken over from elsewhere.
+      const native = oidc.client?.applicationType === 'native' && oidc.client.firstParty === false
+      return native && oidc.result?.consent === undefined
+    }),
+  )
+  return policy
+}
+
+function promptNamed(policy: interactionPolicy.DefaultPolicy, name: string): interactionPolicy.Prompt {
+  const prompt = policy.get(name)
+  if (prompt === undefined) throw new Error(`the engine has no ${name} prompt`)
+  return prompt
+}
+
+const result = (ctx: KoaContextWithOIDC): SignInResult | undefined => ctx.oidc.result as SignInResult | undefined
+
+function accountOf(ctx: KoaContextWithOIDC): Account | undefined {
+  return (ctx.oidc.account as EngineAccount | undefined)?.account
+}
+
+/** A step-up with an old password does not satisfy `max_age`; a password of this very request does, however long the code took (X3). */
+function tooOld(ctx: KoaContextWithOIDC): boolean {
+  const { params, session } = ctx.oidc
+  if (params?.max_age === undefined) return false
+  if (session?.accountId === undefined) return true
+  return session.past(Number(params.max_age)) && result(ctx)?.login?.fresh !== true
+}
+
+/** The proofs of the request's session, read once per request; those that a finished sign-in brings are stored first. */
+function sessionRecords({ proofs, trail, clock }: PromptDependencies) {
+  const known = new WeakMap<KoaContextWithOIDC, Promise<SessionProofs | undefined>>()
+  async function read(ctx: KoaContextWithOIDC): Promise<SessionProofs | undefined> {
+    const { session } = ctx.oidc
+    if (session === undefined) return undefined
+    const brought = result(ctx)?.proofs
+    if (brought === undefined) return (await proofs.get(session.uid))?.value
+    const ttl = Math.max(1, brought.expiresAt - clock.now())
+    await proofs.set(session.uid, brought, ttl)
+    trail.record({
+      event: 'session.created',
+      outcome: 'ok',
+      account: brought.accountId,
+      client: ctx.oidc.client?.clientId,
+      ip: ctx.ip,
+      details: { methods: brought.proofs.map((proof) => proof.method), remembered: brought.device !== undefined },
+    })
+    return brought
+  }
+  return (ctx: KoaContextWithOIDC): Promise<SessionProofs | undefined> => {
+    const reading = known.get(ctx) ?? read(ctx)
+    known.set(ctx, reading)
+    return reading
+  }
+}
+
+/**
+ * The net under every page: decides from what the session proves, never from what a page claims, and stamps what the tokens of this
+ * request will say (security.md, section 3, rules 1 and 2).
+ */
+async function fallsShort(
+  ctx: KoaContextWithOIDC,
+  record: SessionProofs | undefined,
+  { decider, acr, remembered, trail }: PromptDependencies,
+): Promise<boolean> {
+  const account = accountOf(ctx)
+  const { client, params } = ctx.oidc
+  if (account === undefined || record === undefined || client === undefined) return true
+  const asked = requestedAcr(params ?? {}, acr)
+  if (asked.unsupported) {
+    throw new errors.UnmetAuthenticationRequirements('none of the requested acr values is supported')
+  }
+  const levels = satisfiedBy(record.proofs, decider.lookup)
+  const demanded = await decider.demand({
+    account,
+    client: { id: client.clientId, require: client.require as Level | undefined },
+    requested: asked.levels,
+  })
+  const proved = record.proofs.map((proof) => proof.method)
+  const lacking = missing(demanded, { levels, proved, remembered: false })
+  if (lacking !== undefined && missing(demanded, { levels, proved, remembered: true }) !== undefined) {
+    trail.record({
+      event: 'step_up.required',
+      outcome: 'ok',
+      account: account.id,
+      client: client.clientId,
+      ip: ctx.ip,
+      details: { levels: [...lacking.levels] },
+    })
+    return true
+  }
+  if (lacking !== undefined && !(await admitted(record, account, { demanded, remembered }))) return true
+  stamp(ctx, record, { decider, acr, levels, values: asked.values })
+  return false
+}
+
+async function admitted(
+  record: SessionProofs,
+  account: Account,
+  { demanded, remembered }: { demanded: Demand; remembered: PromptDependencies['remembered'] },
+): Promise<boolean> {
+  return record.device !== undefined && (await remembered(record.device.id, account, demanded))
+}
+
+interface Emission {
+  decider: Decider
+  acr: AcrNames
+  levels: ReadonlySet<Level>
+  values: readonly string[]
+}
+
+function stamp(ctx: KoaContextWithOIDC, record: SessionProofs, { decider, acr, levels, values }: Emission): void {
+  const { session } = ctx.oidc
+  const best = highest(levels)
+  if (session === undefined || best === undefined) throw new Error('a session without a level passed the policy')
+  const emitted = acr.emitted(levels, values, best)
+  const oldest = provenAt(record.proofs, acr.levelOf(emitted) ?? best, decider.lookup)
+  const amr = amrOf(record.proofs, decider.lookup)
+  if (oldest === undefined) throw new Error('a level without proofs passed the policy')
+  const loginTs = Math.floor(oldest / 1000)
+  if (session.acr !== acr.nameOf(best)) session.acr = acr.nameOf(best)
+  if (session.loginTs !== loginTs) session.loginTs = loginTs
+  if (session.amr?.join(' ') !== amr.join(' ')) session.amr = amr
+  // The engine's own getter answers the session's acr; this request may have asked for another of the satisfied ones.
+  Object.defineProperty(ctx.oidc, 'acr', { value: emitted })
+}
