@@ -26,13 +26,15 @@ export interface NewAccount {
 }
 
 export interface AccountChanges {
-  /** null removes it. Clears `emailVerified`, raises the factor epoch. */
+  /** null removes it. Another one than before clears `emailVerified`, unless that is given too, and raises the factor epoch. */
   email?: string | null
   name?: string | null
   groups?: string[]
   admin?: boolean
   locale?: string | null
   emailVerified?: boolean
+  /** Marks the address as verified if it is still this one, and changes nothing about it else. */
+  verifiedEmail?: string
 }
 
 /** A name or address that another account already signs in with (CVE-2024-1722: names and addresses share one space). */
@@ -45,9 +47,18 @@ export class LoginTaken extends Error {
   }
 }
 
-/** What admins do. Every change writes its audit row in the same transaction (LG-4). */
+/** The account a change was meant for does not exist: it was not made. */
+export class AccountGone extends Error {
+  override name = 'AccountGone'
+  constructor() {
+    super('the account does not exist')
+  }
+}
+
+/** What admins do. Every change writes its audit row in the same transaction (LG-4). Where nothing else is
+ *  said, a change throws `AccountGone` when there is no such account. */
 export interface AccountAdmin extends AccountStore {
-  /** Throws `LoginTaken`. */
+  /** Throws `LoginTaken`. The audit row names the new account. */
   insert(account: NewAccount, audit: AuditEvent): Promise<Account>
   /** Throws `LoginTaken`; undefined when the account is gone. */
   update(id: string, changes: AccountChanges, audit: AuditEvent): Promise<Account | undefined>
@@ -55,11 +66,11 @@ export interface AccountAdmin extends AccountStore {
   setPassword(id: string, passwordHash: string, audit: AuditEvent): Promise<void>
   /** Raises the session epoch. */
   setDisabled(id: string, disabled: boolean, audit: AuditEvent): Promise<void>
-  /** Raises the session epoch and, for `factors`, the factor epoch too. */
+  /** Raises the session and factor epochs: sessions, remembered devices and refresh tokens are dead. */
   endEverything(id: string, audit: AuditEvent): Promise<void>
   /** Removes the account with its bindings and counters. */
   remove(id: string, audit: AuditEvent): Promise<void>
-  /** By user name. `after` is the last user name of the page before. */
+  /** In the order of `loginKey` of the user names; all of them unless `limit` is given. `after` is the last user name of the page before. */
   list(page?: { after?: string; limit?: number }): Promise<Account[]>
   count(): Promise<number>
   /** Accounts without an address that are not disabled (C6). */

@@ -132,7 +132,7 @@ export function createVerifier(options: VerifierOptions, dependencies: VerifierD
     const { account } = attempt.context
     if (address === undefined || account.emailVerified || account.email !== address) return
     const audit = { event: 'email.verified', outcome: 'ok', ...partiesOf(attempt) } as const
-    await accounts.update(account.id, { emailVerified: true }, audit)
+    await accounts.update(account.id, { verifiedEmail: address }, audit)
   }
 
   function failed(attempt: Attempt, reason: RefusalReason): void {

@@ -61,7 +61,7 @@ function readable(path: string): boolean {
   }
 }
 
-function pathOf(name: string): string {
+export function pathOf(name: string): string {
   const program = available(name)
   if (program.path === undefined) throw new Error(`${name} is missing: apt-get install ${program.debianPackage}`)
   return program.path
@@ -171,8 +171,13 @@ export interface PostgresService {
   /** Of the database `postgres`; tests use one of their own. */
   readonly url: string
   readonly port: number
+  /** Of the postmaster that runs now; another one after `restart`. */
   readonly pid: number
   stop(): Promise<void>
+  /** Ends it at once, as a crash would; what was committed is there after `restart`. */
+  kill(): Promise<void>
+  /** Starts it again on the same port, after `kill` or while it runs. */
+  restart(): Promise<void>
   /** A new, empty database; answers its URL. */
   createDatabase(): Promise<string>
 }
@@ -185,22 +190,32 @@ export async function startPostgres(): Promise<PostgresService> {
   const guard = guardFolder(folder)
   const cluster = join(folder, 'cluster')
   execFileSync('cp', ['-a', postgresTemplate(owner), cluster])
-  const { child, port } = await onFreePort((candidate) => {
+  const start = (candidate: number): Promise<ChildProcess> => {
     const settings = { port: candidate, listen_addresses: '127.0.0.1', unix_socket_directories: folder, ...FAST }
     const given = ['-D', cluster, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])]
     const ready = 'ready to accept connections'
     return launch({ program: pathOf('postgres'), given, folder, ready, guard, owner })
-  })
+  }
+  const { child: first, port } = await onFreePort(start)
+  let child = first
+  // SIGQUIT, not SIGKILL: the postmaster takes its children and its shared memory along.
+  const kill = (): Promise<void> => end(child, 'SIGQUIT')
   const urlOf = (database: string): string => `postgres://stepgate@127.0.0.1:${port}/${database}`
   let databases = 0
   return {
     url: urlOf('postgres'),
     port,
-    pid: pidOf(child),
+    get pid() {
+      return pidOf(child)
+    },
     async stop() {
-      // SIGQUIT, not SIGKILL: the postmaster takes its children and its shared memory along.
-      await end(child, 'SIGQUIT')
+      await kill()
       guard.release()
+    },
+    kill,
+    async restart() {
+      await kill()
+      child = await start(port)
     },
     async createDatabase() {
       const name = `test_${++databases}`
@@ -264,7 +279,7 @@ async function onFreePort(
   }
 }
 
-interface Guard {
+export interface Guard {
   /** The process to end; `none` once it has ended, because its number may then be somebody else's. */
   watch(pid: number | 'none'): void
   /** For a service that has ended: removes the folder now. */
@@ -275,7 +290,7 @@ interface Guard {
  * A shell that outlives the test process, however that ends, SIGKILL included: when its standard input closes, it ends the
  * service it was told of and removes the folder.
  */
-function guardFolder(folder: string): Guard {
+export function guardFolder(folder: string): Guard {
   const script = `
     pid=; while read -r line; do pid=$line; done
     [ -n "$pid" ] && kill -QUIT "$pid" && for turn in 1 2 3 4 5 6 7 8 9 10; do kill -0 "$pid" || break; sleep 0.2; done
@@ -334,7 +349,7 @@ function launch({ program, given, folder, ready, guard, owner = {} }: Launch): P
   })
 }
 
-async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+export async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   child.ref()
   const exit = once(child, 'exit')

@@ -1,0 +1,247 @@
+import { randomUUID } from 'node:crypto'
+import type { ExpressionBuilder, Transaction, UpdateObject } from 'kysely'
+import { type Account, loginKey } from '../accounts/account.ts'
+import {
+  type AccountAdmin,
+  type AccountChanges,
+  AccountGone,
+  LoginTaken,
+  type NewAccount,
+} from '../accounts/account-store.ts'
+import type { Hasher } from '../accounts/passwords.ts'
+import type { AuditEvent } from '../audit/audit.ts'
+import type { Clock } from '../kernel/clock.ts'
+import { Unavailable } from '../kernel/errors.ts'
+import type { Database } from './database.ts'
+import type { AccountRow, Tables } from './tables.ts'
+
+export function createSqlAccounts(db: Database, dependencies: { hasher: Hasher; clock: Clock }): AccountAdmin {
+  const { kysely } = db
+  const { hasher, clock } = dependencies
+
+  function rowOfLogin(login: string): Promise<AccountRow | undefined> {
+    return kysely
+      .selectFrom('logins')
+      .innerJoin('accounts', 'accounts.id', 'logins.account_id')
+      .selectAll('accounts')
+      .where('logins.key', '=', loginKey(login))
+      .executeTakeFirst()
+  }
+
+  /** A change of one row with its audit row. */
+  function change(id: string, audit: AuditEvent, set: (row: Columns) => Changes): Promise<void> {
+    return db.transaction(async (transaction) => {
+      const { numUpdatedRows } = await transaction
+        .updateTable('accounts')
+        .set((row) => ({ ...set(row), updated_at: clock.now() }))
+        .where('id', '=', id)
+        .executeTakeFirstOrThrow()
+      if (numUpdatedRows === 0n) throw new AccountGone()
+      await db.writeAudit(transaction, audit)
+    })
+  }
+
+  /** A better hash of the same password, unless somebody set another one meanwhile. No epoch moves: nothing changed for its owner. */
+  async function renewHash(row: AccountRow, password: string): Promise<void> {
+    try {
+      const renewed = await hasher.hash(password)
+      await db.transaction(async (transaction) => {
+        const { numUpdatedRows } = await transaction
+          .updateTable('accounts')
+          .set({ password_hash: renewed })
+          .where('id', '=', row.id)
+          .where('password_hash', '=', row.password_hash)
+          .executeTakeFirstOrThrow()
+        if (numUpdatedRows === 0n) return
+        await db.writeAudit(transaction, { event: 'password.rehashed', outcome: 'ok', account: row.id })
+      })
+    } catch (error) {
+      // The password was right, and the next sign-in tries again.
+      if (!(error instanceof Unavailable)) throw error
+    }
+  }
+
+  return {
+    async find(id) {
+      const row = await kysely.selectFrom('accounts').selectAll().where('id', '=', id).executeTakeFirst()
+      return row && toAccount(row)
+    },
+    async findByLogin(login) {
+      const row = await rowOfLogin(login)
+      return row && toAccount(row)
+    },
+    async authenticate(login, password) {
+      const row = await rowOfLogin(login)
+      const hash = row?.password_hash ?? undefined
+      const right = await hasher.verify(hash, password)
+      if (!right || row === undefined || hash === undefined) return undefined
+      if (hasher.outdated(hash)) await renewHash(row, password)
+      return toAccount(row)
+    },
+    insert: (account, audit) =>
+      db.transaction(async (transaction) => {
+        const row = newRow(account, clock.now())
+        await transaction.insertInto('accounts').values(row).execute()
+        await claim(transaction, row.id, loginsOf(row))
+        await db.writeAudit(transaction, { ...audit, account: row.id })
+        return toAccount(row)
+      }),
+    update: (id, changes, audit) =>
+      db.transaction(async (transaction) => {
+        // Writing first takes the row: whoever else changes this account waits.
+        const before = await transaction
+          .updateTable('accounts')
+          .set({ updated_at: clock.now() })
+          .where('id', '=', id)
+          .returningAll()
+          .executeTakeFirst()
+        if (before === undefined) return undefined
+        const after = changed(before, changes)
+        await moveLogins(transaction, before, after)
+        const { id: _, ...columns } = after
+        await transaction.updateTable('accounts').set(columns).where('id', '=', id).execute()
+        await db.writeAudit(transaction, audit)
+        return toAccount(after)
+      }),
+    setPassword: (id, passwordHash, audit) =>
+      change(id, audit, (row) => ({
+        password_hash: passwordHash,
+        password_epoch: row('password_epoch', '+', 1),
+        session_epoch: row('session_epoch', '+', 1),
+      })),
+    setDisabled: (id, disabled, audit) =>
+      change(id, audit, (row) => ({ disabled: Number(disabled), session_epoch: row('session_epoch', '+', 1) })),
+    endEverything: (id, audit) =>
+      change(id, audit, (row) => ({
+        session_epoch: row('session_epoch', '+', 1),
+        factor_epoch: row('factor_epoch', '+', 1),
+      })),
+    remove: (id, audit) =>
+      db.transaction(async (transaction) => {
+        // Logins, bindings and counters go with it by their foreign keys.
+        const { numDeletedRows } = await transaction
+          .deleteFrom('accounts')
+          .where('id', '=', id)
+          .executeTakeFirstOrThrow()
+        if (numDeletedRows === 0n) throw new AccountGone()
+        await db.writeAudit(transaction, audit)
+      }),
+    async list({ after, limit } = {}) {
+      let query = kysely.selectFrom('accounts').selectAll().orderBy('login_key')
+      if (after !== undefined) query = query.where('login_key', '>', loginKey(after))
+      if (limit !== undefined) query = query.limit(limit)
+      return (await query.execute()).map(toAccount)
+    },
+    async count() {
+      const row = await kysely
+        .selectFrom('accounts')
+        .select(({ fn }) => fn.countAll<number>().as('count'))
+        .executeTakeFirstOrThrow()
+      return row.count
+    },
+    async withoutEmail() {
+      const rows = await kysely
+        .selectFrom('accounts')
+        .selectAll()
+        .where('email', 'is', null)
+        .where('disabled', '=', 0)
+        .orderBy('login_key')
+        .execute()
+      return rows.map(toAccount)
+    },
+  }
+}
+
+type Columns = ExpressionBuilder<Tables, 'accounts'>
+type Changes = UpdateObject<Tables, 'accounts'>
+
+function newRow(account: NewAccount, now: number): AccountRow {
+  const { username, email, name, groups, admin, passwordHash } = account
+  return {
+    id: randomUUID(),
+    username,
+    login_key: loginKey(username),
+    email: email ?? null,
+    email_verified: 0,
+    name: name ?? null,
+    groups: JSON.stringify(groups ?? []),
+    admin: Number(admin ?? false),
+    locale: null,
+    disabled: 0,
+    password_hash: passwordHash ?? null,
+    password_epoch: 0,
+    factor_epoch: 0,
+    session_epoch: 0,
+    created_at: now,
+    updated_at: now,
+  }
+}
+
+function changed(row: AccountRow, changes: AccountChanges): AccountRow {
+  const given = <T>(value: T | undefined, before: T): T => (value === undefined ? before : value)
+  const email = given(changes.email, row.email)
+  const moved = email !== row.email
+  const proved = email !== null && changes.verifiedEmail === email
+  const verified = email !== null && (proved || given(changes.emailVerified, !moved && row.email_verified === 1))
+  return {
+    ...row,
+    email,
+    email_verified: Number(verified),
+    factor_epoch: row.factor_epoch + Number(moved),
+    name: given(changes.name, row.name),
+    groups: changes.groups === undefined ? row.groups : JSON.stringify(changes.groups),
+    admin: Number(given(changes.admin, row.admin === 1)),
+    locale: given(changes.locale, row.locale),
+  }
+}
+
+function toAccount(row: AccountRow): Account {
+  return {
+    id: row.id,
+    username: row.username,
+    email: row.email ?? undefined,
+    emailVerified: row.email_verified === 1,
+    name: row.name ?? undefined,
+    groups: JSON.parse(row.groups) as string[],
+    admin: row.admin === 1,
+    locale: row.locale ?? undefined,
+    disabled: row.disabled !== 0,
+    passwordEpoch: row.password_epoch,
+    factorEpoch: row.factor_epoch,
+    sessionEpoch: row.session_epoch,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  }
+}
+
+/** Key → the name or address as it was typed; one entry where both are the same. */
+type Logins = Map<string, string>
+
+function loginsOf({ username, email }: AccountRow): Logins {
+  const typed = email === null ? [username] : [username, email]
+  return new Map(typed.map((login) => [loginKey(login), login]))
+}
+
+async function moveLogins(transaction: Transaction<Tables>, before: AccountRow, after: AccountRow): Promise<void> {
+  const [old, current] = [loginsOf(before), loginsOf(after)]
+  const freed = [...old.keys()].filter((key) => !current.has(key))
+  if (freed.length > 0) {
+    await transaction.deleteFrom('logins').where('account_id', '=', before.id).where('key', 'in', freed).execute()
+  }
+  await claim(transaction, after.id, new Map([...current].filter(([key]) => !old.has(key))))
+}
+
+/** Throws `LoginTaken` when another account has one of them. */
+async function claim(transaction: Transaction<Tables>, accountId: string, logins: Logins): Promise<void> {
+  if (logins.size === 0) return
+  // In one order for all, so that two accounts claiming the same names do not wait for each other.
+  const rows = [...logins.keys()].toSorted().map((key) => ({ key, account_id: accountId }))
+  const claimed = await transaction
+    .insertInto('logins')
+    .values(rows)
+    .onConflict((conflict) => conflict.column('key').doNothing())
+    .returning('key')
+    .execute()
+  const got = new Set(claimed.map(({ key }) => key))
+  for (const [key, login] of logins) if (!got.has(key)) throw new LoginTaken(login)
+}

@@ -1,0 +1,175 @@
+import type { Transaction } from 'kysely'
+import { AccountGone } from '../accounts/account-store.ts'
+import type { Sealer } from '../kernel/secrets.ts'
+import type { BindingStore } from '../mfa/binding-store.ts'
+import type { Database } from './database.ts'
+import { createSealed } from './sealed.ts'
+import type { Tables } from './tables.ts'
+
+/** Identities kept in memory; one that is not costs `replace` a read. */
+const KNOWN_IDENTITIES = 10_000
+
+interface Identity {
+  id: string
+  accountId: string
+  type: string
+}
+
+export function createSqlBindings(db: Database, dependencies: { sealer: Sealer }): BindingStore {
+  const { kysely } = db
+  const { seal, open } = createSealed({ sealer: dependencies.sealer, log: db.log })
+  const identities = createIdentities(db)
+
+  return {
+    async list(accountId) {
+      const rows = await kysely
+        .selectFrom('bindings')
+        .selectAll()
+        .where('account_id', '=', accountId)
+        .orderBy('bound_at')
+        .orderBy('id')
+        .execute()
+      return rows.map((row) => {
+        const identity = { id: row.id, accountId: row.account_id, type: row.type }
+        identities.keep(identity)
+        return {
+          ...identity,
+          label: row.label ?? undefined,
+          record: open(row.record, placeOf(identity)),
+          version: row.version,
+          boundAt: row.bound_at,
+          lastUsedAt: row.last_used_at ?? undefined,
+        }
+      })
+    },
+    insert: (binding, { maxOfType, audit }) =>
+      db.transaction(async (transaction) => {
+        const { id, accountId, type, label, record, boundAt } = binding
+        await lockAccount(transaction, accountId)
+        const { bound } = await transaction
+          .selectFrom('bindings')
+          .select(({ fn }) => fn.countAll<number>().as('bound'))
+          .where('account_id', '=', accountId)
+          .where('type', '=', type)
+          .executeTakeFirstOrThrow()
+        if (bound >= maxOfType) return false
+        const row = { id, account_id: accountId, type, label: label ?? null, version: 1 }
+        const sealed = seal(record, placeOf(binding))
+        const values = { ...row, record: sealed, bound_at: boundAt, last_used_at: null }
+        await transaction.insertInto('bindings').values(values).execute()
+        await raiseFactorEpoch(transaction, accountId)
+        await db.writeAudit(transaction, audit)
+        return true
+      }),
+    async replace(id, expected, { record, lastUsedAt }) {
+      const identity = await identities.find(id)
+      if (identity === undefined) return false
+      const { numUpdatedRows } = await kysely
+        .updateTable('bindings')
+        .set({ record: seal(record, placeOf(identity)), last_used_at: lastUsedAt, version: expected + 1 })
+        .where('id', '=', id)
+        .where('version', '=', expected)
+        .executeTakeFirstOrThrow()
+      return numUpdatedRows === 1n
+    },
+    remove: (accountId, id, audit) =>
+      db.transaction(async (transaction) => {
+        await lockAccount(transaction, accountId)
+        const { numDeletedRows } = await transaction
+          .deleteFrom('bindings')
+          .where('id', '=', id)
+          .where('account_id', '=', accountId)
+          .executeTakeFirstOrThrow()
+        if (numDeletedRows === 0n) return false
+        await raiseFactorEpoch(transaction, accountId)
+        await db.writeAudit(transaction, audit)
+        return true
+      }),
+    removeAll: (accountId, audit) =>
+      db.transaction(async (transaction) => {
+        await lockAccount(transaction, accountId)
+        const { numDeletedRows } = await transaction
+          .deleteFrom('bindings')
+          .where('account_id', '=', accountId)
+          .executeTakeFirstOrThrow()
+        await transaction.deleteFrom('attempts').where('account_id', '=', accountId).execute()
+        await transaction
+          .updateTable('accounts')
+          .set((row) => ({ factor_epoch: row('factor_epoch', '+', 1), session_epoch: row('session_epoch', '+', 1) }))
+          .where('id', '=', accountId)
+          .execute()
+        await db.writeAudit(transaction, audit)
+        return Number(numDeletedRows)
+      }),
+    async countAttempt(accountId, type) {
+      const row = await kysely
+        .insertInto('attempts')
+        .values({ account_id: accountId, type, failures: 1 })
+        .onConflict((conflict) =>
+          conflict
+            .columns(['account_id', 'type'])
+            .doUpdateSet(({ eb, ref }) => ({ failures: eb(ref('attempts.failures'), '+', 1) })),
+        )
+        .returning('failures')
+        .executeTakeFirstOrThrow()
+      return row.failures
+    },
+    async clearAttempts(accountId, type) {
+      await kysely.deleteFrom('attempts').where('account_id', '=', accountId).where('type', '=', type).execute()
+    },
+  }
+}
+
+function placeOf({ id, accountId, type }: Identity): string[] {
+  return ['bindings', 'record', id, accountId, type]
+}
+
+/** Whose a binding is never changes: remembering it leaves `replace` with one statement. */
+function createIdentities(db: Database): {
+  keep(identity: Identity): void
+  find(id: string): Promise<Identity | undefined>
+} {
+  const known = new Map<string, Identity>()
+
+  function keep(identity: Identity): void {
+    if (known.has(identity.id)) return
+    const oldest = known.size < KNOWN_IDENTITIES ? undefined : known.keys().next().value
+    if (oldest !== undefined) known.delete(oldest)
+    known.set(identity.id, identity)
+  }
+
+  return {
+    keep,
+    async find(id) {
+      const kept = known.get(id)
+      if (kept !== undefined) return kept
+      const row = await db.kysely
+        .selectFrom('bindings')
+        .select(['account_id', 'type'])
+        .where('id', '=', id)
+        .executeTakeFirst()
+      return row === undefined ? undefined : { id, accountId: row.account_id, type: row.type }
+    },
+  }
+}
+
+/**
+ * Whoever changes an account's factors has its row first. A statement that counts and writes at once would not do: PostgreSQL,
+ * having waited for the row, counts in the snapshot it took before.
+ */
+async function lockAccount(transaction: Transaction<Tables>, accountId: string): Promise<void> {
+  const { numUpdatedRows } = await transaction
+    .updateTable('accounts')
+    .set(({ ref }) => ({ factor_epoch: ref('factor_epoch') }))
+    .where('id', '=', accountId)
+    .executeTakeFirstOrThrow()
+  if (numUpdatedRows === 0n) throw new AccountGone()
+}
+
+async function raiseFactorEpoch(transaction: Transaction<Tables>, accountId: string): Promise<void> {
+  await transaction
+    .updateTable('accounts')
+    .set((row) => ({ factor_epoch: row('factor_epoch', '+', 1) }))
+    .where('id', '=', accountId)
+    .execute()
+}
