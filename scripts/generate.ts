@@ -1,0 +1,50 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { parseArgs } from 'node:util'
+import type { AuthenticatorBlocks } from '../src/config/block.ts'
+import { jsonSchema } from '../src/config/json-schema.ts'
+import { emailOtpBlock } from '../src/mfa/email-otp/config.ts'
+import { totpBlock } from '../src/mfa/totp/config.ts'
+import { configurationPage } from './configuration-page.ts'
+
+interface Generated {
+  /** From the top of the repository. */
+  path: string
+  text(): string
+}
+
+const blocks: AuthenticatorBlocks = { email: emailOtpBlock, totp: totpBlock }
+
+/** Everything in the repository that follows from the code. */
+const FILES: readonly Generated[] = [
+  { path: 'config/stepgate.schema.json', text: () => `${JSON.stringify(jsonSchema(blocks), null, 2)}\n` },
+  { path: 'docs/configuration.md', text: () => configurationPage(jsonSchema(blocks)) },
+]
+
+function main(): number {
+  const { values } = parseArgs({ options: { check: { type: 'boolean' } } })
+  const stale = FILES.filter(({ path, text }) => written(path) !== text())
+  if (values.check === true) {
+    for (const { path } of stale) console.error(`${path}: stale, run: npm run generate`)
+    return stale.length === 0 ? 0 : 1
+  }
+  for (const { path, text } of stale) {
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(path, text())
+    console.error(`${path}: written`)
+  }
+  return 0
+}
+
+/** Undefined when there is no such file yet. */
+function written(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+process.chdir(dirname(import.meta.dirname))
+process.exitCode = main()

@@ -1,0 +1,52 @@
+import type { z } from 'zod'
+import type { ClientConfig } from './clients.ts'
+import type { Level } from './levels.ts'
+import type { limits } from './limits.ts'
+import type { Grace, RuleConfig } from './rules.ts'
+
+export type { ClientConfig, Grace, RuleConfig }
+
+export type Limits = z.output<typeof limits>
+
+/** The configuration as parts get their slices of it: checked, complete, durations in milliseconds, paths absolute. */
+export interface Config {
+  /** Absolute path; empty when it was made from an object. */
+  file: string
+  /** Origin without trailing slash. */
+  issuer: string
+  /** `trustedProxies`: addresses or networks (CIDR). */
+  listen: { host: string; port: number; workers: number; trustedProxies: string[] }
+  metrics: { host: string; port: number } | undefined
+  /** 32 bytes; undefined: embedded installations keep one in `dataDir`. */
+  secretKey: Buffer | undefined
+  /** URLs; undefined: embedded. */
+  stores: { state: string | undefined; accounts: string | undefined; dataDir: string }
+  mail: { smtp: string; from: { name: string; address: string } } | undefined
+  mfa: MfaConfig
+  policy: { rules: readonly RuleConfig[] }
+  sessions: { idle: number; absolute: number; signIn: number }
+  tokens: { access: number; id: number; refresh: number }
+  passwords: { minLength: number; resetByMail: 'withOtherFactor' | 'always' | 'never' }
+  /** `host` or `host:port`. */
+  outbound: { allowHosts: readonly string[] }
+  /** Per level the value to emit, then its aliases; absent: the default. */
+  acr: Partial<Record<Level, readonly string[]>>
+  limits: Limits
+  clients: readonly ClientConfig[]
+  branding: { name: string; logo: string | undefined; color: string }
+  languages: readonly string[]
+  clock: { check: 'warn' | 'fail' | 'off'; servers: readonly string[]; maxOffset: number }
+}
+
+export interface MfaConfig {
+  /** Undefined: the answer given at set-up holds. */
+  enabled: boolean | undefined
+  optOut: { understood: boolean; disableMfa: boolean } | undefined
+  /** Authenticator types in the order offered. */
+  methods: readonly string[] | 'auto'
+  rememberDays: number
+  recoveryCodes: number
+  enrolment: { guard: 'auto' | 'password' | 'email' | 'bypass'; grace: Grace }
+  /** The authenticators' own parts, by type. */
+  blocks: Readonly<Record<string, unknown>>
+}

@@ -1,0 +1,57 @@
+import { resolve } from 'node:path'
+import type { FileClient } from './clients.ts'
+import type { Config, MfaConfig } from './config.ts'
+import { acrValuesOf, LEVELS } from './levels.ts'
+import type { FileConfig } from './schema.ts'
+
+/** The checked file as the gateway uses it. Relative paths start from `base`. */
+export function toConfig(file: FileConfig, place: { file: string; base: string; types: readonly string[] }): Config {
+  const { branding, mail, stores } = file
+  const logo = branding.logo === undefined ? undefined : resolve(place.base, branding.logo)
+  return {
+    ...file,
+    file: place.file,
+    issuer: new URL(file.issuer).origin,
+    metrics: file.metrics,
+    secretKey: file.secretKey,
+    stores: { state: stores.state, accounts: stores.accounts, dataDir: resolve(place.base, stores.dataDir) },
+    mail: mail && { smtp: mail.smtp, from: { ...mail.from, name: mail.from.name || branding.name } },
+    mfa: toMfa(file.mfa, place.types),
+    outbound: { allowHosts: file.outbound.allowHosts.map((host) => host.toLowerCase()) },
+    acr: toAcr(file.acr),
+    clients: file.clients.map(toClient),
+    branding: { ...branding, logo },
+  }
+}
+
+function toMfa(mfa: FileConfig['mfa'], types: readonly string[]): MfaConfig {
+  const { enabled, optOut, methods, rememberDays, recoveryCodes, enrolment } = mfa
+  const parsed = mfa as Record<string, unknown>
+  const blocks = Object.fromEntries(types.map((type) => [type, parsed[type]]))
+  return { enabled, optOut, methods, rememberDays, recoveryCodes, enrolment, blocks }
+}
+
+function toAcr(acr: FileConfig['acr']): Config['acr'] {
+  const configured = LEVELS.filter((level) => acr[level] !== undefined)
+  return Object.fromEntries(configured.map((level) => [level, acrValuesOf(level, acr[level])]))
+}
+
+function toClient(client: FileClient): Config['clients'][number] {
+  const code = client.grant_types.includes('authorization_code')
+  return { ...client, response_types: client.response_types ?? (code ? ['code'] : []) }
+}
+
+/** What the file would have to say for this configuration; the inverse of `toConfig`. */
+export function toFile(config: Config): Record<string, unknown> {
+  const { file: _, mfa, ...rest } = config
+  const { blocks, ...own } = mfa
+  return present({ ...rest, mfa: { ...own, ...blocks } }) as Record<string, unknown>
+}
+
+/** Without the keys that are undefined: absent is how a file says it. */
+function present(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(present)
+  if (typeof value !== 'object' || value === null || Buffer.isBuffer(value)) return value
+  const entries = Object.entries(value).filter(([, entry]) => entry !== undefined)
+  return Object.fromEntries(entries.map(([key, entry]) => [key, present(entry)]))
+}

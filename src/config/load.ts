@@ -1,0 +1,71 @@
+import { readFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { ConfigError } from '../kernel/errors.ts'
+import type { AuthenticatorBlocks } from './block.ts'
+import { checks } from './checks.ts'
+import type { Config } from './config.ts'
+import { ConfigErrors } from './config-errors.ts'
+import { toConfig } from './file-form.ts'
+import { keyOf, type Path, type Problem } from './problem.ts'
+import { shaped } from './shape.ts'
+import { readSource } from './source.ts'
+
+export interface LoadOptions {
+  /** The authenticators' own parts of `mfa`, by type. */
+  blocks: AuthenticatorBlocks
+  /** For `${env:NAME}`; the process's own when absent. */
+  env?: Readonly<Record<string, string | undefined>>
+}
+
+/** Reads and checks the file. Throws `ConfigErrors`: each names file, line and key, none holds the value of a secret. */
+export function loadConfig(file: string, { blocks, env = process.env }: LoadOptions): Config {
+  const path = resolve(file)
+  const base = dirname(path)
+  const source = readSource(textOf(file), { env, base })
+  const fail = (problems: Problem[]): never => refuse(problems, { file, lineOf: source.lineOf })
+  if (source.problems.length > 0) return fail(source.problems)
+  return checked(source.value, { blocks, file: path, base, fail })
+}
+
+/** The same from an object in the file's form, without insertions; relative paths start from the working directory. */
+export function configFrom(value: unknown, { blocks }: Pick<LoadOptions, 'blocks'>): Config {
+  const fail = (problems: Problem[]): never => refuse(problems, undefined)
+  return checked(value, { blocks, file: '', base: process.cwd(), fail })
+}
+
+interface Place {
+  blocks: AuthenticatorBlocks
+  file: string
+  base: string
+  fail: (problems: Problem[]) => never
+}
+
+function checked(value: unknown, { blocks, file, base, fail }: Place): Config {
+  const result = shaped(value, blocks)
+  if ('problems' in result) return fail(result.problems)
+  const problems = checks(result.config, { blocks, base })
+  if (problems.length > 0) return fail(problems)
+  return toConfig(result.config, { file, base, types: Object.keys(blocks) })
+}
+
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? 'unknown error'
+    throw new ConfigErrors([new ConfigError('config', `the file cannot be read (${code})`, { file })])
+  }
+}
+
+function refuse(problems: Problem[], source: { file: string; lineOf: (path: Path) => number } | undefined): never {
+  const errors = problems
+    .map(({ path, reason }) => {
+      const key = keyOf(path) || 'config'
+      return source === undefined
+        ? new ConfigError(key, reason)
+        : new ConfigError(key, reason, { file: source.file, line: source.lineOf(path) })
+    })
+    .sort((left, right) => (left.line ?? 0) - (right.line ?? 0))
+  const [first = new ConfigError('config', 'is wrong'), ...others] = errors
+  throw new ConfigErrors([first, ...others])
+}
