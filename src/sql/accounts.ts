@@ -61,6 +61,14 @@ export function createSqlAccounts(db: Database, dependencies: { hasher: Hasher; 
     }
   }
 
+  async function authenticateAs(row: AccountRow | undefined, password: string): Promise<Account | undefined> {
+    const hash = row?.password_hash ?? undefined
+    const right = await hasher.verify(hash, password)
+    if (!right || row === undefined || hash === undefined) return undefined
+    if (hasher.outdated(hash)) await renewHash(row, password)
+    return toAccount(row)
+  }
+
   return {
     async find(id) {
       const row = await kysely.selectFrom('accounts').selectAll().where('id', '=', id).executeTakeFirst()
@@ -70,14 +78,11 @@ export function createSqlAccounts(db: Database, dependencies: { hasher: Hasher; 
       const row = await rowOfLogin(login)
       return row && toAccount(row)
     },
-    async authenticate(login, password) {
+    async claimant(login) {
       const row = await rowOfLogin(login)
-      const hash = row?.password_hash ?? undefined
-      const right = await hasher.verify(hash, password)
-      if (!right || row === undefined || hash === undefined) return undefined
-      if (hasher.outdated(hash)) await renewHash(row, password)
-      return toAccount(row)
+      return { key: row?.id ?? loginKey(login), authenticate: (password) => authenticateAs(row, password) }
     },
+    authenticate: async (login, password) => authenticateAs(await rowOfLogin(login), password),
     insert: (account, audit) =>
       db.transaction(async (transaction) => {
         const row = newRow(account, clock.now())

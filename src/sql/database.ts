@@ -44,6 +44,11 @@ export async function openDatabase(
   const { clock, log } = dependencies
   const engine = 'url' in options ? await openPostgres(options.url, log) : await openSqlite(options.file)
   const { kind, kysely } = engine
+  const ping = async (): Promise<void> => {
+    await kysely.selectFrom('settings').select('name').limit(1).execute()
+  }
+  // Kysely starts with the first query, and what has not started cannot be closed.
+  await ping()
   const nextId = createSortableIds(clock)
   return {
     kind,
@@ -54,9 +59,7 @@ export async function openDatabase(
       const row = auditRow({ ...event, id: nextId(), time: clock.now() })
       await transaction.insertInto('audit').values(row).execute()
     },
-    async ping() {
-      await kysely.selectFrom('settings').select('name').limit(1).execute()
-    },
+    ping,
     close: () => engine.close(),
   }
 }

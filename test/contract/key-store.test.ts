@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { before, test } from 'node:test'
+import { createSealer, deriveKey } from '../../src/kernel/secrets.ts'
+import type { KeyStore, SigningKey } from '../../src/provider/key-store.ts'
+import { loadSigningKeys } from '../../src/provider/keys.ts'
+import type { Database } from '../../src/sql/database.ts'
+import { createSqlKeys } from '../../src/sql/keys.ts'
+import { onEachDatabase } from '../harness/databases.ts'
+import { slow } from '../harness/slow.ts'
+
+const PRIVATE = 'c2lnbmluZy1rZXk'
+
+onEachDatabase('key store', (databases) => {
+  const { clock } = databases
+  const sealer = createSealer(deriveKey(Buffer.alloc(32, 1), 'keys'))
+  let db: Database
+  let keys: KeyStore
+  before(async () => {
+    db = await databases.open()
+    keys = slow(createSqlKeys(db, { sealer }))
+  })
+  const make = (alg: SigningKey['alg'], status: SigningKey['status'] = 'active'): SigningKey => {
+    const kid = randomUUID()
+    clock.advance(1)
+    return { kid, alg, jwk: { kid, alg, use: 'sig', d: PRIVATE }, status, createdAt: clock.now() }
+  }
+
+  test('an empty store answers no key, and inserting none leaves it empty', async () => {
+    assert.deepEqual(await keys.list(), [])
+    assert.deepEqual(await keys.insertIfEmpty([]), [])
+  })
+
+  test('four processes that start at the same time end with one set', async () => {
+    const places = await databases.place()
+    const processes = await Promise.all(Array.from({ length: 4 }, () => databases.open(places)))
+    const sets = await Promise.all(
+      processes.map((each) => slow(createSqlKeys(each, { sealer })).insertIfEmpty([make('RS256'), make('ES256')])),
+    )
+    for (const set of sets) assert.deepEqual(set, sets[0])
+    assert.equal(sets[0]?.length, 2)
+  })
+
+  test('keys come back as they were inserted, oldest first, and later ones are not taken', async () => {
+    const first = [make('RS256'), make('ES256', 'retired'), make('ES256', 'next')]
+    assert.deepEqual(await keys.insertIfEmpty(first), first)
+    assert.deepEqual(await keys.insertIfEmpty([make('RS256')]), first)
+    assert.deepEqual(await keys.list(), first)
+  })
+
+  test('private keys are sealed, each for its own row (KM-5)', async () => {
+    const rows = await db.kysely.selectFrom('signing_keys').selectAll().execute()
+    assert.doesNotMatch(JSON.stringify(rows), new RegExp(`${PRIVATE}|"d"`))
+    const [one, two] = rows
+    assert.ok(one && two)
+    const table = db.kysely.updateTable('signing_keys')
+    await table.set({ jwk: one.jwk }).where('kid', '=', two.kid).execute()
+    await assert.rejects(keys.list(), /cannot be opened/)
+    await assert.rejects(keys.insertIfEmpty([make('RS256')]), 'keys that cannot be read are not replaced by new ones')
+    await table.set({ jwk: two.jwk }).where('kid', '=', two.kid).execute()
+    assert.equal((await keys.list()).length, rows.length)
+  })
+
+  test('the first start makes keys that the next start finds', async () => {
+    const store = createSqlKeys(await databases.open(), { sealer })
+    const made = await loadSigningKeys(store, clock)
+    assert.deepEqual(made.map(({ alg }) => alg).sort(), ['ES256', 'RS256'])
+    assert.deepEqual(await loadSigningKeys(store, clock), made)
+  })
+})
