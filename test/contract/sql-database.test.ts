@@ -70,11 +70,12 @@ async function assertUnavailable(db: Database, part: string): Promise<void> {
   assert.ok(took < QUICK, `${took} ms`)
 }
 
-function assertIsUnavailable(answer: PromiseSettledResult<unknown>, part: string): void {
+function assertIsUnavailable(answer: PromiseSettledResult<unknown>, part: string): Error {
   assert.equal(answer.status, 'rejected')
   assert.ok(answer.reason instanceof Unavailable, String(answer.reason))
   assert.equal(answer.reason.part, part)
   assert.ok(answer.reason.cause instanceof Error)
+  return answer.reason.cause
 }
 
 async function eventually(work: () => Promise<unknown>): Promise<void> {
@@ -346,7 +347,8 @@ describe('database: postgres alone', { skip: needs('postgres') }, () => {
     await holder.query('lock table settings in access exclusive mode')
     const start = performance.now()
     const [answer] = await Promise.allSettled([createSqlSettings(db).get('name')])
-    assertIsUnavailable(answer, 'postgres')
+    const cause = assertIsUnavailable(answer, 'postgres')
+    assert.equal((cause as pg.DatabaseError).code, '57014', 'the server has given it up too')
     assert.ok(performance.now() - start < QUICK)
     await holder.query('rollback')
     await holder.end()
