@@ -1,10 +1,8 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { parseArgs } from 'node:util'
-import type { AuthenticatorBlocks } from '../src/config/block.ts'
 import { jsonSchema } from '../src/config/json-schema.ts'
-import { emailOtpBlock } from '../src/mfa/email-otp/config.ts'
-import { totpBlock } from '../src/mfa/totp/config.ts'
+import { BLOCKS } from '../src/mfa/registry.ts'
 import { configurationPage } from './configuration-page.ts'
 
 interface Generated {
@@ -13,12 +11,10 @@ interface Generated {
   text(): string
 }
 
-const blocks: AuthenticatorBlocks = { email: emailOtpBlock, totp: totpBlock }
-
 /** Everything in the repository that follows from the code. */
 const FILES: readonly Generated[] = [
-  { path: 'config/stepgate.schema.json', text: () => `${JSON.stringify(jsonSchema(blocks), null, 2)}\n` },
-  { path: 'docs/configuration.md', text: () => configurationPage(jsonSchema(blocks)) },
+  { path: 'config/stepgate.schema.json', text: () => `${JSON.stringify(jsonSchema(BLOCKS), null, 2)}\n` },
+  { path: 'docs/configuration.md', text: () => configurationPage(jsonSchema(BLOCKS)) },
 ]
 
 function main(): number {

@@ -7,12 +7,21 @@ export interface AccountStore {
   find(id: string): Promise<Account | undefined>
   /** By user name or address, any spelling `loginKey` makes equal. */
   findByLogin(login: string): Promise<Account | undefined>
+  /** Whom a login names, with the one way to find out whether a password is theirs: a single read, so that limits can count first. */
+  claimant(login: string): Promise<Claimant>
   /**
    * The account whose password this is, disabled ones too (the caller answers those like a wrong password, EN-1); undefined for
    * a wrong password or an unknown name, at the cost of one hash either way (EN-2). A weaker stored hash is renewed. Throws
    * `Unavailable` when the hasher's queue is full (DO-1).
    */
   authenticate(login: string, password: string): Promise<Account | undefined>
+}
+
+export interface Claimant {
+  /** The account's id, or for a name nobody has the form in which names are compared: what limits count by (RL-5, EN-5). */
+  key: string
+  /** As `authenticate`. */
+  authenticate(password: string): Promise<Account | undefined>
 }
 
 export interface NewAccount {

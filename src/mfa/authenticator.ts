@@ -1,4 +1,6 @@
 import type { Account } from '../accounts/account.ts'
+import type { AuthenticatorBlock } from '../config/block.ts'
+import type { Mailer } from '../mail/mailer.ts'
 import type { Binding } from './binding-store.ts'
 
 /** What a ceremony knows of the world. */
@@ -81,9 +83,30 @@ export interface Authenticator {
   resend?: { after: number; perInteraction: number; perHour: number; perDay: number }
   /** Whether an account can verify with it without having bound it: true for a mailbox on record (FB-2, B3). */
   usableUnbound(account: Account): boolean
+  /** What tells the owner which one this is, such as a masked address; shown after the password alone (EN-3). */
+  detail?(account: Account): string | undefined
   /** Absent: binding happens by the first verification. */
   bind?: Ceremony
   verify: Ceremony
   /** What the page of `bind` showed of this binding; the caller has made sure that its owner asks (TO-8). Absent: never again. */
   reshow?(binding: Binding, context: CeremonyContext): Promise<Show>
+}
+
+/** What the kinds of authenticator are made with. */
+export interface KindDependencies {
+  /** Undefined where no mail is configured. */
+  mailer: Mailer | undefined
+  /** The installation's; a kind derives its own from it. */
+  secretKey: Buffer
+  /** The name people know this service by. */
+  serviceName: string
+  limits: { mailsPerInteraction: number; mailsPerDay: number }
+}
+
+/** One line of the registry: a kind of authenticator as the file configures it. */
+export interface AuthenticatorKind {
+  type: string
+  block: AuthenticatorBlock
+  /** `options`: what the block's schema made of the file. */
+  create(options: unknown, dependencies: KindDependencies): Authenticator
 }

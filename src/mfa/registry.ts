@@ -1,4 +1,13 @@
-import type { Authenticator } from './authenticator.ts'
+import type { AuthenticatorBlocks } from '../config/block.ts'
+import type { Authenticator, AuthenticatorKind } from './authenticator.ts'
+import { emailOtp } from './email-otp/kind.ts'
+import { totp } from './totp/kind.ts'
+
+/** Every kind of second factor there is; a further one is one line here. */
+export const KINDS: readonly AuthenticatorKind[] = [emailOtp, totp]
+
+/** Their parts of the file. */
+export const BLOCKS: AuthenticatorBlocks = Object.fromEntries(KINDS.map(({ type, block }) => [type, block]))
 
 /** The kinds of second factor this installation has. */
 export interface Registry {

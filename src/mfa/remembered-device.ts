@@ -39,7 +39,7 @@ interface Origin {
 
 export type Presented =
   /** `cookie`: the value the browser must hold from now on; absent: the one it holds, or is being given, stays. */
-  | { ok: true; id: string; provenAt: number; cookie?: string }
+  | { ok: true; id: string; provenAt: number; expiresAt: number; cookie?: string }
   | { ok: false; reason: 'unknown' | 'reused' | 'expired' | 'stale' | 'method' }
 
 export interface RememberedDevices {
@@ -136,15 +136,15 @@ export function createRememberedDevices(
     if (!sameEpochs(device, terms.account)) return revokeStale(device)
     const refused = refusalOf(device, terms, now)
     if (refused !== undefined) return { ok: false, reason: refused }
-    const { id, provenAt } = device
-    if (use === 'late') return { ok: true, id, provenAt }
+    const { id, provenAt, expiresAt } = device
+    if (use === 'late') return { ok: true, id, provenAt, expiresAt }
     const secret = randomToken()
     const replaced = [{ hash: cookie.hash, at: now }, ...device.replaced.filter(({ at }) => at > now - options.grace)]
     const rotated = { ...device, current: sha256(secret), replaced, ...request, lastUsedAt: now }
     const written = await records.replace(id, found.version, rotated, device.expiresAt - now)
     if (!written) return undefined
     audit('device.used', device, { ip: request.ip })
-    return { ok: true, id, provenAt, cookie: `${id}.${secret}` }
+    return { ok: true, id, provenAt, expiresAt, cookie: `${id}.${secret}` }
   }
 
   return {

@@ -1,9 +1,10 @@
 import { type Adapter, type AdapterFactory, type AdapterPayload, errors } from 'oidc-provider'
-import { SECOND } from '../kernel/clock.ts'
+import { type Clock, SECOND } from '../kernel/clock.ts'
 import { Unavailable } from '../kernel/errors.ts'
 import type { Sealer } from '../kernel/secrets.ts'
 import { createRecords, type Records } from '../state/records.ts'
 import { keyOf, type StateKey, type StateStore } from '../state/store.ts'
+import { interactionAdapter } from './past-requests.ts'
 
 /** Seconds by which clocks of several gateways may differ; the engine's own `clockTolerance`. */
 export const CLOCK_TOLERANCE = 15
@@ -20,6 +21,7 @@ export interface AdapterOptions {
 interface AdapterDependencies {
   state: StateStore
   sealer: Sealer
+  clock: Clock
   /** Told when a code or refresh token was presented a second time. */
   onReplay: (model: string, grantId: string | undefined) => void
 }
@@ -45,6 +47,8 @@ export function createAdapterFactory(options: AdapterOptions, dependencies: Adap
 
 function adapterFor(model: string, options: AdapterOptions, dependencies: AdapterDependencies): Adapter {
   if (model === 'Session') return sessionAdapter(options, dependencies)
+  if (model === 'Interaction') return interactionAdapter(dependencies)
+  if (model === 'Client') return NO_CLIENTS
   if (ONE_USE.has(model)) return oneUseAdapter(model, options, dependencies)
   return plainAdapter(model, dependencies)
 }
@@ -69,6 +73,17 @@ function guarded(adapter: Adapter): Adapter {
     destroy: guard(adapter.destroy),
     revokeByGrantId: guard(adapter.revokeByGrantId),
   } as Adapter
+}
+
+/** Clients stand in the configuration alone. */
+const NO_CLIENTS: Adapter = {
+  upsert: async () => undefined,
+  find: async () => undefined,
+  findByUid: async () => undefined,
+  findByUserCode: async () => undefined,
+  consume: async () => undefined,
+  destroy: async () => undefined,
+  revokeByGrantId: async () => undefined,
 }
 
 const grantIndex = (grantId: string): StateKey => keyOf('grant-tokens', grantId)

@@ -7,6 +7,7 @@ import { amrOf, highest, type Level, provenAt, satisfiedBy } from '../mfa/assura
 import type { Decider } from '../mfa/decider.ts'
 import { type Demand, missing } from '../mfa/policy.ts'
 import { aliveFor, type SessionProofRecords, type SessionProofs } from '../mfa/session-proofs.ts'
+import { accountOf } from './engine-account.ts'
 
 /** What the pages hand over with their one finish, beside the engine's own `login`. */
 export interface SignInResult {
@@ -25,12 +26,6 @@ export interface PromptDependencies {
   remembered: (id: string, account: Account, demanded: Demand) => Promise<boolean>
   trail: AuditTrail
   clock: Clock
-}
-
-/** The engine's account, with ours inside. */
-export interface EngineAccount {
-  accountId: string
-  account: Account
 }
 
 /** Which pages an authorization request needs: password, then what is missing of the demanded level, then consent (oidc-provider.md, 2.2). */
@@ -85,10 +80,6 @@ function promptNamed(policy: interactionPolicy.DefaultPolicy, name: string): int
 }
 
 const result = (ctx: KoaContextWithOIDC): SignInResult | undefined => ctx.oidc.result as SignInResult | undefined
-
-function accountOf(ctx: KoaContextWithOIDC): Account | undefined {
-  return (ctx.oidc.account as EngineAccount | undefined)?.account
-}
 
 /** A step-up with an old password does not satisfy `max_age`; a password of this very request does, however long the code took (X3). */
 function tooOld(ctx: KoaContextWithOIDC): boolean {
@@ -192,6 +183,9 @@ function stamp(ctx: KoaContextWithOIDC, record: SessionProofs, { decider, acr, l
   if (session.acr !== acr.nameOf(best)) session.acr = acr.nameOf(best)
   if (session.loginTs !== loginTs) session.loginTs = loginTs
   if (session.amr?.join(' ') !== amr.join(' ')) session.amr = amr
+  // Every ID token names its session (interface.md, Tokens); the engine does so only where it was asked for.
+  const { claims } = ctx.oidc
+  claims.id_token = { ...claims.id_token, sid: null }
   // The engine's own getter answers the session's acr; this request may have asked for another of the satisfied ones.
   Object.defineProperty(ctx.oidc, 'acr', { value: emitted })
 }

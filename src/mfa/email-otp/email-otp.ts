@@ -57,6 +57,7 @@ export function createEmailOtp(options: EmailOtpOptions, dependencies: EmailOtpD
       perDay: options.sendsPerDay,
     },
     usableUnbound: (account) => account.email !== undefined,
+    detail: (account) => account.email && masked(account.email),
     verify: {
       async begin(_bindings, context) {
         const address = context.account.email

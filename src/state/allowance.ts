@@ -1,5 +1,5 @@
 import { SECOND } from '../kernel/clock.ts'
-import { keyOf, type StateStore } from '../state/store.ts'
+import { keyOf, type StateStore } from './store.ts'
 
 /** So many of something within a window, for whoever `of` names. */
 export interface Limit {

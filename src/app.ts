@@ -1,0 +1,411 @@
+import type { RequestListener, Server } from 'node:http'
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+import type { AccountAdmin } from './accounts/account-store.ts'
+import { createPasswordThrottle } from './accounts/password-throttle.ts'
+import { createHasher, type Hasher } from './accounts/passwords.ts'
+import type { AuditStore, AuditTrail } from './audit/audit.ts'
+import { createAuditTrail } from './audit/trail.ts'
+import type { Config } from './config/config.ts'
+import type { SettingStore } from './config/setting-store.ts'
+import { addressLimits } from './http/address-limits.ts'
+import { assetFiles } from './http/assets.ts'
+import { createFrontDoor } from './http/front-door.ts'
+import { createHealth } from './http/health.ts'
+import { createMetrics, type Metrics } from './http/metrics.ts'
+import { createHttpServer, drain } from './http/server.ts'
+import { createBoundary } from './interactions/boundary.ts'
+import { createBrowsers } from './interactions/browser.ts'
+import { createConsent } from './interactions/consent.ts'
+import { createInteractions } from './interactions/engine.ts'
+import { createEnginePages } from './interactions/engine-pages.ts'
+import { createFactors } from './interactions/factor.ts'
+import { securityHeaders } from './interactions/headers.ts'
+import { createLogin } from './interactions/login.ts'
+import { relyingPartiesOf } from './interactions/relying-parties.ts'
+import { createAccountCookies } from './interactions/remembered-browsers.ts'
+import { createResponder } from './interactions/responder.ts'
+import { interactionRoutes } from './interactions/routes.ts'
+import { createSignIns } from './interactions/sign-in.ts'
+import { type Clock, SECOND, systemClock } from './kernel/clock.ts'
+import { ConfigError } from './kernel/errors.ts'
+import { readOrMakeKey } from './kernel/key-file.ts'
+import { type Log, silentLog } from './kernel/log.ts'
+import { createSealer, deriveKey } from './kernel/secrets.ts'
+import { type Mailer, MailFailed } from './mail/mailer.ts'
+import { createSmtpMailer } from './mail/smtp-mailer.ts'
+import { createAcrNames } from './mfa/acr.ts'
+import type { Level } from './mfa/assurance.ts'
+import type { BindingStore } from './mfa/binding-store.ts'
+import { createDecider } from './mfa/decider.ts'
+import { createPendingProofs } from './mfa/pending-proof.ts'
+import type { Policy } from './mfa/policy.ts'
+import { createRegistry, KINDS, type Registry } from './mfa/registry.ts'
+import { createRememberedDevices, type RememberedDevices } from './mfa/remembered-device.ts'
+import { createSessionProofs } from './mfa/session-proofs.ts'
+import { createVerifier } from './mfa/verification.ts'
+import { cookieNames } from './provider/cookies.ts'
+import { formPostToGet } from './provider/form-post.ts'
+import type { KeyStore } from './provider/key-store.ts'
+import { loadSigningKeys } from './provider/keys.ts'
+import { createPastRequests } from './provider/past-requests.ts'
+import { createProvider } from './provider/provider.ts'
+import { createSqlAccounts } from './sql/accounts.ts'
+import { createSqlAudit } from './sql/audit.ts'
+import { createSqlBindings } from './sql/bindings.ts'
+import { type Database, openDatabase } from './sql/database.ts'
+import { createSqlKeys } from './sql/keys.ts'
+import { createSqlSettings } from './sql/settings.ts'
+import { createEmbeddedState } from './state/embedded.ts'
+import { createRedisState, type RedisState } from './state/redis.ts'
+import type { StateStore } from './state/store.ts'
+import { createPages } from './views/pages.ts'
+import { createRenderer, type Renderer } from './views/renderer.ts'
+import { createTexts, type Texts } from './views/texts.ts'
+
+/** The opened stores and the parts over them: what a gateway and every command work with. */
+export interface Installation {
+  config: Config
+  clock: Clock
+  log: Log
+  secretKey: Buffer
+  state: StateStore | RedisState
+  database: Database
+  accounts: AccountAdmin
+  bindings: BindingStore
+  keys: KeyStore
+  settings: SettingStore
+  audit: AuditStore
+  trail: AuditTrail
+  metrics: Metrics
+  hasher: Hasher
+  texts: Texts
+  renderer: Renderer
+  mailer: Mailer | undefined
+  registry: Registry
+  devices: RememberedDevices
+  close(): Promise<void>
+}
+
+/** What tests exchange; the configuration cannot. */
+export interface Parts {
+  clock?: Clock
+  log?: Log
+  hasher?: Hasher
+  /** Laid around every store: latency for races. */
+  slow?: <T extends object>(port: T) => T
+}
+
+/** How long requests under way may take after SIGTERM. */
+const DRAIN = 10 * SECOND
+
+/** Opens the stores of an installation; throws ConfigError for what cannot work and `Unavailable` for a store that is down. */
+export async function openInstallation(config: Config, parts: Parts = {}): Promise<Installation> {
+  const { clock = systemClock, log = silentLog, slow = (port) => port } = parts
+  const { limits, stores, mail } = config
+  const secretKey = config.secretKey ?? readOrMakeKey(join(stores.dataDir, 'stepgate.key'))
+  const hasher =
+    parts.hasher ?? createHasher({ queue: limits.hashQueue, wait: limits.hashWait, concurrency: hashesAtOnce(config) })
+  const database = await openDatabase(
+    stores.accounts === undefined ? { file: join(stores.dataDir, 'stepgate.db') } : { url: stores.accounts },
+    { clock, log },
+  )
+  const state = slow(openState(config, { clock, log }))
+  const recordSealer = createSealer(deriveKey(secretKey, 'records'))
+  const audit = slow(createSqlAudit(database))
+  const metrics = createMetrics()
+  const auditTrail = createAuditTrail({}, { store: audit, clock, log })
+  const trail = metrics.counting(auditTrail)
+  const texts = createTexts({ languages: config.languages })
+  const renderer = createRenderer({ texts })
+  const mailer = mail && createSmtpMailer(mail, { renderer, texts, log })
+  const devices = createRememberedDevices(
+    { grace: limits.deviceGrace },
+    {
+      state,
+      sealer: createSealer(deriveKey(secretKey, 'state')),
+      trail,
+      clock,
+      notify: copiedNotice(config, { mailer, log, clock }),
+    },
+  )
+  return {
+    config,
+    clock,
+    log,
+    secretKey,
+    state,
+    database,
+    accounts: slow(createSqlAccounts(database, { hasher, clock })),
+    bindings: slow(createSqlBindings(database, { sealer: recordSealer })),
+    keys: createSqlKeys(database, { sealer: recordSealer }),
+    settings: createSqlSettings(database),
+    audit,
+    trail,
+    metrics,
+    hasher,
+    texts,
+    renderer,
+    mailer,
+    registry: createRegistry(authenticatorsOf(config, { mailer, secretKey })),
+    devices,
+    async close() {
+      mailer?.close()
+      await auditTrail.close()
+      await Promise.all([state.close(), database.close()])
+    },
+  }
+}
+
+/** One per core, and with several workers one each: more would only make signing wait (X14). */
+function hashesAtOnce({ listen }: Config): number {
+  return listen.workers > 1 ? 1 : availableParallelism()
+}
+
+function openState({ stores }: Config, dependencies: { clock: Clock; log: Log }): StateStore | RedisState {
+  if (stores.state !== undefined) return createRedisState({ url: stores.state }, dependencies)
+  return createEmbeddedState({ file: join(stores.dataDir, 'state.db') }, dependencies)
+}
+
+/** A kind that needs a mail server is not there where none is configured. */
+function authenticatorsOf(config: Config, { mailer, secretKey }: { mailer: Mailer | undefined; secretKey: Buffer }) {
+  const dependencies = { mailer, secretKey, serviceName: config.branding.name, limits: config.limits }
+  return KINDS.filter(({ block }) => block.needs !== 'mail' || mailer !== undefined).map((kind) =>
+    kind.create(config.mfa.blocks[kind.type], dependencies),
+  )
+}
+
+function copiedNotice(config: Config, { mailer, log, clock }: { mailer: Mailer | undefined; log: Log; clock: Clock }) {
+  return async (
+    account: { email: string | undefined; locale: string | undefined },
+    device: { userAgent: string; ip: string },
+  ) => {
+    if (mailer === undefined || account.email === undefined) return
+    const data = { service: config.branding.name, time: clock.now(), browser: device.userAgent, ip: device.ip }
+    const locale = account.locale ?? config.languages[0] ?? 'en'
+    // The device is dead already; nobody waits for the letter.
+    mailer.send({ to: account.email, template: 'device-copied', locale, data }).catch((error: unknown) => {
+      if (!(error instanceof MailFailed)) throw error
+      log.warn('a notice could not be sent', { template: 'device-copied' })
+    })
+  }
+}
+
+export interface Gateway {
+  handler: RequestListener
+  server: Server
+  /** Throws what node throws for an address that cannot be had. */
+  listen(): Promise<{ port: number }>
+  /** Requests under way finish first. The installation stays open. */
+  close(): Promise<void>
+}
+
+/** The gateway over an open installation. Throws ConfigError for clients the engine refuses. */
+export async function createGateway(site: Installation): Promise<Gateway> {
+  const { config, clock, log, state, accounts, bindings, trail, secretKey, registry, devices, texts, renderer } = site
+  const { issuer, sessions, limits } = config
+  const policy = await policyOf(site)
+  const sealer = createSealer(deriveKey(secretKey, 'state'))
+  const acr = createAcrNames(config.acr)
+  const decider = createDecider({ policy, authenticators: registry.list(), bindings })
+  const sessionProofs = createSessionProofs({ state, sealer })
+  const pendingProofs = createPendingProofs({ state, sealer })
+  const pages = createPages({ branding: config.branding }, { texts, renderer })
+  const responder = createResponder({ texts, pages })
+  const parties = relyingPartiesOf(config.clients)
+  const past = createPastRequests({ state, sealer: createSealer(deriveKey(secretKey, 'engine')), clock })
+  const boundary = createBoundary({ responder, parties, past, clock, log })
+
+  const { provider, grants } = await createProvider(
+    {
+      issuer,
+      clients: config.clients,
+      sessions,
+      tokens: config.tokens,
+      allowHosts: config.outbound.allowHosts,
+      languages: config.languages,
+      reachable: reachableLevels(policy, registry),
+    },
+    {
+      decider,
+      acr,
+      proofs: sessionProofs,
+      remembered: (id, account, { rememberDays, methods }) =>
+        devices.stillValid(id, { account, rememberDays, methods }),
+      trail,
+      clock,
+      log,
+      accounts,
+      state,
+      secretKey,
+      signingKeys: await loadSigningKeys(site.keys, clock),
+      pages: createEnginePages({ responder, boundary }),
+    },
+  )
+
+  const signIns = createSignIns({
+    interactions: createInteractions(provider, parties),
+    accounts,
+    bindings,
+    pendingProofs,
+    sessionProofs,
+    decider,
+    rules: { guard: config.mfa.enrolment.guard, authenticators: registry.list(), lookup: decider.lookup },
+    acr,
+    clock,
+    absolute: sessions.absolute,
+  })
+  const cookies = createAccountCookies({ issuer, key: deriveKey(secretKey, 'known-browser'), now: () => clock.now() })
+  const throttle = createPasswordThrottle(
+    {
+      tries: limits.passwordTries,
+      delay: limits.passwordDelay,
+      delayMax: limits.passwordDelayMax,
+      perAddress: limits.passwordFailuresPerAddress,
+      window: limits.passwordWindow,
+      accountsPerAddress: limits.accountsPerAddress,
+    },
+    { state, now: () => clock.now() },
+  )
+  const verifier = createVerifier(
+    {
+      perInteraction: limits.codesPerInteraction,
+      perHour: limits.codesPerHour,
+      perDay: limits.codesPerDay,
+      inARow: limits.codeFailuresInARow,
+      interaction: sessions.signIn,
+    },
+    { state, sealer, bindings, accounts, authenticators: registry, trail, clock },
+  )
+
+  provider.use(securityHeaders(issuer))
+  provider.use(boundary.middleware)
+  provider.use(assetFiles(pages.assets))
+  provider.use(
+    addressLimits(
+      {
+        interactions: limits.interactionsPerAddress,
+        clientFailures: limits.clientAuthPerMinute,
+        sessionCookie: cookieNames(issuer).session,
+      },
+      { state, clock, trail },
+    ),
+  )
+  provider.use(formPostToGet(['/auth', '/session/end']))
+  provider.use(
+    interactionRoutes({
+      browsers: createBrowsers({ issuer, csrfKey: deriveKey(secretKey, 'csrf') }),
+      signIns,
+      login: createLogin({ accounts, throttle, devices, cookies, signIns, trail, clock }),
+      factors: createFactors({ verifier, authenticators: registry, devices, cookies, clock }),
+      consent: createConsent({
+        accounts,
+        grantId: (session, id, account) => grants.idFor(session, id, account),
+        trail,
+      }),
+      cookies,
+      responder,
+      accounts,
+      trail,
+      limits,
+    }),
+  )
+  provider.use(boundary.unknown)
+
+  const health = createHealth([
+    { name: 'state', check: () => state.ping() },
+    { name: 'accounts', check: () => site.database.ping() },
+  ])
+  const handler = createFrontDoor(
+    { issuer, trustedProxies: config.listen.trustedProxies },
+    {
+      inside: provider.callback(),
+      health,
+      onRefused: (host, ip) => {
+        log.debug('a request for another host was refused', { host: host.slice(0, 100) })
+        trail.record({ event: 'host.rejected', outcome: 'fail', ip })
+      },
+    },
+  )
+  return serving({ site, handler, health })
+}
+
+function serving({
+  site,
+  handler,
+  health,
+}: {
+  site: Installation
+  handler: RequestListener
+  health: RequestListener
+}): Gateway {
+  const { config, metrics } = site
+  const { headerBytes, connections } = config.limits
+  const server = createHttpServer({ headerBytes, connections }, handler)
+  const metricsServer = config.metrics && metrics.server(health)
+  return {
+    handler,
+    server,
+    async listen() {
+      const { host, port } = config.listen
+      await listening(server, { host, port })
+      if (metricsServer !== undefined && config.metrics !== undefined) await listening(metricsServer, config.metrics)
+      const address = server.address()
+      return { port: typeof address === 'object' && address !== null ? address.port : port }
+    },
+    async close() {
+      await Promise.all([drain(server, DRAIN), metricsServer && drain(metricsServer, 0)])
+      await site.trail.flush()
+    },
+  }
+}
+
+function listening(server: Server, at: { host: string; port: number }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(at, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+}
+
+const METHODS_SETTING = 'mfa.methods'
+
+/** The file's `mfa` part with everything decided; what is not answered yet is decided strictly (FA-7). */
+async function policyOf(site: Installation): Promise<Policy> {
+  const { config } = site
+  if (config.policy.rules.length > 0) throw new ConfigError('policy.rules', 'rules are not supported by this version')
+  return {
+    secondFactor: config.mfa.enabled === false ? 'if-bound' : 'required',
+    methods: config.mfa.methods === 'auto' ? await decidedMethods(site) : config.mfa.methods,
+    rememberDays: config.mfa.rememberDays,
+  }
+}
+
+/** `methods: auto` is decided once, by whether the mail server answers, and never again (A8). */
+async function decidedMethods({ settings, mailer, log }: Installation): Promise<readonly string[]> {
+  const stored = await settings.get(METHODS_SETTING)
+  if (stored !== undefined) return stored.split(',')
+  const answers =
+    mailer !== undefined &&
+    (await mailer.check().then(
+      () => true,
+      () => false,
+    ))
+  const kinds = KINDS.filter(({ block }) => (block.needs === 'mail') === answers).map(({ type }) => type)
+  const decided = await settings.addOnce(METHODS_SETTING, kinds.join(','))
+  log.info('the second factor was decided', { methods: decided, mailServerAnswers: answers })
+  return decided.split(',')
+}
+
+function reachableLevels(policy: Policy, registry: Registry): ReadonlySet<Level> {
+  const levels = new Set<Level>(['pwd'])
+  for (const type of policy.methods) {
+    const authenticator = registry.get(type)
+    if (authenticator === undefined) continue
+    levels.add('2sv')
+    levels.add(authenticator.assurance)
+  }
+  return levels
+}

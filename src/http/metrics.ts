@@ -1,0 +1,50 @@
+import { createServer, type RequestListener, type Server } from 'node:http'
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import type { AuditEvent, AuditTrail } from '../audit/audit.ts'
+
+export interface Metrics {
+  /** The same trail, every event counted by name and outcome. */
+  counting(trail: AuditTrail): AuditTrail
+  /** `/metrics` in the Prometheus text form, `/livez` and `/readyz` besides; it does not listen yet. */
+  server(health: RequestListener): Server
+}
+
+export function createMetrics(): Metrics {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  const events = new Counter({
+    name: 'stepgate_events_total',
+    help: 'Audit events by name and outcome',
+    labelNames: ['event', 'outcome'],
+    registers: [registry],
+  })
+  return {
+    counting(trail) {
+      new Gauge({
+        name: 'stepgate_audit_dropped',
+        help: 'Audit events that could not be written and were dropped since start',
+        registers: [registry],
+        collect() {
+          this.set(trail.dropped)
+        },
+      })
+      return {
+        record(event: AuditEvent) {
+          events.inc({ event: event.event, outcome: event.outcome })
+          trail.record(event)
+        },
+        flush: () => trail.flush(),
+        get dropped() {
+          return trail.dropped
+        },
+      }
+    },
+    server(health) {
+      return createServer(async (request, response) => {
+        if (request.url !== '/metrics') return void health(request, response)
+        response.writeHead(200, { 'content-type': registry.contentType })
+        response.end(await registry.metrics())
+      })
+    },
+  }
+}

@@ -1,0 +1,86 @@
+import type { Context, Middleware } from 'koa'
+import type { Clock } from '../kernel/clock.ts'
+import { RequestError, Unavailable } from '../kernel/errors.ts'
+import type { Log } from '../kernel/log.ts'
+import { randomToken } from '../kernel/secrets.ts'
+import type { PageError } from '../views/pages.ts'
+import type { RelyingParties } from './relying-parties.ts'
+import type { Responder } from './responder.ts'
+import { type PastRequest, requestAgain, type WayBack, wayBack } from './restart.ts'
+
+export interface BoundaryDependencies {
+  responder: Responder
+  parties: RelyingParties
+  past: { find(uid: string): Promise<PastRequest | undefined> }
+  clock: Clock
+  log: Log
+}
+
+export interface Boundary {
+  /** Outermost: what flew past everything becomes a page, poor outside and precise in the log (WE-12, FA-9). */
+  middleware: Middleware
+  /** Innermost: an address that is nobody's. */
+  unknown: Middleware
+  /** The error page; `uid`: of the interaction it ends, if any. */
+  show(ctx: Context, error: PageError, uid?: string): Promise<void>
+}
+
+const INTERACTION = /^\/(?:interaction|auth)\/([\w-]{16,64})$/
+
+export function createBoundary({ responder, parties, past, clock, log }: BoundaryDependencies): Boundary {
+  async function wayOut(uid: string | undefined): Promise<{ past: PastRequest; link: WayBack } | undefined> {
+    const found = uid === undefined ? undefined : await past.find(uid).catch(() => undefined)
+    const client = found && parties.get(found.clientId)
+    return client && { past: found, link: wayBack(found, { client, now: clock.now() }) }
+  }
+
+  async function show(ctx: Context, error: PageError, uid?: string): Promise<void> {
+    const out = await wayOut(uid)
+    // A second click on a form that has done its work: the sign-in is finished, and the request is answered by its session.
+    if (ctx.method === 'POST' && error.code === 'expired' && out?.past.ended === true) {
+      return responder.redirect(ctx, requestAgain(out.past.params))
+    }
+    const data = { ...(out && { link: out.link }), ...(error.code === 'internal' && { requestId: requestId(ctx) }) }
+    responder.page(
+      ctx,
+      { name: 'error', view: 'pages/error', error, data },
+      responder.locale(ctx, out?.past.params.ui_locales),
+    )
+  }
+
+  return {
+    show,
+    async unknown(ctx, next) {
+      await next()
+      if (ctx.status === 404 && ctx.body === undefined) throw new RequestError('not-found')
+    },
+    async middleware(ctx, next) {
+      try {
+        await next()
+      } catch (error) {
+        const problem = problemOf(error)
+        if (problem.code === 'internal')
+          log.error('a request failed', { request: requestId(ctx), path: ctx.path, error })
+        if (problem.code === 'unavailable') log.warn('a part is unavailable', { error })
+        await show(ctx, problem, INTERACTION.exec(ctx.path)?.[1])
+      }
+    },
+  }
+}
+
+function requestId(ctx: Context): string {
+  ctx.state.requestId ??= randomToken(9)
+  return String(ctx.state.requestId)
+}
+
+function problemOf(error: unknown): PageError {
+  if (error instanceof RequestError) {
+    return { code: error.code, ...(error.retryAfter !== undefined && { retryAfter: error.retryAfter }) }
+  }
+  return unavailable(error) ? { code: 'unavailable' } : { code: 'internal' }
+}
+
+/** Ours, or the engine's words for it. */
+function unavailable(error: unknown): boolean {
+  return error instanceof Unavailable || (error instanceof Error && error.cause instanceof Unavailable)
+}

@@ -1,0 +1,45 @@
+import type { Context } from 'koa'
+import type { Account } from '../accounts/account.ts'
+import type { AccountStore } from '../accounts/account-store.ts'
+import type { AuditTrail } from '../audit/audit.ts'
+import { RequestError } from '../kernel/errors.ts'
+import type { Interaction } from './engine.ts'
+import type { Form } from './form.ts'
+import type { Answer } from './responder.ts'
+
+export interface ConsentDependencies {
+  accounts: Pick<AccountStore, 'find'>
+  /** The id under which a consent of this session is kept. */
+  grantId(session: { uid: string }, clientId: string, account: Account): string
+  trail: AuditTrail
+}
+
+/** What a third-party relying party may learn, asked of the person whose data it is (OA-17). */
+export interface Consent {
+  page(interaction: Interaction): Answer
+  /** Where the browser goes. */
+  answer(ctx: Context, interaction: Interaction, form: Form): Promise<string>
+}
+
+export function createConsent({ accounts, grantId, trail }: ConsentDependencies): Consent {
+  return {
+    page({ client, params }) {
+      const scopes = String(params.scope ?? '')
+        .split(' ')
+        .filter(Boolean)
+      const { name, uri, logo } = client
+      const shown = { name, ...(uri !== undefined && { uri }), ...(logo !== undefined && { logo }) }
+      return { name: 'consent', view: 'pages/consent', client: shown, data: { scopes } }
+    },
+    async answer(ctx, interaction, form) {
+      if (form.get('action') !== 'allow') throw new RequestError('bad-request')
+      const { session, client, uid } = interaction
+      const account = session && (await accounts.find(session.accountId))
+      if (session === undefined || account === undefined || account.disabled) throw new RequestError('expired')
+      const granted = await interaction.grant(grantId(session, client.id, account), account)
+      const facts = { account: account.id, client: client.id, ip: ctx.ip, interaction: uid }
+      trail.record({ event: 'consent.granted', outcome: 'ok', ...facts })
+      return interaction.finish({ consent: { grantId: granted } })
+    },
+  }
+}

@@ -1,0 +1,116 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Context } from 'koa'
+import { errors, type default as Provider } from 'oidc-provider'
+import type { Account } from '../accounts/account.ts'
+import { SECOND } from '../kernel/clock.ts'
+import { RequestError } from '../kernel/errors.ts'
+import type { RelyingParties, RelyingParty } from './relying-parties.ts'
+
+/** One authorization request that waits for a person: the engine's interaction as pages see it. */
+export interface Interaction {
+  uid: string
+  prompt: { name: string; reasons: readonly string[]; details: Readonly<Record<string, unknown>> }
+  params: Readonly<Record<string, unknown>>
+  client: RelyingParty
+  /** Of the browser, when the request came in. */
+  session: { accountId: string; uid: string } | undefined
+  /** Milliseconds since the epoch. */
+  startedAt: number
+  expiresAt: number
+  /** It was finished already: where the browser goes. */
+  finished: string | undefined
+  /** What the prompt before this one in the same request brought. */
+  before: { fresh: boolean } | undefined
+  /** Ends it with this result; answers where the browser goes. */
+  finish(result: Record<string, unknown>): Promise<string>
+  /** Before a sign-in as somebody else: the browser's session ends here and its grants with it, so that none of it goes on. */
+  endSession(): Promise<void>
+  /** Grants what the consent page asked for; answers the grant's id. */
+  grant(id: string, account: Account): Promise<string>
+}
+
+export interface Interactions {
+  /** Throws RequestError `expired` when it is over, or is not this browser's (X8, WE-3). */
+  load(ctx: Context, uid: string): Promise<Interaction>
+}
+
+type EngineInteraction = Awaited<ReturnType<Provider['interactionDetails']>>
+
+/** The one place of the pages that talks to the engine. */
+export function createInteractions(provider: Provider, parties: RelyingParties): Interactions {
+  return {
+    async load(ctx, uid) {
+      const found = await detailsOf(provider, ctx.req, ctx.res)
+      if (found.uid !== uid) throw new RequestError('expired')
+      const client = parties.get(String(found.params.client_id))
+      // The configuration was reloaded without this client.
+      if (client === undefined) throw new RequestError('expired')
+      return { ...viewOf(found, client), ...actionsOn(provider, found) }
+    },
+  }
+}
+
+async function detailsOf(provider: Provider, req: IncomingMessage, res: ServerResponse): Promise<EngineInteraction> {
+  try {
+    return await provider.interactionDetails(req, res)
+  } catch (error) {
+    if (error instanceof errors.SessionNotFound) throw new RequestError('expired', { cause: error })
+    throw error
+  }
+}
+
+function viewOf(found: EngineInteraction, client: RelyingParty) {
+  const { session, lastSubmission } = found
+  const login = lastSubmission?.login as { fresh?: boolean } | undefined
+  return {
+    uid: found.uid,
+    prompt: { name: found.prompt.name, reasons: found.prompt.reasons, details: found.prompt.details },
+    params: found.params,
+    client,
+    session: session?.accountId === undefined ? undefined : { accountId: session.accountId, uid: session.uid },
+    startedAt: found.iat * SECOND,
+    expiresAt: Number(found.exp) * SECOND,
+    finished: found.result === undefined ? undefined : found.returnTo,
+    before: login && { fresh: login.fresh === true },
+  }
+}
+
+function actionsOn(provider: Provider, found: EngineInteraction) {
+  return {
+    async finish(result: Record<string, unknown>) {
+      found.result = 'error' in result ? result : { ...found.lastSubmission, ...result }
+      await found.persist()
+      return found.returnTo
+    },
+    async endSession() {
+      const { session } = found
+      if (session === undefined) return
+      const stored = await provider.Session.findByUid(session.uid)
+      // The engine would otherwise insist on finding the old session in the browser.
+      delete found.session
+      if (stored === undefined) return
+      await Promise.all(Object.values(stored.authorizations ?? {}).map(({ grantId }) => revoke(provider, grantId)))
+      await stored.destroy()
+    },
+    async grant(id: string, account: Account) {
+      const clientId = String(found.params.client_id)
+      const grant = (await provider.Grant.find(id)) ?? new provider.Grant({ accountId: account.id, clientId })
+      grant.jti = id
+      const { missingOIDCScope, missingOIDCClaims } = found.prompt.details as Record<string, string[] | undefined>
+      if (missingOIDCScope !== undefined) grant.addOIDCScope(missingOIDCScope.join(' '))
+      if (missingOIDCClaims !== undefined) grant.addOIDCClaims(missingOIDCClaims)
+      await grant.save()
+      return id
+    },
+  }
+}
+
+async function revoke(provider: Provider, grantId: string | undefined): Promise<void> {
+  if (grantId === undefined) return
+  await Promise.all([
+    provider.AccessToken.revokeByGrantId(grantId),
+    provider.RefreshToken.revokeByGrantId(grantId),
+    provider.AuthorizationCode.revokeByGrantId(grantId),
+  ])
+  await (await provider.Grant.find(grantId))?.destroy()
+}

@@ -1,0 +1,169 @@
+import type { Context } from 'koa'
+import type { Account } from '../accounts/account.ts'
+import { type Clock, DAY } from '../kernel/clock.ts'
+import type { Authenticator, Refusal, RefusalReason } from '../mfa/authenticator.ts'
+import type { Registry } from '../mfa/registry.ts'
+import type { RememberedDevices } from '../mfa/remembered-device.ts'
+import type { Step } from '../mfa/steps.ts'
+import type { Attempt, Begun, Proof, Verifier } from '../mfa/verifier.ts'
+import type { PageError } from '../views/pages.ts'
+import type { Form } from './form.ts'
+import type { AccountCookies } from './remembered-browsers.ts'
+import type { Answer } from './responder.ts'
+import type { SignIn } from './sign-in.ts'
+
+/** A step in which a code is typed. */
+export type FactorStep = Extract<Step, { kind: 'verify' | 'bind' }>
+
+export interface FactorDependencies {
+  verifier: Verifier
+  authenticators: Registry
+  devices: Pick<RememberedDevices, 'remember'>
+  cookies: AccountCookies
+  clock: Clock
+}
+
+export type FactorAnswer = { ok: true; proof: Proof } | { ok: false; error: PageError; reason: RefusalReason }
+
+/** The pages on which codes are typed: binding and verifying, whatever the authenticator. */
+export interface Factors {
+  /** The page; makes and sends a code where the step has none yet. */
+  page(ctx: Context, signIn: SignIn, step: FactorStep): Promise<Answer>
+  /** The page again, with what was wrong. */
+  pageWith(ctx: Context, signIn: SignIn, problem: { step: FactorStep; error: PageError }): Promise<Answer>
+  /** What keeps the step's code from being made or sent; undefined: nothing. */
+  begin(ctx: Context, signIn: SignIn, step: FactorStep): Promise<PageError | undefined>
+  /** A new code in place of the old. */
+  renew(ctx: Context, signIn: SignIn, step: FactorStep): Promise<PageError | undefined>
+  answer(ctx: Context, signIn: SignIn, given: { step: FactorStep; form: Form }): Promise<FactorAnswer>
+  /** `account` is of after the proof: a binding made by it has raised the factor epoch. */
+  remember(ctx: Context, proved: { account: Account; proof: Proof; rememberDays: number }): Promise<void>
+  /** The choice of kinds. */
+  choice(signIn: SignIn, types: readonly string[]): { type: string; detail?: string }[]
+}
+
+/** What pages say of a refusal: the same words for a wrong and a replayed code, and poor ones for the rest. */
+const PROBLEM: Record<RefusalReason, PageError['code']> = {
+  mismatch: 'code',
+  replayed: 'code',
+  expired: 'expired',
+  clock: 'clock',
+  throttled: 'throttled',
+  locked: 'locked',
+  mail: 'mail',
+  'no-address': 'no-address',
+  unusable: 'expired',
+}
+
+export function createFactors(dependencies: FactorDependencies): Factors {
+  const { verifier, authenticators, devices, cookies, clock } = dependencies
+
+  async function shown(ctx: Context, signIn: SignIn, step: FactorStep): Promise<{ begun?: Begun; error?: PageError }> {
+    const begun = await verifier.begin(attemptOf(ctx, signIn, { step, now: clock.now() }))
+    return begun.ok ? { begun } : { error: problemOf(begun) }
+  }
+
+  function answerOf(
+    signIn: SignIn,
+    step: FactorStep,
+    { begun, error }: { begun?: Begun | undefined; error?: PageError | undefined },
+  ): Answer {
+    const now = clock.now()
+    const authenticator = authenticators.get(step.type)
+    return {
+      name: `${step.kind}-${step.type}`,
+      view: `${step.type}/${step.kind}`,
+      ...(error !== undefined && { error }),
+      ...(before(step) !== undefined && { notice: 'confirm-address-first' }),
+      client: clientOf(signIn),
+      data: {
+        ...(begun?.show ?? unshown(authenticator, signIn)),
+        remember: before(step) === undefined ? (signIn.demanded?.rememberDays ?? 0) : 0,
+        choose: step.types.length > 1,
+        label: step.kind === 'bind',
+        sent: begun !== undefined,
+        resendIn: resendIn(begun, authenticator, now),
+        expiresIn: begun === undefined ? 0 : Math.max(0, begun.expiresAt - now),
+      },
+    }
+  }
+
+  return {
+    async page(ctx, signIn, step) {
+      return answerOf(signIn, step, await shown(ctx, signIn, step))
+    },
+    async pageWith(ctx, signIn, { step, error }) {
+      // After a mail that could not be sent, showing the page must not send another.
+      if (error.code === 'mail' || error.code === 'no-address') return answerOf(signIn, step, { error })
+      return answerOf(signIn, step, { ...(await shown(ctx, signIn, step)), error })
+    },
+    async begin(ctx, signIn, step) {
+      return (await shown(ctx, signIn, step)).error
+    },
+    async renew(ctx, signIn, step) {
+      const renewed = await verifier.renew(attemptOf(ctx, signIn, { step, now: clock.now() }))
+      return renewed.ok ? undefined : problemOf(renewed)
+    },
+    async answer(ctx, signIn, { step, form }) {
+      const label = form.get('label')
+      const code = form.get('code') ?? ''
+      const given = { code, ...(label !== undefined && { label }) }
+      const verdict = await verifier.finish(attemptOf(ctx, signIn, { step, now: clock.now() }), given)
+      if (verdict.ok) return verdict
+      return { ok: false, error: problemOf(verdict), reason: verdict.reason }
+    },
+    async remember(ctx, { account, proof, rememberDays }) {
+      const request = { ip: ctx.ip, userAgent: ctx.get('user-agent') }
+      const proved = { account, method: proof.method, provenAt: proof.at, rememberDays, request }
+      const value = await devices.remember(proved, cookies.device(ctx, account.id))
+      cookies.keepDevice(ctx, account.id, { value, lifetime: rememberDays * DAY })
+    },
+    choice({ account }, types) {
+      return types.map((type) => {
+        const detail = account && authenticators.get(type)?.detail?.(account)
+        return { type, ...(detail !== undefined && { detail }) }
+      })
+    },
+  }
+}
+
+export function clientOf({ interaction: { client } }: SignIn): NonNullable<Answer['client']> {
+  const { name, uri, logo } = client
+  return { name, ...(uri !== undefined && { uri }), ...(logo !== undefined && { logo }) }
+}
+
+const before = (step: FactorStep): string | undefined => (step.kind === 'verify' ? step.before : undefined)
+
+function attemptOf(ctx: Context, signIn: SignIn, { step, now }: { step: FactorStep; now: number }): Attempt {
+  const { interaction, browser, account, locale } = signIn
+  if (account === undefined) throw new Error('a ceremony of nobody')
+  const request = { ip: ctx.ip, userAgent: ctx.get('user-agent') }
+  return {
+    ceremony: step.kind,
+    type: step.type,
+    interaction: interaction.uid,
+    browser: browser.id,
+    client: interaction.client.id,
+    context: { account, now, locale, request },
+  }
+}
+
+export function problemOf({ reason, retryAfter, minutes }: Refusal): PageError {
+  return {
+    code: PROBLEM[reason],
+    ...(retryAfter !== undefined && { retryAfter }),
+    ...(minutes !== undefined && { minutes }),
+  }
+}
+
+function resendIn(begun: Begun | undefined, authenticator: Authenticator | undefined, now: number): number | undefined {
+  if (authenticator?.resend === undefined) return undefined
+  if (begun === undefined) return 0
+  return begun.resendAt === undefined ? undefined : Math.max(0, begun.resendAt - now)
+}
+
+/** What the page says of a code that was not sent. */
+function unshown(authenticator: Authenticator | undefined, { account }: SignIn): Record<string, unknown> {
+  const address = account && authenticator?.detail?.(account)
+  return address === undefined ? {} : { address }
+}

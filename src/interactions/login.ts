@@ -1,0 +1,134 @@
+import type { Context } from 'koa'
+import type { Account } from '../accounts/account.ts'
+import type { AccountStore, Claimant } from '../accounts/account-store.ts'
+import type { PasswordThrottle } from '../accounts/password-throttle.ts'
+import type { AuditTrail } from '../audit/audit.ts'
+import type { Clock } from '../kernel/clock.ts'
+import { networkOf } from '../kernel/network.ts'
+import { PASSWORD } from '../mfa/assurance.ts'
+import type { PendingProof } from '../mfa/pending-proof.ts'
+import { missing } from '../mfa/policy.ts'
+import type { RememberedDevices } from '../mfa/remembered-device.ts'
+import type { PageError } from '../views/pages.ts'
+import type { Form } from './form.ts'
+import type { AccountCookies } from './remembered-browsers.ts'
+import type { SignIn, SignIns } from './sign-in.ts'
+
+/** Longer names belong to nobody. */
+const NAME_LENGTH = 254
+
+export interface LoginDependencies {
+  accounts: Pick<AccountStore, 'claimant'>
+  throttle: PasswordThrottle
+  devices: Pick<RememberedDevices, 'present'>
+  cookies: AccountCookies
+  signIns: SignIns
+  trail: AuditTrail
+  clock: Clock
+}
+
+export type PasswordAnswer =
+  | { ok: true; signIn: SignIn; device?: DeviceNews }
+  | { ok: false; error: PageError; username: string }
+
+/** What became of the remembered device the browser presented. */
+type DeviceNews = 'used' | 'copied'
+
+/** Judges name and password, and starts the pending proof of whoever they belong to. */
+export interface Login {
+  answer(ctx: Context, signIn: SignIn, form: Form): Promise<PasswordAnswer>
+}
+
+export function createLogin(dependencies: LoginDependencies): Login {
+  const { accounts, throttle, devices, cookies, signIns, trail, clock } = dependencies
+
+  /** Unknown, wrong and disabled look alike from outside (EN-1). */
+  async function judge(
+    ctx: Context,
+    signIn: SignIn,
+    given: { claimant: Claimant; password: string },
+  ): Promise<Account | PageError> {
+    const { claimant, password } = given
+    const known = cookies.known(ctx, claimant.key)
+    const admission = await throttle.begin({ account: claimant.key, network: networkOf(ctx.ip), known })
+    const facts = { client: signIn.interaction.client.id, ip: ctx.ip, interaction: signIn.interaction.uid }
+    if (!admission.ok) {
+      trail.record({ event: 'login.throttled', outcome: 'fail', ...facts })
+      return { code: 'throttled', retryAfter: admission.retryAfter }
+    }
+    const account = await claimant.authenticate(password)
+    if (account === undefined || account.disabled || !mayBe(signIn, account)) {
+      await admission.failed()
+      const reason = account === undefined ? 'credentials' : account.disabled ? 'disabled' : 'other-account'
+      trail.record({ event: 'login.fail', outcome: 'fail', account: account?.id, ...facts, details: { reason } })
+      return { code: 'credentials' }
+    }
+    await admission.succeeded()
+    return account
+  }
+
+  async function admitDevice(ctx: Context, signIn: SignIn): Promise<{ signIn: SignIn; news?: DeviceNews }> {
+    const { account, demanded, pending } = signIn
+    if (account === undefined || demanded === undefined || pending === undefined) return { signIn }
+    const cookie = cookies.device(ctx, account.id)
+    if (cookie === undefined || !mayBeSpared(signIn)) return { signIn }
+    const { rememberDays, methods } = demanded
+    const request = { ip: ctx.ip, userAgent: ctx.get('user-agent') }
+    const presented = await devices.present(cookie, { account, rememberDays, methods, request })
+    if (!presented.ok) {
+      cookies.forgetDevice(ctx, account.id)
+      return presented.reason === 'reused' ? { signIn, news: 'copied' } : { signIn }
+    }
+    if (presented.cookie !== undefined) {
+      const lifetime = Math.max(1, presented.expiresAt - clock.now())
+      cookies.keepDevice(ctx, account.id, { value: presented.cookie, lifetime })
+    }
+    return {
+      signIn: await signIns.proceed(signIn, { ...pending.value, device: { id: presented.id } }, account),
+      news: 'used',
+    }
+  }
+
+  return {
+    async answer(ctx, signIn, form) {
+      const username = form.get('username') ?? ''
+      const password = form.get('password') ?? ''
+      if (username.trim() === '' || username.length > NAME_LENGTH || password === '') {
+        return { ok: false, error: { code: 'credentials' }, username: username.slice(0, NAME_LENGTH) }
+      }
+      const judged = await judge(ctx, signIn, { claimant: await accounts.claimant(username), password })
+      if ('code' in judged) return { ok: false, error: judged, username }
+      const pending: PendingProof = {
+        accountId: judged.id,
+        browser: signIn.browser.id,
+        proofs: [{ method: PASSWORD, at: clock.now() }],
+        passwordEpoch: judged.passwordEpoch,
+        sessionEpoch: judged.sessionEpoch,
+        ...(signIn.pending?.value.accountId === judged.id && chosenOf(signIn.pending.value)),
+      }
+      // A new start: what another name proved in this interaction is gone (WE-3).
+      const started = await signIns.proceed({ ...signIn, pending: undefined }, pending, judged)
+      const admitted = await admitDevice(ctx, started)
+      return { ok: true, signIn: admitted.signIn, ...(admitted.news && { device: admitted.news }) }
+    },
+  }
+}
+
+/** In a step-up, the session's own account alone; the engine would refuse anybody else. */
+function mayBe({ session }: SignIn, account: Account): boolean {
+  return session === undefined || session.accountId === account.id
+}
+
+function chosenOf({ chosen }: PendingProof): Partial<PendingProof> {
+  return chosen === undefined ? {} : { chosen }
+}
+
+/** A remembered device spares the second factor that policy asks for, nothing that the request itself asks anew (E5, TD-7). */
+function mayBeSpared({ step, demanded, account, interaction, session }: SignIn): boolean {
+  if (demanded === undefined || account === undefined || step.kind === 'done' || session !== undefined) return false
+  const { reasons } = interaction.prompt
+  const asksAnew =
+    reasons.includes('login_prompt') || (interaction.session !== undefined && reasons.includes('max_age'))
+  const standing = { levels: new Set(['pwd'] as const), proved: [PASSWORD] }
+  return !asksAnew && missing(demanded, { ...standing, remembered: true }) === undefined
+}

@@ -1,0 +1,34 @@
+import type { ClientConfig } from '../config/config.ts'
+import type { Level } from '../mfa/assurance.ts'
+
+/** Who asks for a sign-in, as pages speak of it. */
+export interface RelyingParty {
+  id: string
+  name: string
+  uri: string | undefined
+  logo: string | undefined
+  require: Level | undefined
+  /** Where a sign-in starts on its side (`initiate_login_uri`). */
+  startUri: string | undefined
+  native: boolean
+}
+
+/** By client id. */
+export type RelyingParties = ReadonlyMap<string, RelyingParty>
+
+export function relyingPartiesOf(clients: readonly ClientConfig[]): RelyingParties {
+  return new Map(
+    clients.map((client) => [
+      client.client_id,
+      {
+        id: client.client_id,
+        name: client.client_name ?? client.client_id,
+        uri: client.client_uri,
+        logo: client.logo_uri,
+        require: client.require,
+        startUri: client.initiate_login_uri,
+        native: client.application_type === 'native',
+      },
+    ]),
+  )
+}

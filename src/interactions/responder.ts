@@ -1,0 +1,64 @@
+import type { Context } from 'koa'
+import { SECOND } from '../kernel/clock.ts'
+import type { Page, PageError, Pages } from '../views/pages.ts'
+import type { Texts } from '../views/texts.ts'
+
+/** A page without what every request decides anew. */
+export type Answer = Omit<Page, 'locale'>
+
+export interface Responder {
+  /** Of the request: `ui_locales`, then what the browser prefers. */
+  locale(ctx: Context, uiLocales?: unknown): string
+  page(ctx: Context, answer: Answer, locale: string): void
+  /** 303: the answer to every form that succeeded (OA-7). */
+  redirect(ctx: Context, location: string): void
+}
+
+/** Status by problem (interface.md, HTTP). */
+const STATUS: Record<PageError['code'], number> = {
+  credentials: 401,
+  code: 401,
+  clock: 401,
+  csrf: 403,
+  locked: 403,
+  'no-address': 403,
+  expired: 410,
+  throttled: 429,
+  mail: 503,
+  unavailable: 503,
+  'bad-request': 400,
+  'not-found': 404,
+  'method-not-allowed': 405,
+  'too-large': 413,
+  protocol: 400,
+  internal: 500,
+}
+
+/** Seconds to say when nobody knows better. */
+const RETRY_AFTER = 5
+
+export function createResponder({ texts, pages }: { texts: Texts; pages: Pages }): Responder {
+  return {
+    locale(ctx, uiLocales) {
+      const asked = typeof uiLocales === 'string' ? uiLocales.split(' ') : []
+      return texts.negotiate([...asked, ...ctx.acceptsLanguages()])
+    },
+    page(ctx, answer, locale) {
+      const { error } = answer
+      ctx.status = error === undefined ? 200 : STATUS[error.code]
+      if (ctx.status === 429 || ctx.status === 503) {
+        const wait = error?.retryAfter === undefined ? RETRY_AFTER : Math.ceil(error.retryAfter / SECOND)
+        ctx.set('retry-after', `${Math.max(1, wait)}`)
+      }
+      ctx.set('cache-control', 'no-store')
+      ctx.type = 'html'
+      ctx.body = pages.render({ ...answer, locale })
+    },
+    redirect(ctx, location) {
+      ctx.set('cache-control', 'no-store')
+      ctx.redirect(location)
+      ctx.status = 303
+      ctx.body = ''
+    },
+  }
+}

@@ -1,0 +1,174 @@
+import type { Context } from 'koa'
+import type { Account } from '../accounts/account.ts'
+import type { AccountStore } from '../accounts/account-store.ts'
+import type { Clock } from '../kernel/clock.ts'
+import { RequestError } from '../kernel/errors.ts'
+import { type AcrNames, requestedAcr } from '../mfa/acr.ts'
+import { amrOf, highest, PASSWORD, provenAt, satisfiedBy, union } from '../mfa/assurance.ts'
+import type { Binding, BindingStore } from '../mfa/binding-store.ts'
+import type { Decider } from '../mfa/decider.ts'
+import { type PendingProof, type PendingProofs, pendingFor } from '../mfa/pending-proof.ts'
+import type { Demand } from '../mfa/policy.ts'
+import { aliveFor, type SessionProofRecords, type SessionProofs } from '../mfa/session-proofs.ts'
+import { nextStep, type Step, type StepRules } from '../mfa/steps.ts'
+import type { Versioned } from '../state/records.ts'
+import type { Browser } from './browser.ts'
+import type { Interaction, Interactions } from './engine.ts'
+
+/** One sign-in of one browser, as it stands now: everything its pages decide from. */
+export interface SignIn {
+  interaction: Interaction
+  browser: Browser
+  locale: string
+  /** Who said the password, or whose session asks for more; undefined on the login page. */
+  account: Account | undefined
+  bindings: readonly Binding[]
+  pending: Versioned<PendingProof> | undefined
+  /** Of the session that asks for more; undefined where the sign-in starts from nothing. */
+  session: SessionProofs | undefined
+  demanded: Demand | undefined
+  step: Step
+}
+
+export interface SignInDependencies {
+  interactions: Interactions
+  accounts: Pick<AccountStore, 'find'>
+  bindings: Pick<BindingStore, 'list'>
+  pendingProofs: PendingProofs
+  sessionProofs: SessionProofRecords
+  decider: Decider
+  rules: StepRules
+  acr: AcrNames
+  clock: Clock
+  /** Milliseconds a session may last from its first sign-in. */
+  absolute: number
+}
+
+export interface SignIns {
+  load(ctx: Context, at: { uid: string; browser: Browser; locale: (uiLocales: unknown) => string }): Promise<SignIn>
+  /** The same sign-in with this pending proof, decided anew: what is not given as read a moment ago is read again. */
+  proceed(signIn: SignIn, pending: PendingProof, fresh?: Account): Promise<SignIn>
+  /** Keeps the pending proof; false when another tab was faster. */
+  keep(signIn: SignIn): Promise<boolean>
+  drop(signIn: SignIn): Promise<void>
+  /** What the engine is told once nothing is missing. */
+  result(signIn: SignIn): Record<string, unknown>
+}
+
+/** The prompt whose session is asked for more; every other one starts from nothing. */
+const STEP_UP = 'mfa'
+
+export function createSignIns(dependencies: SignInDependencies): SignIns {
+  const { interactions, accounts, bindings, pendingProofs, sessionProofs, decider, rules, acr, clock } = dependencies
+
+  type Known = Pick<SignIn, 'interaction' | 'browser' | 'locale' | 'pending' | 'session'>
+
+  async function decide(known: Known, fresh?: Account): Promise<SignIn> {
+    const { interaction, pending, session } = known
+    const nobody: SignIn = {
+      ...known,
+      account: undefined,
+      bindings: [],
+      demanded: undefined,
+      step: { kind: 'password' },
+    }
+    const id = pending?.value.accountId ?? session?.accountId
+    if (id === undefined) return nobody
+    const [account, bound] = await Promise.all([fresh ?? accounts.find(id), bindings.list(id)])
+    if (account === undefined) return nobody
+    if (pending !== undefined && !pendingFor(account, pending.value)) return { ...nobody, pending: undefined }
+    if (session !== undefined && !aliveFor(account, session)) return nobody
+    const demanded = decider.demandWith(
+      {
+        account,
+        client: { id: interaction.client.id, require: interaction.client.require },
+        requested: requestedAcr(interaction.params, acr).levels,
+      },
+      bound,
+    )
+    const step = nextStep(
+      {
+        demanded,
+        account,
+        bindings: bound,
+        proofs: proofsOf(known),
+        startedAt: interaction.startedAt,
+        remembered: pending?.value.device !== undefined,
+        chosen: pending?.value.chosen,
+        choosing: pending?.value.choosing === true,
+      },
+      rules,
+    )
+    return { ...known, account, bindings: bound, demanded, step }
+  }
+
+  return {
+    async load(ctx, { uid, browser, locale }) {
+      const [interaction, pending] = await Promise.all([interactions.load(ctx, uid), pendingProofs.get(uid)])
+      // Of another browser: this one has the interaction's cookie but not the secret the proof is bound to.
+      if (pending !== undefined && pending.value.browser !== browser.id) throw new RequestError('expired')
+      const session = interaction.prompt.name === STEP_UP ? await sessionOf(interaction) : undefined
+      return decide({ interaction, browser, locale: locale(interaction.params.ui_locales), pending, session })
+    },
+    proceed(signIn, pending, fresh) {
+      const { interaction, browser, locale, session } = signIn
+      const version = signIn.pending?.version ?? ''
+      return decide({ interaction, browser, locale, session, pending: { value: pending, version } }, fresh)
+    },
+    async keep({ interaction, pending }) {
+      if (pending === undefined) return true
+      const left = Math.max(1, interaction.expiresAt - clock.now())
+      if (pending.version !== '') return pendingProofs.replace(interaction.uid, pending.version, pending.value, left)
+      await pendingProofs.set(interaction.uid, pending.value, left)
+      return true
+    },
+    drop: ({ interaction }) => pendingProofs.delete(interaction.uid),
+    result(signIn) {
+      const { account, pending, session, interaction } = signIn
+      if (account === undefined) throw new Error('a sign-in of nobody')
+      const proofs = proofsOf(signIn)
+      const level = highest(satisfiedBy(proofs, decider.lookup))
+      const at = level && provenAt(proofs, level, decider.lookup)
+      if (level === undefined || at === undefined) throw new Error('a sign-in without a level')
+      const device = pending?.value.device ?? session?.device
+      const startedAt = session?.startedAt ?? clock.now()
+      const kept: SessionProofs = {
+        accountId: account.id,
+        proofs,
+        device,
+        passwordEpoch: account.passwordEpoch,
+        sessionEpoch: account.sessionEpoch,
+        startedAt,
+        expiresAt: startedAt + dependencies.absolute,
+      }
+      return {
+        login: {
+          accountId: account.id,
+          acr: acr.nameOf(level),
+          amr: amrOf(proofs, decider.lookup),
+          ts: Math.floor(at / 1000),
+          remember: false,
+          fresh: freshPassword(signIn) || interaction.before?.fresh === true,
+        },
+        proofs: kept,
+        ...(interaction.prompt.name === STEP_UP && { stepUp: true }),
+      }
+    },
+  }
+
+  async function sessionOf({ session }: Interaction): Promise<SessionProofs | undefined> {
+    if (session === undefined) return undefined
+    const found = (await sessionProofs.get(session.uid))?.value
+    return found?.accountId === session.accountId ? found : undefined
+  }
+}
+
+/** Of the session and of this interaction together: of each method the newest. */
+function proofsOf({ session, pending }: Pick<SignIn, 'session' | 'pending'>) {
+  return union(session?.proofs ?? [], pending?.value.proofs ?? [])
+}
+
+/** Whether the password was typed in this very request. */
+function freshPassword({ pending }: SignIn): boolean {
+  return pending?.value.proofs.some((proof) => proof.method === PASSWORD) === true
+}

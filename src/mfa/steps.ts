@@ -1,0 +1,144 @@
+import type { Account } from '../accounts/account.ts'
+import { MINUTE } from '../kernel/clock.ts'
+import { type Level, type MethodLookup, PASSWORD, satisfiedBy } from './assurance.ts'
+import type { Authenticator } from './authenticator.ts'
+import type { Binding } from './binding-store.ts'
+import { type Demand, methodsFor, missing } from './policy.ts'
+import type { Proof } from './verifier.ts'
+
+/** What confirms, before a first authenticator is bound, that the person is the owner (interface.md, `mfa.enrolment.guard`). */
+export type EnrolmentGuard = 'auto' | 'password' | 'email' | 'bypass'
+
+/** Where a sign-in stands; all of it was loaded by the caller. */
+export interface SignInFacts {
+  demanded: Demand
+  account: Account
+  bindings: readonly Binding[]
+  /** Of the session, if there is one, and of this interaction. */
+  proofs: readonly Proof[]
+  /** When this interaction began, in milliseconds since the epoch. */
+  startedAt: number
+  /** A remembered device let this sign-in in. */
+  remembered: boolean
+  /** What the person picked. */
+  chosen: string | undefined
+  /** The person wants to see the choice. */
+  choosing: boolean
+}
+
+export interface StepRules {
+  guard: EnrolmentGuard
+  authenticators: readonly Authenticator[]
+  lookup: MethodLookup
+}
+
+export type Step =
+  | { kind: 'done' }
+  | { kind: 'password' }
+  | { kind: 'choose'; types: string[] }
+  /** `types`: what else may be picked, this one included. `before`: the type that is bound once this one is proved. */
+  | { kind: 'verify'; type: string; types: string[]; before?: string }
+  | { kind: 'bind'; type: string; types: string[] }
+  /** Nothing the account has or may bind reaches it: the relying party's request cannot be met. */
+  | { kind: 'unmet' }
+  /** Policy asks for a factor, and the account has no way to one: an administrator must help (C6). */
+  | { kind: 'stuck' }
+
+/** How old a proof of an existing session may be to open the binding of another factor (FB-1). */
+const FRESH = 5 * MINUTE
+
+/**
+ * What a sign-in needs next: pure. Bound factors and mailboxes on record are verified; only an account that has neither, or whose owner
+ * picked another kind, binds, and then only after another factor it has was proved (B3, FB-2, CVE-2023-3597).
+ */
+export function nextStep(facts: SignInFacts, rules: StepRules): Step {
+  const { demanded, proofs } = facts
+  const levels = satisfiedBy(proofs, rules.lookup)
+  const proved = proofs.map((proof) => proof.method)
+  const lacking = missing(demanded, { levels, proved, remembered: facts.remembered })
+  if (lacking?.levels.includes('pwd') && !levels.has('pwd')) return { kind: 'password' }
+  const options = optionsFor(facts, lacking?.levels ?? demanded.requested ?? ['2sv'], rules)
+  const { chosen } = facts
+  if (chosen !== undefined && options.bindable.includes(chosen)) return bindStep(chosen, facts, { rules, options })
+  if (lacking === undefined) return { kind: 'done' }
+  if (options.all.length === 0)
+    return demandedByPolicy(lacking.levels, demanded) ? { kind: 'stuck' } : { kind: 'unmet' }
+  return firstStep(facts, { rules, options })
+}
+
+interface Options {
+  /** Can be verified at once. */
+  usable: string[]
+  /** Can be bound. */
+  bindable: string[]
+  all: string[]
+}
+
+function optionsFor(facts: SignInFacts, levels: readonly Level[], { authenticators, lookup }: StepRules): Options {
+  const bound = new Set(facts.bindings.map((binding) => binding.type))
+  const byType = new Map(authenticators.map((authenticator) => [authenticator.type, authenticator]))
+  const candidates = methodsFor(facts.demanded, levels, lookup)
+  const usable = candidates.filter((type) => bound.has(type) || byType.get(type)?.usableUnbound(facts.account))
+  const bindable = candidates.filter((type) => !usable.includes(type) && byType.get(type)?.bind !== undefined)
+  return { usable, bindable, all: candidates.filter((type) => usable.includes(type) || bindable.includes(type)) }
+}
+
+interface Given {
+  rules: StepRules
+  options: Options
+}
+
+function firstStep(facts: SignInFacts, given: Given): Step {
+  const { usable, bindable, all } = given.options
+  if (facts.choosing && all.length > 1) return { kind: 'choose', types: all }
+  const { chosen } = facts
+  if (chosen !== undefined && usable.includes(chosen)) return { kind: 'verify', type: chosen, types: all }
+  const last = lastUsed(facts.bindings, usable)
+  if (last !== undefined) return { kind: 'verify', type: last, types: all }
+  const [only] = all
+  if (all.length > 1 || only === undefined) return { kind: 'choose', types: all }
+  return bindable.includes(only) ? bindStep(only, facts, given) : { kind: 'verify', type: only, types: all }
+}
+
+/** Sign-in opens on the kind last used (B3). */
+function lastUsed(bindings: readonly Binding[], usable: readonly string[]): string | undefined {
+  const used = bindings
+    .filter((binding) => usable.includes(binding.type))
+    .toSorted((left, right) => (right.lastUsedAt ?? right.boundAt) - (left.lastUsedAt ?? left.boundAt))
+  return used[0]?.type
+}
+
+function bindStep(type: string, facts: SignInFacts, { rules, options }: Given): Step {
+  const fresh = facts.proofs.filter((proof) => proof.at >= facts.startedAt - FRESH).map((proof) => proof.method)
+  if (rules.guard === 'bypass') return { kind: 'stuck' }
+  const guards = guardsOf(type, facts, rules)
+  const [guard] = guards
+  if (guard === undefined) {
+    if (rules.guard === 'email') return { kind: 'stuck' }
+    return fresh.includes(PASSWORD) ? { kind: 'bind', type, types: options.all } : { kind: 'password' }
+  }
+  if (guards.some((other) => fresh.includes(other))) return { kind: 'bind', type, types: options.all }
+  return { kind: 'verify', type: guard, types: options.all, before: type }
+}
+
+/**
+ * The factors one of which is proved before `type` is bound: those the account could sign in with, and, where the guard is the mailbox,
+ * that one even when policy does not accept it as a factor.
+ */
+function guardsOf(type: string, { account, bindings, demanded }: SignInFacts, rules: StepRules): string[] {
+  const bound = new Set(bindings.map((binding) => binding.type))
+  return rules.authenticators
+    .filter((other) => other.type !== type)
+    .filter((other) => {
+      const allowed = demanded.methods.includes(other.type)
+      if (other.usableUnbound(account)) return allowed || rules.guard !== 'password'
+      return allowed && bound.has(other.type)
+    })
+    .map((other) => other.type)
+}
+
+function demandedByPolicy(levels: readonly Level[], demanded: Demand): boolean {
+  const floor = demanded.require === 'pwd' ? undefined : demanded.require
+  const requested = demanded.requested !== undefined && levels === demanded.requested
+  return !requested && (demanded.asksSecondFactor || floor !== undefined)
+}

@@ -1,0 +1,163 @@
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Hasher } from '../../src/accounts/passwords.ts'
+import { createGateway, type Installation, openInstallation } from '../../src/app.ts'
+import { configFrom } from '../../src/config/load.ts'
+import type { Clock } from '../../src/kernel/clock.ts'
+import { silentLog } from '../../src/kernel/log.ts'
+import { randomToken, sha256 } from '../../src/kernel/secrets.ts'
+import { BLOCKS } from '../../src/mfa/registry.ts'
+import { freePort, type PostgresService, type RedisService, startPostgres, startRedis } from './services.ts'
+import { slow } from './slow.ts'
+
+/** The servers behind a gateway; `embedded` needs none. */
+export interface Stores {
+  name: string
+  redis?: RedisService
+  postgres?: PostgresService
+  stop(): Promise<void>
+}
+
+export async function startStores(kind: 'servers' | 'embedded'): Promise<Stores> {
+  if (kind === 'embedded') return { name: 'embedded', stop: async () => undefined }
+  const [redis, postgres] = await Promise.all([startRedis(), startPostgres()])
+  return {
+    name: 'Redis and PostgreSQL',
+    redis,
+    postgres,
+    async stop() {
+      await Promise.all([redis.stop(), postgres.stop()])
+    },
+  }
+}
+
+/** Time of a test: real time plus what was added. */
+export interface TestClock extends Clock {
+  /** Milliseconds. */
+  advance(by: number): void
+}
+
+export function testClock(): TestClock {
+  let ahead = 0
+  return {
+    now: () => Date.now() + ahead,
+    advance(by) {
+      ahead += by
+    },
+  }
+}
+
+/** Cheap, and no weaker for what tests ask of it. Only the composition root can take it. */
+export const testHasher: Hasher = {
+  hash: async (password) => `test:${sha256(password.normalize('NFC'))}`,
+  verify: async (hash, password) => hash === `test:${sha256(password.normalize('NFC'))}`,
+  outdated: () => false,
+}
+
+export interface Person {
+  id: string
+  username: string
+  email: string | undefined
+  password: string
+}
+
+export interface RunningGateway {
+  issuer: string
+  site: Installation
+  clock: TestClock
+  /** A new account with a name and a password of its own. */
+  person(given?: { username?: string; email?: string | null; name?: string; groups?: string[] }): Promise<Person>
+  /** Ends it and opens it again on the same stores and port; `config` is laid over the first. */
+  restart(config?: Record<string, unknown>): Promise<void>
+  stop(): Promise<void>
+}
+
+export const CLIENT = {
+  client_id: 'app',
+  client_name: 'Example App',
+  client_secret: 'Vt7rN2kq9wLx4pZd8sHm3yBc6fGj1aEu',
+  redirect_uris: ['http://127.0.0.1:9/callback'],
+  post_logout_redirect_uris: ['http://127.0.0.1:9/'],
+} as const
+
+export interface GatewayOptions {
+  stores: Stores
+  /** Laid over a configuration in which only the issuer, the stores and one client are set; top-level keys replace. */
+  config?: Record<string, unknown>
+  /** Milliseconds of latency around every store. */
+  latency?: number
+  hasher?: Hasher
+  /** Default: http on a free loopback port. */
+  issuer?: string
+  port?: number
+}
+
+export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
+  const { stores } = options
+  const folder = mkdtempSync(join(tmpdir(), 'stepgate-gateway-'))
+  const port = options.port ?? (await freePort())
+  const issuer = options.issuer ?? `http://127.0.0.1:${port}`
+  const clock = testClock()
+  const accounts = await stores.postgres?.createDatabase()
+  const base = {
+    issuer,
+    listen: { port },
+    secretKey: randomBytes(32).toString('base64'),
+    stores: {
+      dataDir: folder,
+      ...(stores.redis && { state: stores.redis.url }),
+      ...(accounts !== undefined && { accounts }),
+    },
+    mfa: { enabled: true, methods: ['totp'] },
+    clients: [CLIENT],
+  }
+  let config: Record<string, unknown> = { ...base, ...options.config }
+
+  async function open() {
+    const site = await openInstallation(configFrom(config, { blocks: BLOCKS }), {
+      clock,
+      log: silentLog,
+      hasher: options.hasher ?? testHasher,
+      ...(options.latency !== undefined && { slow: (store) => slow(store, options.latency) }),
+    })
+    const gateway = await createGateway(site)
+    await gateway.listen()
+    return { site, gateway }
+  }
+
+  async function close() {
+    running.gateway.server.closeAllConnections()
+    await running.gateway.close()
+    await running.site.close()
+  }
+
+  let running = await open()
+  return {
+    issuer,
+    clock,
+    get site() {
+      return running.site
+    },
+    async person(given = {}) {
+      const username = given.username ?? `user-${randomToken(6).toLowerCase()}`
+      const email = given.email === null ? undefined : (given.email ?? `${username.replace(/^[-_]+/, '')}@example.test`)
+      const password = `pw-${randomToken(9)}`
+      const passwordHash = await running.site.hasher.hash(password)
+      const { email: _, username: __, ...rest } = given
+      const account = { ...rest, username, email, passwordHash }
+      const { id } = await running.site.accounts.insert(account, { event: 'user.created', outcome: 'ok' })
+      return { id, username, email, password }
+    },
+    async restart(changes = {}) {
+      await close()
+      config = { ...config, ...changes }
+      running = await open()
+    },
+    async stop() {
+      await close()
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
