@@ -1,0 +1,123 @@
+import { type Asset, type Branding, createAssets } from './assets.ts'
+import type { Renderer } from './renderer.ts'
+import type { Texts, TextValues } from './texts.ts'
+
+/** The problems that a page names in `data-error`: public, stable words. */
+export type DataError =
+  | 'credentials'
+  | 'code'
+  | 'expired'
+  | 'throttled'
+  | 'locked'
+  | 'mail'
+  | 'no-address'
+  | 'clock'
+  | 'unavailable'
+  | 'csrf'
+
+export interface PageError {
+  code: DataError | 'bad-request' | 'not-found' | 'method-not-allowed' | 'too-large' | 'protocol' | 'internal'
+  /** Milliseconds until another try makes sense. */
+  retryAfter?: number
+  /** `clock`: by how much the clocks differ. */
+  minutes?: number
+}
+
+export interface Page {
+  /** `data-page`. Its texts are `<name>.title` and, where they differ from those all pages share, `<name>.errors.*`. */
+  name: string
+  view: string
+  /** One of the configured languages. */
+  locale: string
+  error?: PageError
+  /** A text below `notices`. */
+  notice?: string
+  form?: { action: string; csrf: string; step: string }
+  /** Who asked for the sign-in. A logo elsewhere is not shown: the pages load nothing from other hosts (WE-14). */
+  client?: { name: string; uri?: string; logo?: string }
+  data: Record<string, unknown>
+}
+
+export interface Pages {
+  /** The whole document. Nothing in it needs inline script or style (WE-6). */
+  render(page: Page): string
+  /** By URL path; these addresses stand in the pages. */
+  assets: ReadonlyMap<string, Asset>
+}
+
+export function createPages(
+  options: { branding: Branding },
+  dependencies: { texts: Texts; renderer: Renderer },
+): Pages {
+  const { branding } = options
+  const { texts, renderer } = dependencies
+  const { files, links } = createAssets(branding)
+
+  return {
+    assets: files,
+    render(page) {
+      const client = clientOf(page)
+      const titleValues = { name: branding.name, client: client?.name ?? '' }
+      const titleKeys = titlesOf(page, client)
+      return renderer.render('layout', page.locale, {
+        ...page.data,
+        view: page.view,
+        page: page.name,
+        titleKeys,
+        titleValues,
+        documentTitle: texts.t(
+          page.locale,
+          page.error && page.name !== ERROR_PAGE ? 'document.problem' : 'document.title',
+          {
+            title: texts.t(page.locale, titleKeys, titleValues),
+            name: branding.name,
+          },
+        ),
+        error: page.error && { code: page.error.code, text: problemText(page.name, page.error, page.locale) },
+        notice: page.notice,
+        form: page.form,
+        client,
+        brand: branding.name,
+        links,
+      })
+    },
+  }
+
+  /** The page's own words for a problem, else the shared ones; with the wait where there is one to tell. */
+  function problemText(name: string, error: PageError, locale: string): string {
+    const { code, retryAfter, minutes } = error
+    const values: TextValues = { count: minutes ?? 1 }
+    const keys = [`${name}.errors.${code}`, `errors.${code}`]
+    if (retryAfter === undefined) return texts.t(locale, keys, values)
+    const waits = [`${name}.errors.${code}-wait`, `errors.${code}-wait`]
+    return texts.t(locale, [...waits, ...keys], { ...values, duration: texts.duration(locale, retryAfter) })
+  }
+}
+
+const ERROR_PAGE = 'error'
+
+interface ShownClient {
+  name: string
+  /** Only of an https address: it becomes a link. */
+  link: { href: string; host: string } | undefined
+}
+
+function clientOf({ client, data }: Page): ShownClient | undefined {
+  if (client !== undefined) return { name: client.name, link: linkTo(client.uri) }
+  return typeof data.client === 'string' ? { name: data.client, link: undefined } : undefined
+}
+
+function linkTo(uri: string | undefined): ShownClient['link'] {
+  if (uri === undefined || !URL.canParse(uri)) return undefined
+  const { protocol, href, host } = new URL(uri)
+  return protocol === 'https:' ? { href, host } : undefined
+}
+
+function titlesOf({ name, error }: Page, client: ShownClient | undefined): string[] {
+  if (name === ERROR_PAGE) return [`error.titles.${error?.code ?? 'internal'}`]
+  return [
+    ...(error === undefined ? [] : [`${name}.titles.${error.code}`]),
+    ...(client === undefined ? [] : [`${name}.title-client`]),
+    `${name}.title`,
+  ]
+}
