@@ -36,7 +36,7 @@ export const gateway: Kind = {
         passwordHash,
         admin: number === 0,
       }
-      await installation.accounts.insert(account, { event: 'account.created', outcome: 'ok' })
+      await installation.accounts.insert(account, { event: 'user.created', outcome: 'ok' })
       members.push({ username, password: PASSWORD })
     }
     await installation.close()
