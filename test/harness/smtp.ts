@@ -1,8 +1,12 @@
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { simpleParser } from 'mailparser'
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server'
-import { freePort } from './services.ts'
+import { available, freePort } from './services.ts'
 
 /** Where the server says no: to the connection, to the recipient, or to the message. */
 export type Refusal = 'connect' | 'rcpt' | 'data'
@@ -39,6 +43,8 @@ export interface SmtpService {
   readonly messages: readonly ReceivedMail[]
   /** Connections since the start, refused ones included. */
   readonly connections: number
+  /** Names and passwords heard since the start, right or wrong. */
+  readonly logins: number
   /** The newest mail to the address, or that the predicate picks; waits for it up to `timeout` ms (5 s) and then throws. */
   waitFor(which: string | ((mail: ReceivedMail) => boolean), timeout?: number): Promise<ReceivedMail>
   /** The code in the newest mail to the address that has one: digits alone on a line of the text part. Throws without one. */
@@ -60,12 +66,14 @@ export async function startSmtp(options: SmtpOptions = {}): Promise<SmtpService>
   const messages: ReceivedMail[] = []
   let refusal = options.refuse
   let connections = 0
+  let logins = 0
   let server: SMTPServer | undefined
   const { auth } = options
   const credentials = auth === undefined ? '' : `${encodeURIComponent(auth.user)}:${encodeURIComponent(auth.pass)}@`
 
   const settings: SMTPServerOptions = {
     secure: options.tls === 'smtps',
+    ...(options.tls !== undefined && selfSigned()),
     authOptional: auth === undefined,
     allowInsecureAuth: true,
     disabledCommands: [...(options.tls === 'starttls' ? [] : ['STARTTLS']), ...(auth === undefined ? ['AUTH'] : [])],
@@ -76,6 +84,7 @@ export async function startSmtp(options: SmtpOptions = {}): Promise<SmtpService>
       callback(refusal === 'connect' ? refused('no service here', 421) : null)
     },
     onAuth({ username, password }, _session, callback) {
+      logins++
       const right = auth !== undefined && username === auth.user && password === auth.pass
       callback(right ? null : refused('authentication failed', 535), right ? { user: username } : undefined)
     },
@@ -128,6 +137,9 @@ export async function startSmtp(options: SmtpOptions = {}): Promise<SmtpService>
     get connections() {
       return connections
     },
+    get logins() {
+      return logins
+    },
     async waitFor(which, timeout = 5000) {
       const pick = typeof which === 'string' ? isTo(which) : which
       const deadline = performance.now() + timeout
@@ -160,6 +172,19 @@ export async function startSmtp(options: SmtpOptions = {}): Promise<SmtpService>
       await Promise.race([promise, pause(1000)])
     },
     start,
+  }
+}
+
+function selfSigned(): { key: Buffer; cert: Buffer } {
+  const folder = mkdtempSync(join(tmpdir(), 'stepgate-smtp-'))
+  const [key, certificate] = [join(folder, 'key.pem'), join(folder, 'certificate.pem')]
+  const request = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2']
+  try {
+    const given = [...request, '-subj', '/CN=localhost', '-keyout', key, '-out', certificate]
+    execFileSync(available('openssl').path ?? 'openssl', given, { stdio: 'ignore' })
+    return { key: readFileSync(key), cert: readFileSync(certificate) }
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
   }
 }
 

@@ -1,0 +1,132 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { createTransport, type SMTPPoolOptions } from 'nodemailer'
+import { SECOND } from '../kernel/clock.ts'
+import { ConfigError } from '../kernel/errors.ts'
+import type { Log } from '../kernel/log.ts'
+import { randomToken } from '../kernel/secrets.ts'
+import type { Renderer } from '../views/renderer.ts'
+import type { Texts } from '../views/texts.ts'
+import { parseAddress } from './address.ts'
+import { composeLetter } from './letter.ts'
+import { type Mail, type Mailer, MailFailed } from './mailer.ts'
+import { oneLine } from './one-line.ts'
+import { withoutFacts } from './smtp-failure.ts'
+import { parseSmtpUrl, type SmtpServer } from './smtp-url.ts'
+
+export interface SmtpMailerOptions {
+  /** `smtp://` or `smtps://`; see `parseSmtpUrl`. */
+  smtp: string
+  from: { name: string; address: string }
+}
+
+export interface SmtpMailerDependencies {
+  renderer: Renderer
+  texts: Texts
+  log: Log
+}
+
+/** DO-7: a person waits in front of every mail. */
+const CONNECTION_TIMEOUT = 5 * SECOND
+const GREETING_TIMEOUT = 5 * SECOND
+/** Silence on an open connection. */
+const SOCKET_TIMEOUT = 10 * SECOND
+/** From the queue to the server's answer, whatever trickles in between. */
+const SEND_TIMEOUT = 15 * SECOND
+const CHECK_TIMEOUT = 5 * SECOND
+const IDLE_TIMEOUT = 60 * SECOND
+const CONNECTIONS = 5
+/** A pooled connection that the server dropped costs one more; a server that drops every one is down. */
+const REQUEUES = 2
+const NAME_LENGTH = 100
+
+/** Mails through one SMTP server. Throws `ConfigError` for a URL or sender that cannot work. */
+export function createSmtpMailer(options: SmtpMailerOptions, dependencies: SmtpMailerDependencies): Mailer {
+  const { log } = dependencies
+  const from = senderOf(options.from)
+  const domain = from.address.slice(from.address.indexOf('@') + 1)
+  const transport = createTransport(transportOptions(parseSmtpUrl(options.smtp)))
+
+  return {
+    async send(mail) {
+      const address = parseAddress(mail.to)
+      if (address === undefined) throw failed(mail, new Error('not one plain address'))
+      const { locale, ...parts } = composeLetter(mail, dependencies)
+      const message = {
+        ...parts,
+        from,
+        // The object form: nodemailer reads a string as a list, and a line break in it as a header (X13).
+        to: { name: '', address },
+        messageId: `<${randomToken(16)}@${domain}>`,
+        date: new Date(),
+        headers: {
+          // RFC 3834 section 5: no out-of-office answers to a code.
+          'Auto-Submitted': 'auto-generated',
+          'X-Auto-Response-Suppress': 'All',
+          'Content-Language': locale,
+        },
+        signal: AbortSignal.timeout(SEND_TIMEOUT),
+      }
+      try {
+        const { accepted } = await transport.sendMail(message)
+        if (accepted.length !== 1) throw new Error('the server did not take the recipient')
+      } catch (error) {
+        throw failed(mail, error)
+      }
+    },
+
+    async check() {
+      const deadline = new AbortController()
+      try {
+        await Promise.race([transport.verify(), tooLate(deadline.signal)])
+      } catch (error) {
+        throw new MailFailed('the mail server did not answer as it should', { cause: withoutFacts(error, []) })
+      } finally {
+        deadline.abort()
+      }
+    },
+
+    close: () => transport.close(),
+  }
+
+  function failed(mail: Mail, error: unknown): MailFailed {
+    const facts = Object.values(mail.data).filter((value) => typeof value === 'string')
+    const cause = withoutFacts(error, [mail.to, ...facts])
+    const { code, responseCode, command } = cause
+    log.warn('mail was not sent', { template: mail.template, code, responseCode, command, reason: cause.message })
+    return new MailFailed('the mail was not sent', { cause })
+  }
+}
+
+function senderOf({ name, address: text }: SmtpMailerOptions['from']): SmtpMailerOptions['from'] {
+  const address = parseAddress(text)
+  if (address === undefined)
+    throw new ConfigError('mail.from', 'must be one plain address, with a name in front if wanted')
+  return { name: oneLine(name, NAME_LENGTH), address }
+}
+
+function transportOptions({ host, port, secure, loopback, auth }: SmtpServer): SMTPPoolOptions & { pool: true } {
+  return {
+    pool: true,
+    host,
+    port,
+    secure,
+    ...(auth !== undefined && { auth }),
+    // KM-9. On this machine nobody listens in, and its certificate is usually made there.
+    requireTLS: !secure && !loopback,
+    tls: { rejectUnauthorized: !loopback },
+    connectionTimeout: CONNECTION_TIMEOUT,
+    greetingTimeout: GREETING_TIMEOUT,
+    dnsTimeout: CONNECTION_TIMEOUT,
+    socketTimeout: SOCKET_TIMEOUT,
+    idleTimeout: IDLE_TIMEOUT,
+    maxConnections: CONNECTIONS,
+    maxRequeues: REQUEUES,
+    disableFileAccess: true,
+    disableUrlAccess: true,
+  }
+}
+
+async function tooLate(signal: AbortSignal): Promise<never> {
+  await pause(CHECK_TIMEOUT, undefined, { signal })
+  throw new Error(`no answer within ${CHECK_TIMEOUT / SECOND} seconds`)
+}
