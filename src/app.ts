@@ -63,9 +63,8 @@ import { createPages } from './views/pages.ts'
 import { createRenderer, type Renderer } from './views/renderer.ts'
 import { createTexts, type Texts } from './views/texts.ts'
 
-/** The opened stores and the parts over them: what a gateway and every command work with. */
-export interface Installation {
-  config: Config
+/** What is opened once and outlives every reload of the file. */
+export interface Stores {
   clock: Clock
   log: Log
   secretKey: Buffer
@@ -79,11 +78,20 @@ export interface Installation {
   trail: AuditTrail
   metrics: Metrics
   hasher: Hasher
+}
+
+/** What follows from the file, made anew when it is read again. */
+export interface Equipment {
+  config: Config
   texts: Texts
   renderer: Renderer
   mailer: Mailer | undefined
   registry: Registry
   devices: RememberedDevices
+}
+
+/** What a gateway and every command work with. */
+export interface Installation extends Stores, Equipment {
   close(): Promise<void>
 }
 
@@ -102,7 +110,7 @@ const DRAIN = 10 * SECOND
 /** Opens the stores of an installation; throws ConfigError for what cannot work and `Unavailable` for a store that is down. */
 export async function openInstallation(config: Config, parts: Parts = {}): Promise<Installation> {
   const { clock = systemClock, log = silentLog, slow = (port) => port } = parts
-  const { limits, stores, mail } = config
+  const { limits, stores } = config
   const secretKey = config.secretKey ?? readOrMakeKey(join(stores.dataDir, 'stepgate.key'))
   const hasher =
     parts.hasher ?? createHasher({ queue: limits.hashQueue, wait: limits.hashWait, concurrency: hashesAtOnce(config) })
@@ -110,50 +118,50 @@ export async function openInstallation(config: Config, parts: Parts = {}): Promi
     stores.accounts === undefined ? { file: join(stores.dataDir, 'stepgate.db') } : { url: stores.accounts },
     { clock, log },
   )
-  const state = slow(openState(config, { clock, log }))
   const recordSealer = createSealer(deriveKey(secretKey, 'records'))
   const audit = slow(createSqlAudit(database))
   const metrics = createMetrics()
-  const auditTrail = createAuditTrail({}, { store: audit, clock, log })
-  const trail = metrics.counting(auditTrail)
-  const texts = createTexts({ languages: config.languages })
-  const renderer = createRenderer({ texts })
-  const mailer = mail && createSmtpMailer(mail, { renderer, texts, log })
-  const devices = createRememberedDevices(
-    { grace: limits.deviceGrace },
-    {
-      state,
-      sealer: createSealer(deriveKey(secretKey, 'state')),
-      trail,
-      clock,
-      notify: copiedNotice(config, { mailer, log, clock }),
-    },
-  )
-  return {
-    config,
+  const trail = createAuditTrail({}, { store: audit, clock, log })
+  const opened: Stores = {
     clock,
     log,
     secretKey,
-    state,
+    state: slow(openState(config, { clock, log })),
     database,
     accounts: slow(createSqlAccounts(database, { hasher, clock })),
     bindings: slow(createSqlBindings(database, { sealer: recordSealer })),
     keys: createSqlKeys(database, { sealer: recordSealer }),
     settings: createSqlSettings(database),
     audit,
-    trail,
+    trail: metrics.counting(trail),
     metrics,
     hasher,
+  }
+  const equipment = equip(config, opened)
+  return {
+    ...opened,
+    ...equipment,
+    async close() {
+      equipment.mailer?.close()
+      await trail.close()
+      await Promise.all([opened.state.close(), database.close()])
+    },
+  }
+}
+
+function equip(config: Config, { secretKey, log, state, trail, clock }: Stores): Equipment {
+  const texts = createTexts({ languages: config.languages })
+  const renderer = createRenderer({ texts })
+  const mailer = config.mail && createSmtpMailer(config.mail, { renderer, texts, log })
+  const sealer = createSealer(deriveKey(secretKey, 'state'))
+  const notify = copiedNotice(config, { mailer, log, clock })
+  return {
+    config,
     texts,
     renderer,
     mailer,
     registry: createRegistry(authenticatorsOf(config, { mailer, secretKey })),
-    devices,
-    async close() {
-      mailer?.close()
-      await auditTrail.close()
-      await Promise.all([state.close(), database.close()])
-    },
+    devices: createRememberedDevices({ grace: config.limits.deviceGrace }, { state, sealer, trail, clock, notify }),
   }
 }
 
@@ -196,12 +204,43 @@ export interface Gateway {
   server: Server
   /** Throws what node throws for an address that cannot be had. */
   listen(): Promise<{ port: number }>
+  /**
+   * Serves by this configuration from the next request on; sign-ins under way go on. Throws ConfigError and changes nothing when it
+   * cannot work. Stores, secret key and addresses stay what they were at the start.
+   */
+  reload(config: Config): Promise<void>
   /** Requests under way finish first. The installation stays open. */
   close(): Promise<void>
 }
 
 /** The gateway over an open installation. Throws ConfigError for clients the engine refuses. */
 export async function createGateway(site: Installation): Promise<Gateway> {
+  const health = createHealth([
+    { name: 'state', check: () => site.state.ping() },
+    { name: 'accounts', check: () => site.database.ping() },
+  ])
+  let equipment: Equipment = site
+  let serve = await frontOf(site, health)
+  const handler: RequestListener = (request, response) => serve(request, response)
+  return {
+    ...serving({ site, handler, health }),
+    async reload(config) {
+      const { listen, stores, secretKey, metrics } = site.config
+      const next = equip(
+        { ...config, listen: { ...config.listen, host: listen.host, port: listen.port }, stores, secretKey, metrics },
+        site,
+      )
+      serve = await frontOf({ ...site, ...next }, health)
+      const before = equipment
+      equipment = next
+      // Codes that are on their way out still go through the old pool.
+      if (before !== site) setTimeout(() => before.mailer?.close(), DRAIN).unref()
+    },
+  }
+}
+
+/** Everything a request meets under one configuration. */
+async function frontOf(site: Stores & Equipment, health: RequestListener): Promise<RequestListener> {
   const { config, clock, log, state, accounts, bindings, trail, secretKey, registry, devices, texts, renderer } = site
   const { issuer, sessions, limits } = config
   const policy = await policyOf(site)
@@ -312,11 +351,7 @@ export async function createGateway(site: Installation): Promise<Gateway> {
   )
   provider.use(boundary.unknown)
 
-  const health = createHealth([
-    { name: 'state', check: () => state.ping() },
-    { name: 'accounts', check: () => site.database.ping() },
-  ])
-  const handler = createFrontDoor(
+  return createFrontDoor(
     { issuer, trustedProxies: config.listen.trustedProxies },
     {
       inside: provider.callback(),
@@ -327,18 +362,15 @@ export async function createGateway(site: Installation): Promise<Gateway> {
       },
     },
   )
-  return serving({ site, handler, health })
 }
 
-function serving({
-  site,
-  handler,
-  health,
-}: {
+interface Serving {
   site: Installation
   handler: RequestListener
   health: RequestListener
-}): Gateway {
+}
+
+function serving({ site, handler, health }: Serving): Omit<Gateway, 'reload'> {
   const { config, metrics } = site
   const { headerBytes, connections } = config.limits
   const server = createHttpServer({ headerBytes, connections }, handler)
@@ -373,7 +405,7 @@ function listening(server: Server, at: { host: string; port: number }): Promise<
 const METHODS_SETTING = 'mfa.methods'
 
 /** The file's `mfa` part with everything decided; what is not answered yet is decided strictly (FA-7). */
-async function policyOf(site: Installation): Promise<Policy> {
+async function policyOf(site: Stores & Equipment): Promise<Policy> {
   const { config } = site
   if (config.policy.rules.length > 0) throw new ConfigError('policy.rules', 'rules are not supported by this version')
   return {
@@ -384,7 +416,7 @@ async function policyOf(site: Installation): Promise<Policy> {
 }
 
 /** `methods: auto` is decided once, by whether the mail server answers, and never again (A8). */
-async function decidedMethods({ settings, mailer, log }: Installation): Promise<readonly string[]> {
+async function decidedMethods({ settings, mailer, log }: Stores & Equipment): Promise<readonly string[]> {
   const stored = await settings.get(METHODS_SETTING)
   if (stored !== undefined) return stored.split(',')
   const answers =
