@@ -6,7 +6,7 @@ import { createPasswordThrottle } from './accounts/password-throttle.ts'
 import { createHasher, type Hasher } from './accounts/passwords.ts'
 import type { AuditStore, AuditTrail } from './audit/audit.ts'
 import { createAuditTrail } from './audit/trail.ts'
-import type { Config } from './config/config.ts'
+import type { Config, RuleConfig } from './config/config.ts'
 import type { SettingStore } from './config/setting-store.ts'
 import { addressLimits } from './http/address-limits.ts'
 import { assetFiles } from './http/assets.ts'
@@ -28,9 +28,9 @@ import { createResponder } from './interactions/responder.ts'
 import { interactionRoutes } from './interactions/routes.ts'
 import { createSignIns } from './interactions/sign-in.ts'
 import { type Clock, SECOND, systemClock } from './kernel/clock.ts'
-import { ConfigError } from './kernel/errors.ts'
 import { readOrMakeKey } from './kernel/key-file.ts'
 import { type Log, silentLog } from './kernel/log.ts'
+import { createNetworks } from './kernel/network.ts'
 import { createSealer, deriveKey } from './kernel/secrets.ts'
 import { type Mailer, MailFailed } from './mail/mailer.ts'
 import { createSmtpMailer } from './mail/smtp-mailer.ts'
@@ -39,7 +39,7 @@ import type { Level } from './mfa/assurance.ts'
 import type { BindingStore } from './mfa/binding-store.ts'
 import { createDecider } from './mfa/decider.ts'
 import { createPendingProofs } from './mfa/pending-proof.ts'
-import type { Policy } from './mfa/policy.ts'
+import type { Policy, Rule } from './mfa/policy.ts'
 import { createRegistry, KINDS, type Registry } from './mfa/registry.ts'
 import { createRememberedDevices, type RememberedDevices } from './mfa/remembered-device.ts'
 import { createSessionProofs } from './mfa/session-proofs.ts'
@@ -402,16 +402,25 @@ function listening(server: Server, at: { host: string; port: number }): Promise<
   })
 }
 
+function ruleOf({ when, ...terms }: RuleConfig): Rule {
+  const { clients, groups, networks } = when
+  // An undefined term would hide the default's.
+  const given = Object.fromEntries(Object.entries(terms).filter(([, term]) => term !== undefined)) as Omit<Rule, 'when'>
+  return { ...given, when: { clients, groups, networks: networks && createNetworks(networks) } }
+}
+
 const METHODS_SETTING = 'mfa.methods'
 
 /** The file's `mfa` part with everything decided; what is not answered yet is decided strictly (FA-7). */
 async function policyOf(site: Stores & Equipment): Promise<Policy> {
   const { config } = site
-  if (config.policy.rules.length > 0) throw new ConfigError('policy.rules', 'rules are not supported by this version')
+  const { mfa } = config
   return {
-    secondFactor: config.mfa.enabled === false ? 'if-bound' : 'required',
-    methods: config.mfa.methods === 'auto' ? await decidedMethods(site) : config.mfa.methods,
-    rememberDays: config.mfa.rememberDays,
+    secondFactor: mfa.enabled === false ? 'if-bound' : 'required',
+    methods: mfa.methods === 'auto' ? await decidedMethods(site) : mfa.methods,
+    rememberDays: mfa.rememberDays,
+    grace: mfa.enrolment.grace,
+    rules: config.policy.rules.map(ruleOf),
   }
 }
 
@@ -433,7 +442,7 @@ async function decidedMethods({ settings, mailer, log }: Stores & Equipment): Pr
 
 function reachableLevels(policy: Policy, registry: Registry): ReadonlySet<Level> {
   const levels = new Set<Level>(['pwd'])
-  for (const type of policy.methods) {
+  for (const type of [policy, ...policy.rules].flatMap(({ methods = [] }) => methods)) {
     const authenticator = registry.get(type)
     if (authenticator === undefined) continue
     levels.add('2sv')

@@ -61,16 +61,36 @@ export function interactionRoutes(dependencies: RouteDependencies): Middleware {
   /** After a step that succeeded: the relying party gets its answer, or the next page is shown. */
   async function moveOn(ctx: Context, signIn: SignIn): Promise<void> {
     const { step, interaction } = signIn
-    if (step.kind === 'unmet') {
-      const [location] = await Promise.all([interaction.finish(UNMET), signIns.drop(signIn)])
-      return responder.redirect(ctx, location)
-    }
+    if (step.kind === 'unmet') return endWith(ctx, signIn, UNMET)
+    if (step.kind === 'denied') return deny(ctx, signIn)
     if (step.kind === 'done') return finish(ctx, signIn)
     if (!(await signIns.keep(signIn))) return responder.redirect(ctx, `/interaction/${interaction.uid}`)
     if (step.kind === 'stuck') return show(ctx, signIn)
     const error = step.kind === 'verify' || step.kind === 'bind' ? await factors.begin(ctx, signIn, step) : undefined
     if (error !== undefined) return again(ctx, signIn, error)
     responder.redirect(ctx, `/interaction/${interaction.uid}`)
+  }
+
+  /** The relying party hears why there is no sign-in. */
+  async function endWith(
+    ctx: Context,
+    signIn: SignIn,
+    error: { error: string; error_description: string },
+  ): Promise<void> {
+    const [location] = await Promise.all([signIn.interaction.finish(error), signIns.drop(signIn)])
+    responder.redirect(ctx, location)
+  }
+
+  async function deny(ctx: Context, signIn: SignIn): Promise<void> {
+    const { interaction, account, demanded } = signIn
+    const facts = { account: account?.id, client: interaction.client.id, ip: ctx.ip, interaction: interaction.uid }
+    trail.record({
+      event: 'login.fail',
+      outcome: 'fail',
+      ...facts,
+      details: { reason: 'denied', rule: demanded?.rule ?? '' },
+    })
+    return endWith(ctx, signIn, DENIED)
   }
 
   async function finish(ctx: Context, signIn: SignIn): Promise<void> {
@@ -173,7 +193,7 @@ export function interactionRoutes(dependencies: RouteDependencies): Middleware {
     const { interaction } = signIn
     if (interaction.finished !== undefined) return responder.redirect(ctx, interaction.finished)
     if (interaction.prompt.name === 'consent') return send(ctx, signIn, consent.page(interaction))
-    if (signIn.step.kind === 'done' || signIn.step.kind === 'unmet') return moveOn(ctx, signIn)
+    if (ENDINGS.has(signIn.step.kind)) return moveOn(ctx, signIn)
     await show(ctx, signIn)
   })
 
@@ -183,10 +203,7 @@ export function interactionRoutes(dependencies: RouteDependencies): Middleware {
     const signIn = await loaded(ctx, uid, checked(ctx, form, uid))
     const { interaction } = signIn
     if (interaction.finished !== undefined) return responder.redirect(ctx, interaction.finished)
-    if (form.get('action') === 'cancel') {
-      const [location] = await Promise.all([interaction.finish(CANCELLED), signIns.drop(signIn)])
-      return responder.redirect(ctx, location)
-    }
+    if (form.get('action') === 'cancel') return endWith(ctx, signIn, CANCELLED)
     if (interaction.prompt.name !== 'consent') return act(ctx, signIn, form)
     responder.redirect(ctx, await consent.answer(ctx, interaction, form))
   })
@@ -206,7 +223,11 @@ export function interactionRoutes(dependencies: RouteDependencies): Middleware {
   return router.routes() as Middleware
 }
 
+/** Steps in which there is nothing to show. */
+const ENDINGS: ReadonlySet<Step['kind']> = new Set(['done', 'unmet', 'denied'])
+
 const CANCELLED = { error: 'access_denied', error_description: 'the sign-in was cancelled' }
+const DENIED = { error: 'access_denied', error_description: 'access to this application is not allowed' }
 /** RFC 9470, 5: an honest error in place of a weaker token. */
 const UNMET = {
   error: 'unmet_authentication_requirements',

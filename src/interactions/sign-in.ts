@@ -8,7 +8,7 @@ import { amrOf, highest, PASSWORD, provenAt, satisfiedBy, union } from '../mfa/a
 import type { Binding, BindingStore } from '../mfa/binding-store.ts'
 import type { Decider } from '../mfa/decider.ts'
 import { type PendingProof, type PendingProofs, pendingFor } from '../mfa/pending-proof.ts'
-import type { Demand } from '../mfa/policy.ts'
+import { type Demand, liveProofs } from '../mfa/policy.ts'
 import { aliveFor, type SessionProofRecords, type SessionProofs } from '../mfa/session-proofs.ts'
 import { nextStep, type Step, type StepRules } from '../mfa/steps.ts'
 import type { Versioned } from '../state/records.ts'
@@ -20,6 +20,8 @@ export interface SignIn {
   interaction: Interaction
   browser: Browser
   locale: string
+  /** The client address. */
+  address: string
   /** Who said the password, or whose session asks for more; undefined on the login page. */
   account: Account | undefined
   bindings: readonly Binding[]
@@ -61,7 +63,7 @@ const STEP_UP = 'mfa'
 export function createSignIns(dependencies: SignInDependencies): SignIns {
   const { interactions, accounts, bindings, pendingProofs, sessionProofs, decider, rules, acr, clock } = dependencies
 
-  type Known = Pick<SignIn, 'interaction' | 'browser' | 'locale' | 'pending' | 'session'>
+  type Known = Pick<SignIn, 'interaction' | 'browser' | 'locale' | 'address' | 'pending' | 'session'>
 
   async function decide(known: Known, fresh?: Account): Promise<SignIn> {
     const { interaction, pending, session } = known
@@ -82,6 +84,7 @@ export function createSignIns(dependencies: SignInDependencies): SignIns {
       {
         account,
         client: { id: interaction.client.id, require: interaction.client.require },
+        address: known.address,
         requested: requestedAcr(interaction.params, acr).levels,
       },
       bound,
@@ -108,12 +111,13 @@ export function createSignIns(dependencies: SignInDependencies): SignIns {
       // Of another browser: this one has the interaction's cookie but not the secret the proof is bound to.
       if (pending !== undefined && pending.value.browser !== browser.id) throw new RequestError('expired')
       const session = interaction.prompt.name === STEP_UP ? await sessionOf(interaction) : undefined
-      return decide({ interaction, browser, locale: locale(interaction.params.ui_locales), pending, session })
+      const known = { interaction, browser, locale: locale(interaction.params.ui_locales), address: ctx.ip }
+      return decide({ ...known, pending, session })
     },
     proceed(signIn, pending, fresh) {
-      const { interaction, browser, locale, session } = signIn
+      const { interaction, browser, locale, address, session } = signIn
       const version = signIn.pending?.version ?? ''
-      return decide({ interaction, browser, locale, session, pending: { value: pending, version } }, fresh)
+      return decide({ interaction, browser, locale, address, session, pending: { value: pending, version } }, fresh)
     },
     async keep({ interaction, pending }) {
       if (pending === undefined) return true
@@ -124,9 +128,9 @@ export function createSignIns(dependencies: SignInDependencies): SignIns {
     },
     drop: ({ interaction }) => pendingProofs.delete(interaction.uid),
     result(signIn) {
-      const { account, pending, session, interaction } = signIn
-      if (account === undefined) throw new Error('a sign-in of nobody')
-      const proofs = proofsOf(signIn)
+      const { account, demanded, pending, session, interaction } = signIn
+      if (account === undefined || demanded === undefined) throw new Error('a sign-in of nobody')
+      const proofs = [...liveProofs(proofsOf(signIn), demanded, interaction.startedAt)]
       const level = highest(satisfiedBy(proofs, decider.lookup))
       const at = level && provenAt(proofs, level, decider.lookup)
       if (level === undefined || at === undefined) throw new Error('a sign-in without a level')
@@ -151,6 +155,7 @@ export function createSignIns(dependencies: SignInDependencies): SignIns {
           fresh: freshPassword(signIn) || interaction.before?.fresh === true,
         },
         proofs: kept,
+        asOf: interaction.startedAt,
         ...(interaction.prompt.name === STEP_UP && { stepUp: true }),
       }
     },

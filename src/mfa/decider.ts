@@ -8,6 +8,8 @@ import { type Demand, demand, type Policy } from './policy.ts'
 export interface Question {
   account: Account
   client: { id: string; require: Level | undefined }
+  /** The client address, canonical. */
+  address: string
   requested: readonly Level[] | undefined
 }
 
@@ -27,24 +29,27 @@ interface DeciderDependencies {
 
 export function createDecider({ policy, authenticators, bindings }: DeciderDependencies): Decider {
   const byType = new Map(authenticators.map((authenticator) => [authenticator.type, authenticator]))
-  const allowed = new Set(policy.methods)
+  const allowed = new Set([policy, ...policy.rules].flatMap(({ methods = [] }) => methods))
+  const leftToAccounts = [policy, ...policy.rules].some(({ secondFactor }) => secondFactor === 'if-bound')
   const decider: Decider = {
     async demand(question) {
       // What is bound decides only where policy leaves it to the account.
-      const bound = policy.secondFactor === 'if-bound' ? await bindings.list(question.account.id) : []
+      const bound = leftToAccounts ? await bindings.list(question.account.id) : []
       return decider.demandWith(question, bound)
     },
-    demandWith({ account, client, requested }, bound) {
+    demandWith({ account, client, address, requested }, bound) {
       return demand(policy, {
         client,
+        address,
         requested,
         account: {
+          groups: account.groups,
           bound: [...new Set(bound.map((binding) => binding.type))],
           usableUnbound: authenticators.filter((one) => one.usableUnbound(account)).map((one) => one.type),
         },
       })
     },
-    // A factor of a kind that is not allowed any more counts nothing (B2).
+    // A factor of a kind that is not allowed anywhere any more counts nothing (B2).
     lookup: (method) => (allowed.has(method) ? byType.get(method) : undefined),
   }
   return decider

@@ -1,19 +1,53 @@
+import type { Grace } from '../config/config.ts'
 import type { Level, MethodLookup } from './assurance.ts'
+import type { Proof } from './verifier.ts'
 
-/** What the file says about second factors, resolved (`methods: auto` is decided by then). */
-export interface Policy {
-  secondFactor: 'required' | 'if-bound' | 'off'
+export type SecondFactor = 'required' | 'if-bound' | 'off'
+
+/** What the file's `mfa` part says, resolved (`methods: auto` is decided by then); rules refine it. */
+export interface Terms {
+  secondFactor: SecondFactor
+  /** Types that may be offered, bound and accepted, in the order offered. */
   methods: readonly string[]
   /** 0: no browser is remembered. */
   rememberDays: number
+  /** How long binding can be postponed. */
+  grace: Grace
+}
+
+/** For whom, where: what is absent matches everybody. */
+export interface RuleConditions {
+  clients: readonly string[] | undefined
+  groups: readonly string[] | undefined
+  /** Whether an address is in one of the rule's networks. */
+  networks: ((address: string) => boolean) | undefined
+}
+
+/** One of `policy.rules`: what it leaves out comes from the default. */
+export interface Rule extends Partial<Terms> {
+  name: string
+  when: RuleConditions
+  /** A floor on what the token says. */
+  require?: Level
+  /** Milliseconds each proof may be old. */
+  maxAge?: number
+  deny?: boolean
+}
+
+export interface Policy extends Terms {
+  /** The first that matches decides. */
+  rules: readonly Rule[]
 }
 
 /** What decides. Nothing else does. */
 export interface Facts {
   client: { id: string; require: Level | undefined }
+  /** The client address, canonical. */
+  address: string
   /** Levels the request accepts, in its order of preference; undefined: it asks for none. Unknown values are gone by now (OA-8). */
   requested: readonly Level[] | undefined
   account: {
+    groups: readonly string[]
     /** Types with a binding. */
     bound: readonly string[]
     /** Types that can be verified without having been bound: a mailbox on record. */
@@ -25,52 +59,84 @@ export interface Facts {
 export interface Demand {
   /** The name of the rule that decided; null: the default. */
   rule: string | null
-  secondFactor: 'required' | 'if-bound' | 'off'
+  secondFactor: SecondFactor
   /** A floor on what the token says; no remembered device satisfies it. */
   require: Level
   /** Levels of which the request wants one; a remembered device satisfies none above `pwd`. */
   requested: readonly Level[] | undefined
-  /** Types that may be offered, bound and accepted, in the order offered. */
   methods: readonly string[]
   /** 0 where a remembered device cannot help. */
   rememberDays: number
-  /** Whether the default policy asks this account for a second factor, remembered devices aside. */
+  /** Milliseconds after which a proof counts no more; undefined: as long as the session lives. */
+  maxAge: number | undefined
+  grace: Grace
+  /** Nobody gets in. */
+  deny: boolean
+  /** Whether policy asks this account for a second factor, remembered devices aside. */
   asksSecondFactor: boolean
   reasons: readonly string[]
 }
 
-/** The one place where policy is decided: pure (B7, F2, E5). */
+/** The one place where policy is decided: pure (B7, F2, E5). The first rule that matches refines the default. */
 export function demand(policy: Policy, facts: Facts): Demand {
-  const reasons: string[] = []
-  const bound = facts.account.bound.filter((type) => policy.methods.includes(type))
-  const asks = asksSecondFactor(policy, bound, reasons)
-  const require = facts.client.require ?? 'pwd'
-  if (facts.client.require !== undefined) reasons.push(`client requires ${facts.client.require}`)
-  if (facts.requested !== undefined) reasons.push(`request asks for ${facts.requested.join(' or ')}`)
+  const rule = policy.rules.find(({ when }) => matches(when, facts))
+  const reasons = [rule === undefined ? 'no rule matches: the default decides' : `rule ${rule.name} matches`]
+  const terms = { ...policy, ...rule }
+  const bound = facts.account.bound.filter((type) => terms.methods.includes(type))
+  const asks = asksSecondFactor(terms.secondFactor, bound, reasons)
+  const require = floorOf(rule, facts, reasons)
+  if (facts.requested !== undefined) reasons.push(`the request asks for ${facts.requested.join(' or ')}`)
+  if (rule?.maxAge !== undefined) reasons.push(`a proof counts for ${rule.maxAge / 1000} s`)
+  if (rule?.deny === true) reasons.push('the rule denies access')
   const remembers = require === 'pwd' && (facts.requested === undefined || facts.requested.includes('pwd'))
   return {
-    rule: null,
-    secondFactor: policy.secondFactor,
+    rule: rule?.name ?? null,
+    secondFactor: terms.secondFactor,
     require,
     requested: facts.requested,
-    methods: policy.methods,
-    rememberDays: remembers ? policy.rememberDays : 0,
+    methods: terms.methods,
+    rememberDays: remembers ? terms.rememberDays : 0,
+    maxAge: rule?.maxAge,
+    grace: terms.grace,
+    deny: rule?.deny === true,
     asksSecondFactor: asks,
     reasons,
   }
 }
 
-function asksSecondFactor(policy: Policy, bound: readonly string[], reasons: string[]): boolean {
-  if (policy.secondFactor === 'required') {
+function matches({ clients, groups, networks }: RuleConditions, { client, address, account }: Facts): boolean {
+  if (clients !== undefined && !clients.includes(client.id)) return false
+  if (groups !== undefined && !groups.some((group) => account.groups.includes(group))) return false
+  return networks === undefined || networks(address)
+}
+
+function asksSecondFactor(secondFactor: SecondFactor, bound: readonly string[], reasons: string[]): boolean {
+  if (secondFactor === 'required') {
     reasons.push('policy requires a second factor')
     return true
   }
-  if (policy.secondFactor === 'if-bound' && bound.length > 0) {
+  if (secondFactor === 'if-bound' && bound.length > 0) {
     reasons.push('the account has bound a second factor')
     return true
   }
   reasons.push('policy asks for no second factor')
   return false
+}
+
+/** From weak to strong, as floors. */
+const FLOORS: readonly Level[] = ['pwd', '2sv', 'mfa', 'phr', 'phrh']
+
+/** The client's own floor and the rule's: both hold, so the higher one does. */
+function floorOf(rule: Rule | undefined, { client }: Facts, reasons: string[]): Level {
+  if (rule?.require !== undefined) reasons.push(`the rule requires ${rule.require}`)
+  if (client.require !== undefined) reasons.push(`the client requires ${client.require}`)
+  const given = [rule?.require, client.require].filter((level) => level !== undefined)
+  return given.toSorted((left, right) => FLOORS.indexOf(right) - FLOORS.indexOf(left))[0] ?? 'pwd'
+}
+
+/** The proofs that still count under this demand at a time: each ages by itself (F3, SE-5). */
+export function liveProofs(proofs: readonly Proof[], { maxAge }: Pick<Demand, 'maxAge'>, at: number): readonly Proof[] {
+  return maxAge === undefined ? proofs : proofs.filter((proof) => at - proof.at <= maxAge)
 }
 
 /** Where a sign-in stands. */
@@ -83,7 +149,7 @@ export interface Standing {
   remembered: boolean
 }
 
-/** What is still missing for this demand. `factor` names the levels a further proof has to reach; undefined: nothing is missing. */
+/** What is still missing for this demand: `levels` are those of which a further proof has to reach one; undefined: nothing is missing. */
 export function missing(demanded: Demand, standing: Standing): { levels: readonly Level[] } | undefined {
   const { levels } = standing
   if (!levels.has('pwd')) return { levels: ['pwd'] }
@@ -98,7 +164,11 @@ export function missing(demanded: Demand, standing: Standing): { levels: readonl
 }
 
 /** The methods, of those allowed, whose success would bring one of `levels` about and the floor too, in the order offered. */
-export function methodsFor(demanded: Demand, levels: readonly Level[], lookup: MethodLookup): string[] {
+export function methodsFor(
+  demanded: Pick<Demand, 'methods' | 'require'>,
+  levels: readonly Level[],
+  lookup: MethodLookup,
+): string[] {
   return demanded.methods.filter((type) => {
     const method = lookup(type)
     if (method === undefined) return false

@@ -3,7 +3,7 @@ import { MINUTE } from '../kernel/clock.ts'
 import { type Level, type MethodLookup, PASSWORD, satisfiedBy } from './assurance.ts'
 import type { Authenticator } from './authenticator.ts'
 import type { Binding } from './binding-store.ts'
-import { type Demand, methodsFor, missing } from './policy.ts'
+import { type Demand, liveProofs, methodsFor, missing } from './policy.ts'
 import type { Proof } from './verifier.ts'
 
 /** What confirms, before a first authenticator is bound, that the person is the owner (interface.md, `mfa.enrolment.guard`). */
@@ -43,6 +43,8 @@ export type Step =
   | { kind: 'unmet' }
   /** Policy asks for a factor, and the account has no way to one: an administrator must help (C6). */
   | { kind: 'stuck' }
+  /** Policy lets nobody in here. */
+  | { kind: 'denied' }
 
 /** How old a proof of an existing session may be to open the binding of another factor (FB-1). */
 const FRESH = 5 * MINUTE
@@ -52,11 +54,14 @@ const FRESH = 5 * MINUTE
  * picked another kind, binds, and then only after another factor it has was proved (B3, FB-2, CVE-2023-3597).
  */
 export function nextStep(facts: SignInFacts, rules: StepRules): Step {
-  const { demanded, proofs } = facts
+  const { demanded } = facts
+  // What was proved while the pages were open counts, however small the age that a rule allows.
+  const proofs = liveProofs(facts.proofs, demanded, facts.startedAt)
   const levels = satisfiedBy(proofs, rules.lookup)
   const proved = proofs.map((proof) => proof.method)
   const lacking = missing(demanded, { levels, proved, remembered: facts.remembered })
   if (lacking?.levels.includes('pwd') && !levels.has('pwd')) return { kind: 'password' }
+  if (demanded.deny) return { kind: 'denied' }
   const options = optionsFor(facts, lacking?.levels ?? demanded.requested ?? ['2sv'], rules)
   const { chosen } = facts
   if (chosen !== undefined && options.bindable.includes(chosen)) return bindStep(chosen, facts, { rules, options })

@@ -5,8 +5,9 @@ import type { Clock } from '../kernel/clock.ts'
 import { type AcrNames, requestedAcr } from '../mfa/acr.ts'
 import { amrOf, highest, type Level, provenAt, satisfiedBy } from '../mfa/assurance.ts'
 import type { Decider } from '../mfa/decider.ts'
-import { type Demand, missing } from '../mfa/policy.ts'
+import { type Demand, liveProofs, missing } from '../mfa/policy.ts'
 import { aliveFor, type SessionProofRecords, type SessionProofs } from '../mfa/session-proofs.ts'
+import type { Proof } from '../mfa/verifier.ts'
 import { accountOf } from './engine-account.ts'
 
 /** What the pages hand over with their one finish, beside the engine's own `login`. */
@@ -14,6 +15,8 @@ export interface SignInResult {
   login?: { accountId: string; acr: string; amr: string[]; ts: number; remember: boolean; fresh?: boolean }
   /** What the session proves from now on. */
   proofs?: SessionProofs
+  /** When the pages of this request began, in milliseconds since the epoch: proofs given since then are fresh. */
+  asOf?: number
   /** The `mfa` prompt was answered once in this request; a second round never follows. */
   stepUp?: true
 }
@@ -123,7 +126,7 @@ function sessionRecords({ proofs, trail, clock }: PromptDependencies) {
 async function fallsShort(
   ctx: KoaContextWithOIDC,
   record: SessionProofs | undefined,
-  { decider, acr, remembered, trail }: PromptDependencies,
+  { decider, acr, remembered, trail, clock }: PromptDependencies,
 ): Promise<boolean> {
   const account = accountOf(ctx)
   const { client, params } = ctx.oidc
@@ -132,13 +135,16 @@ async function fallsShort(
   if (asked.unsupported) {
     throw new errors.UnmetAuthenticationRequirements('none of the requested acr values is supported')
   }
-  const levels = satisfiedBy(record.proofs, decider.lookup)
   const demanded = await decider.demand({
     account,
     client: { id: client.clientId, require: client.require as Level | undefined },
+    address: ctx.ip,
     requested: asked.levels,
   })
-  const proved = record.proofs.map((proof) => proof.method)
+  if (demanded.deny) throw new errors.AccessDenied(undefined, 'access to this application is not allowed')
+  const live = liveProofs(record.proofs, demanded, result(ctx)?.asOf ?? clock.now())
+  const levels = satisfiedBy(live, decider.lookup)
+  const proved = live.map((proof) => proof.method)
   const lacking = missing(demanded, { levels, proved, remembered: false })
   if (lacking !== undefined && missing(demanded, { levels, proved, remembered: true }) !== undefined) {
     trail.record({
@@ -152,7 +158,7 @@ async function fallsShort(
     return true
   }
   if (lacking !== undefined && !(await admitted(record, account, { demanded, remembered }))) return true
-  stamp(ctx, record, { decider, acr, levels, values: asked.values })
+  stamp(ctx, live, { decider, acr, levels, values: asked.values })
   return false
 }
 
@@ -171,13 +177,13 @@ interface Emission {
   values: readonly string[]
 }
 
-function stamp(ctx: KoaContextWithOIDC, record: SessionProofs, { decider, acr, levels, values }: Emission): void {
+function stamp(ctx: KoaContextWithOIDC, live: readonly Proof[], { decider, acr, levels, values }: Emission): void {
   const { session } = ctx.oidc
   const best = highest(levels)
   if (session === undefined || best === undefined) throw new Error('a session without a level passed the policy')
   const emitted = acr.emitted(levels, values, best)
-  const oldest = provenAt(record.proofs, acr.levelOf(emitted) ?? best, decider.lookup)
-  const amr = amrOf(record.proofs, decider.lookup)
+  const oldest = provenAt(live, acr.levelOf(emitted) ?? best, decider.lookup)
+  const amr = amrOf(live, decider.lookup)
   if (oldest === undefined) throw new Error('a level without proofs passed the policy')
   const loginTs = Math.floor(oldest / 1000)
   if (session.acr !== acr.nameOf(best)) session.acr = acr.nameOf(best)
