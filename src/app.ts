@@ -404,9 +404,7 @@ function listening(server: Server, at: { host: string; port: number }): Promise<
 
 function ruleOf({ when, ...terms }: RuleConfig): Rule {
   const { clients, groups, networks } = when
-  // An undefined term would hide the default's.
-  const given = Object.fromEntries(Object.entries(terms).filter(([, term]) => term !== undefined)) as Omit<Rule, 'when'>
-  return { ...given, when: { clients, groups, networks: networks && createNetworks(networks) } }
+  return { ...terms, when: { clients, groups, networks: networks && createNetworks(networks) } }
 }
 
 const METHODS_SETTING = 'mfa.methods'

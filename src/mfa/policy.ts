@@ -24,14 +24,18 @@ export interface RuleConditions {
 }
 
 /** One of `policy.rules`: what it leaves out comes from the default. */
-export interface Rule extends Partial<Terms> {
+export interface Rule {
   name: string
   when: RuleConditions
+  secondFactor?: SecondFactor | undefined
+  methods?: readonly string[] | undefined
+  rememberDays?: number | undefined
+  grace?: Grace | undefined
   /** A floor on what the token says. */
-  require?: Level
+  require?: Level | undefined
   /** Milliseconds each proof may be old. */
-  maxAge?: number
-  deny?: boolean
+  maxAge?: number | undefined
+  deny?: boolean | undefined
 }
 
 export interface Policy extends Terms {
@@ -81,7 +85,12 @@ export interface Demand {
 export function demand(policy: Policy, facts: Facts): Demand {
   const rule = policy.rules.find(({ when }) => matches(when, facts))
   const reasons = [rule === undefined ? 'no rule matches: the default decides' : `rule ${rule.name} matches`]
-  const terms = { ...policy, ...rule }
+  const terms: Terms = {
+    secondFactor: rule?.secondFactor ?? policy.secondFactor,
+    methods: rule?.methods ?? policy.methods,
+    rememberDays: rule?.rememberDays ?? policy.rememberDays,
+    grace: rule?.grace ?? policy.grace,
+  }
   const bound = facts.account.bound.filter((type) => terms.methods.includes(type))
   const asks = asksSecondFactor(terms.secondFactor, bound, reasons)
   const require = floorOf(rule, facts, reasons)
