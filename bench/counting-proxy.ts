@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createConnection, createServer, type Socket } from 'node:net'
 
-/** Stands between a server and its Redis and counts how often the server had to wait for it. */
+/** Stands between a server and one of its stores and counts how often the server had to wait for it. */
 export interface CountingProxy {
   readonly port: number
   /** Since the last call. */
@@ -12,32 +12,32 @@ export interface CountingProxy {
 export interface Trips {
   /** Bursts of commands sent when every earlier answer had arrived: each costs one latency of the network. */
   roundTrips: number
-  toRedis: number
-  fromRedis: number
+  toStore: number
+  fromStore: number
 }
 
-const none = (): Trips => ({ roundTrips: 0, toRedis: 0, fromRedis: 0 })
+const none = (): Trips => ({ roundTrips: 0, toStore: 0, fromStore: 0 })
 
-export async function startCountingProxy(redisPort: number): Promise<CountingProxy> {
+export async function startCountingProxy(storePort: number): Promise<CountingProxy> {
   let counted = none()
   const sockets = new Set<Socket>()
 
   const server = createServer({ noDelay: true }, (client) => {
-    const redis = createConnection({ port: redisPort, host: '127.0.0.1', noDelay: true })
+    const store = createConnection({ port: storePort, host: '127.0.0.1', noDelay: true })
     let waiting = false
     client.on('data', (data) => {
-      counted.toRedis += data.length
+      counted.toStore += data.length
       if (!waiting) counted.roundTrips += 1
       waiting = true
-      redis.write(data)
+      store.write(data)
     })
-    redis.on('data', (data) => {
-      counted.fromRedis += data.length
+    store.on('data', (data) => {
+      counted.fromStore += data.length
       waiting = false
       client.write(data)
     })
-    pair(client, redis)
-    for (const socket of [client, redis]) {
+    pair(client, store)
+    for (const socket of [client, store]) {
       sockets.add(socket)
       socket.once('close', () => sockets.delete(socket))
     }

@@ -1,12 +1,14 @@
-import { startCountingProxy } from './counting-proxy.ts'
+import { type CountingProxy, startCountingProxy } from './counting-proxy.ts'
 import type { Generator } from './generator.ts'
 import { createRedisUsage, growth } from './redis-usage.ts'
 import type { Kind, Stores } from './subject.ts'
 
-/** What one sign-in costs Redis, one at a time. */
+/** What one sign-in costs the stores, one at a time. */
 export interface Footprint {
   /** Times a server waited for Redis, one after another. */
   roundTrips: number
+  /** The same for PostgreSQL; a transaction is several. */
+  sqlRoundTrips: number
   commands: number
   commandsByName: Record<string, number>
   bytesToRedis: number
@@ -25,12 +27,11 @@ const SIGN_INS = 40
 /** Session, its index, what it proves, its grant: by the names both servers give them. */
 const OF_SESSION = /session|proofs|grant$|uid$/i
 
-/** On a process of its own, with a counting proxy in front of Redis. */
+/** On a process of its own, with a counting proxy in front of each store. */
 export async function measureFootprint(kind: Kind, stores: Stores, generator: Generator): Promise<Footprint> {
-  const proxied = new URL(stores.redis)
-  const proxy = await startCountingProxy(Number(proxied.port))
-  proxied.port = `${proxy.port}`
-  const server = await kind.start({ ...stores, redis: proxied.href }, { hash: 'none' })
+  const redis = await proxied(stores.redis)
+  const postgres = await proxied(stores.postgres)
+  const server = await kind.start({ ...stores, redis: redis.url, postgres: postgres.url }, { hash: 'none' })
   const usage = createRedisUsage(stores.redis)
   const visit = async (signIns: number, { remember }: { remember: boolean }): Promise<void> => {
     const order = { crowd: kind.name, signIns }
@@ -41,9 +42,11 @@ export async function measureFootprint(kind: Kind, stores: Stores, generator: Ge
     await visit(WARM_UP, { remember: false })
     const before = await usage.keys()
     await usage.restart()
-    proxy.take()
+    redis.proxy.take()
+    postgres.proxy.take()
     await visit(SIGN_INS, { remember: false })
-    const trips = proxy.take()
+    const trips = redis.proxy.take()
+    const sqlTrips = postgres.proxy.take()
     const commandsByName = perSignIn(Object.entries(await usage.commands()))
     const between = await usage.keys()
     await visit(SIGN_INS, { remember: true })
@@ -55,10 +58,11 @@ export async function measureFootprint(kind: Kind, stores: Stores, generator: Ge
     const newKind = Object.keys(remembering).some((name) => kept[name] === undefined)
     return {
       roundTrips: trips.roundTrips / SIGN_INS,
+      sqlRoundTrips: sqlTrips.roundTrips / SIGN_INS,
       commands: sum(commandsByName),
       commandsByName,
-      bytesToRedis: trips.toRedis / SIGN_INS,
-      bytesFromRedis: trips.fromRedis / SIGN_INS,
+      bytesToRedis: trips.toStore / SIGN_INS,
+      bytesFromRedis: trips.fromStore / SIGN_INS,
       bytesKept: sum(kept),
       bytesByKind: kept,
       bytesPerSession: sum(Object.fromEntries(ofSession)),
@@ -67,8 +71,16 @@ export async function measureFootprint(kind: Kind, stores: Stores, generator: Ge
   } finally {
     usage.close()
     await server.stop()
-    await proxy.close()
+    await Promise.all([redis.proxy.close(), postgres.proxy.close()])
   }
+}
+
+/** The same store behind a counting proxy. */
+async function proxied(store: string): Promise<{ url: string; proxy: CountingProxy }> {
+  const url = new URL(store)
+  const proxy = await startCountingProxy(Number(url.port))
+  url.port = `${proxy.port}`
+  return { url: url.href, proxy }
 }
 
 function perSignIn(totals: Iterable<[string, number]>): Record<string, number> {

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Generator } from './generator.ts'
@@ -24,7 +24,7 @@ interface Profiling {
   options: Options
 }
 
-const TOP = 25
+const TOP = 40
 const IDLE = new Set(['(idle)', '(program)', '(root)'])
 
 /** Where the main thread's time goes, without the hash: by package or folder, and by function. Start-up and compilation included. */
@@ -43,22 +43,44 @@ export async function profileServers(kinds: Kind[], { stores, generator, options
     if (file === undefined) throw new Error('no profile was written')
     const profile = JSON.parse(readFileSync(join(folder, file), 'utf8')) as CpuProfile
     process.stdout.write(describe(kind.name, profile, options.rounds * options.signIns))
-    rmSync(folder, { recursive: true, force: true })
+    process.stderr.write(`bench: ${join(folder, file)}\n`)
   }
 }
 
+/** Three views: each frame for itself, Node's own work charged to the package that called for it, and everything charged to the code of ours that began it. */
 function describe(name: string, profile: CpuProfile, signIns: number): string {
   const frames = new Map(profile.nodes.map(({ id, callFrame }) => [id, callFrame]))
-  const modules = new Map<string, number>()
-  const functions = new Map<string, number>()
+  const parents = new Map(
+    profile.nodes.flatMap(({ id, children = [] }) => children.map((child) => [child, id] as const)),
+  )
+  const stackOf = (leaf: number): CallFrame[] => {
+    const stack: CallFrame[] = []
+    for (let id: number | undefined = leaf; id !== undefined; id = parents.get(id)) {
+      const frame = frames.get(id)
+      if (frame !== undefined) stack.push(frame)
+    }
+    return stack
+  }
+  const tables = {
+    modules: new Map<string, number>(),
+    'functions, each for itself': new Map<string, number>(),
+    "functions, Node's own work charged to its caller": new Map<string, number>(),
+    'what of ours it was done for': new Map<string, number>(),
+  }
+  let total = 0
   profile.samples.forEach((id, index) => {
-    const frame = frames.get(id)
-    if (frame === undefined || IDLE.has(frame.functionName)) return
+    const stack = stackOf(id)
+    const [leaf] = stack
+    if (leaf === undefined || IDLE.has(leaf.functionName)) return
     const time = (profile.timeDeltas[index] ?? 0) / signIns
-    add(modules, moduleOf(frame), time)
-    add(functions, `${frame.functionName || '(anonymous)'} ${placeOf(frame)}`, time)
+    total += time
+    const caller = stack.find(({ url }) => url !== '' && !url.startsWith('node:')) ?? leaf
+    const ours = stack.find(({ url }) => url.startsWith('file:') && !url.includes('/node_modules/')) ?? caller
+    add(tables.modules, moduleOf(caller), time)
+    add(tables['functions, each for itself'], labelOf(leaf), time)
+    add(tables["functions, Node's own work charged to its caller"], labelOf(caller), time)
+    add(tables['what of ours it was done for'], labelOf(ours), time)
   })
-  const total = [...modules.values()].reduce((sum, time) => sum + time, 0)
   const rows = (times: Map<string, number>): string =>
     [...times]
       .toSorted(([, left], [, right]) => right - left)
@@ -68,8 +90,11 @@ function describe(name: string, profile: CpuProfile, signIns: number): string {
           `${time.toFixed(0).padStart(7)} ${((100 * time) / total).toFixed(1).padStart(5)} %  ${label}\n`,
       )
       .join('')
-  return `${name}: ${total.toFixed(0)} µs of JavaScript and what it calls per sign-in\n${rows(modules)}\n${rows(functions)}\n`
+  const parts = Object.entries(tables).map(([title, times]) => `${title}\n${rows(times)}`)
+  return `${name}: ${total.toFixed(0)} µs of the main thread per sign-in\n\n${parts.join('\n')}\n`
 }
+
+const labelOf = (frame: CallFrame): string => `${frame.functionName || '(anonymous)'} ${placeOf(frame)}`
 
 function add(times: Map<string, number>, label: string, time: number): void {
   times.set(label, (times.get(label) ?? 0) + time)

@@ -30,7 +30,7 @@ interface Cost {
   signInsPerSecond: Spread
   requests: number
   responseBytes: number
-  redis: Footprint | undefined
+  stores: Footprint | undefined
 }
 
 /** Megabytes, of the server with its hash. */
@@ -100,7 +100,7 @@ function costOf(name: Kind['name'], rounds: Measured['rounds'], footprints: Meas
     signInsPerSecond: over(({ samples }) => (samples[name].load.durations.length * 1000) / samples[name].load.elapsed),
     requests: load?.requests ?? 0,
     responseBytes: load?.responseBytes ?? 0,
-    redis: footprints[name],
+    stores: footprints[name],
   }
 }
 
@@ -135,14 +135,15 @@ export function tableOf(result: Summary): string {
     both('sign-ins per second', (cost) => cost.signInsPerSecond.median, 0),
     both('HTTP requests', (cost) => cost.requests, 1),
     both('characters of answers', (cost) => cost.responseBytes, 0),
-    both('Redis round trips, one after another', (cost) => cost.redis?.roundTrips, 1, TARGETS.roundTrips),
-    both('Redis commands', (cost) => cost.redis?.commands, 1),
+    both('Redis round trips, one after another', (cost) => cost.stores?.roundTrips, 1, TARGETS.roundTrips),
+    both('PostgreSQL round trips', (cost) => cost.stores?.sqlRoundTrips, 1),
+    both('Redis commands', (cost) => cost.stores?.commands, 1),
     both('Redis CPU, ms', (cost) => cost.redisCpu.median, 3),
-    both('bytes to Redis', (cost) => cost.redis?.bytesToRedis, 0),
-    both('bytes from Redis', (cost) => cost.redis?.bytesFromRedis, 0),
-    both('bytes kept in Redis', (cost) => cost.redis?.bytesKept, 0),
-    both('  of them per session', (cost) => cost.redis?.bytesPerSession, 0),
-    both('  more per remembered device', (cost) => cost.redis?.bytesPerDevice, 0),
+    both('bytes to Redis', (cost) => cost.stores?.bytesToRedis, 0),
+    both('bytes from Redis', (cost) => cost.stores?.bytesFromRedis, 0),
+    both('bytes kept in Redis', (cost) => cost.stores?.bytesKept, 0),
+    both('  of them per session', (cost) => cost.stores?.bytesPerSession, 0),
+    both('  more per remembered device', (cost) => cost.stores?.bytesPerDevice, 0),
     '',
     row(['memory, MB', 'gateway', 'baseline', '', 'target']),
     memory('idle', (use) => use.idle, TARGETS.idleMegabytes),
