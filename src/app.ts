@@ -274,6 +274,7 @@ async function frontOf(site: Stores & Equipment, health: RequestListener): Promi
       trail,
       clock,
       log,
+      refresh: config.tokens.refresh,
       accounts,
       state,
       secretKey,
@@ -346,6 +347,7 @@ async function frontOf(site: Stores & Equipment, health: RequestListener): Promi
       responder,
       accounts,
       trail,
+      clock,
       limits,
     }),
   )

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context } from 'koa'
-import { errors, type default as Provider } from 'oidc-provider'
+import { errors, type KoaContextWithOIDC, type default as Provider } from 'oidc-provider'
 import type { Account } from '../accounts/account.ts'
 import { SECOND } from '../kernel/clock.ts'
 import { RequestError } from '../kernel/errors.ts'
@@ -45,7 +45,7 @@ export function createInteractions(provider: Provider, parties: RelyingParties):
       const client = parties.get(String(found.params.client_id))
       // The configuration was reloaded without this client.
       if (client === undefined) throw new RequestError('expired')
-      return { ...viewOf(found, client), ...actionsOn(provider, found) }
+      return { ...viewOf(found, client), ...actionsOn(provider, found, ctx) }
     },
   }
 }
@@ -75,7 +75,7 @@ function viewOf(found: EngineInteraction, client: RelyingParty) {
   }
 }
 
-function actionsOn(provider: Provider, found: EngineInteraction) {
+function actionsOn(provider: Provider, found: EngineInteraction, ctx: Context) {
   return {
     async finish(result: Record<string, unknown>) {
       found.result = 'error' in result ? result : { ...found.lastSubmission, ...result }
@@ -89,8 +89,14 @@ function actionsOn(provider: Provider, found: EngineInteraction) {
       // The engine would otherwise insist on finding the old session in the browser.
       delete found.session
       if (stored === undefined) return
-      await Promise.all(Object.values(stored.authorizations ?? {}).map(({ grantId }) => revoke(provider, grantId)))
+      const { accountId = '', authorizations = {} } = stored
+      await Promise.all(Object.values(authorizations).map(({ grantId }) => revoke(provider, grantId)))
       await stored.destroy()
+      const told = Object.entries(authorizations).map(([id, { sid }]) =>
+        tellLogout(provider, ctx, { id, accountId, sid }),
+      )
+      // Relying parties hear of it while the browser goes on: a slow one stops nobody.
+      void Promise.all(told)
     },
     async grant(id: string, account: Account) {
       const clientId = String(found.params.client_id)
@@ -113,4 +119,24 @@ async function revoke(provider: Provider, grantId: string | undefined): Promise<
     provider.AuthorizationCode.revokeByGrantId(grantId),
   ])
   await (await provider.Grant.find(grantId))?.destroy()
+}
+
+/** The engine's, which its types leave out. */
+type BackchannelLogout = (this: unknown, accountId: string, sid: string | undefined) => Promise<void>
+
+/** Back-channel logout, reported by the engine's own events; never rejects. */
+async function tellLogout(
+  provider: Provider,
+  ctx: Context,
+  { id, accountId, sid }: { id: string; accountId: string; sid: string | undefined },
+): Promise<void> {
+  const client = await provider.Client.find(id)
+  if (client?.backchannelLogoutUri === undefined) return
+  const asked = ctx as Parameters<typeof provider.emit>[1] & KoaContextWithOIDC
+  try {
+    await (client.backchannelLogout as BackchannelLogout).call(client, accountId, sid)
+    provider.emit('backchannel.success', asked, client, accountId, sid)
+  } catch (error) {
+    provider.emit('backchannel.error', asked, error, client, accountId, sid)
+  }
 }

@@ -27,12 +27,7 @@ export interface LoginDependencies {
   clock: Clock
 }
 
-export type PasswordAnswer =
-  | { ok: true; signIn: SignIn; device?: DeviceNews }
-  | { ok: false; error: PageError; username: string }
-
-/** What became of the remembered device the browser presented. */
-type DeviceNews = 'used' | 'copied'
+export type PasswordAnswer = { ok: true; signIn: SignIn } | { ok: false; error: PageError; username: string }
 
 /** Judges name and password, and starts the pending proof of whoever they belong to. */
 export interface Login {
@@ -67,26 +62,25 @@ export function createLogin(dependencies: LoginDependencies): Login {
     return account
   }
 
-  async function admitDevice(ctx: Context, signIn: SignIn): Promise<{ signIn: SignIn; news?: DeviceNews }> {
+  /** What the browser's remembered device, if it holds one, spares this sign-in. */
+  async function admitDevice(ctx: Context, signIn: SignIn): Promise<SignIn> {
     const { account, demanded, pending } = signIn
-    if (account === undefined || demanded === undefined || pending === undefined) return { signIn }
+    if (account === undefined || demanded === undefined || pending === undefined) return signIn
     const cookie = cookies.device(ctx, account.id)
-    if (cookie === undefined || !mayBeSpared(signIn)) return { signIn }
+    if (cookie === undefined || !mayBeSpared(signIn)) return signIn
     const { rememberDays, methods } = demanded
     const request = { ip: ctx.ip, userAgent: ctx.get('user-agent') }
     const presented = await devices.present(cookie, { account, rememberDays, methods, request })
     if (!presented.ok) {
       cookies.forgetDevice(ctx, account.id)
-      return presented.reason === 'reused' ? { signIn, news: 'copied' } : { signIn }
+      if (presented.reason !== 'reused') return signIn
+      return signIns.proceed(signIn, { ...pending.value, notice: 'device-copied' }, account)
     }
     if (presented.cookie !== undefined) {
       const lifetime = Math.max(1, presented.expiresAt - clock.now())
       cookies.keepDevice(ctx, account.id, { value: presented.cookie, lifetime })
     }
-    return {
-      signIn: await signIns.proceed(signIn, { ...pending.value, device: { id: presented.id } }, account),
-      news: 'used',
-    }
+    return signIns.proceed(signIn, { ...pending.value, device: { id: presented.id } }, account)
   }
 
   return {
@@ -108,8 +102,7 @@ export function createLogin(dependencies: LoginDependencies): Login {
       }
       // A new start: what another name proved in this interaction is gone (WE-3).
       const started = await signIns.proceed({ ...signIn, pending: undefined }, pending, judged)
-      const admitted = await admitDevice(ctx, started)
-      return { ok: true, signIn: admitted.signIn, ...(admitted.news && { device: admitted.news }) }
+      return { ok: true, signIn: await admitDevice(ctx, started) }
     },
   }
 }

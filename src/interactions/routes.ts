@@ -2,6 +2,7 @@ import Router from '@koa/router'
 import type { Context, Middleware } from 'koa'
 import type { AccountStore } from '../accounts/account-store.ts'
 import type { AuditTrail } from '../audit/audit.ts'
+import { type Clock, MINUTE } from '../kernel/clock.ts'
 import { RequestError } from '../kernel/errors.ts'
 import type { PendingProof } from '../mfa/pending-proof.ts'
 import type { Step } from '../mfa/steps.ts'
@@ -25,12 +26,14 @@ export interface RouteDependencies {
   responder: Responder
   accounts: Pick<AccountStore, 'find'>
   trail: AuditTrail
+  clock: Clock
   limits: FormLimits
 }
 
 /** The pages of a sign-in, all behind one address: GET shows where it stands, POST moves it on. */
 export function interactionRoutes(dependencies: RouteDependencies): Middleware {
-  const { browsers, signIns, login, factors, consent, cookies, responder, accounts, trail, limits } = dependencies
+  const { browsers, signIns, login, factors, consent, cookies, responder, accounts, trail, clock, limits } =
+    dependencies
   const router = new Router()
 
   async function loaded(ctx: Context, uid: string, browser: Browser): Promise<SignIn> {
@@ -41,11 +44,13 @@ export function interactionRoutes(dependencies: RouteDependencies): Middleware {
     const { interaction, browser, locale } = signIn
     const { uid } = interaction
     const form = { action: `/interaction/${uid}`, csrf: browser.csrf(uid), step: answer.name }
-    responder.page(ctx, { client: clientOf(signIn), ...answer, form }, locale)
+    const notice = answer.notice ?? noticeFor(signIn, clock.now())
+    responder.page(ctx, { client: clientOf(signIn), ...answer, ...(notice !== undefined && { notice }), form }, locale)
   }
 
   async function show(ctx: Context, signIn: SignIn): Promise<void> {
     const { step } = signIn
+    if (switches(signIn)) return send(ctx, signIn, await switchPage(signIn))
     if (step.kind === 'verify' || step.kind === 'bind') return send(ctx, signIn, await factors.page(ctx, signIn, step))
     send(ctx, signIn, plainPage(signIn, step))
   }
@@ -58,9 +63,16 @@ export function interactionRoutes(dependencies: RouteDependencies): Middleware {
     return loginPage(signIn)
   }
 
+  async function switchPage({ interaction, account }: SignIn): Promise<Answer> {
+    const current = interaction.session && (await accounts.find(interaction.session.accountId))
+    const data = { current: current?.username ?? '', next: account?.username ?? '' }
+    return { name: 'switch-account', view: 'pages/switch-account', data }
+  }
+
   /** After a step that succeeded: the relying party gets its answer, or the next page is shown. */
   async function moveOn(ctx: Context, signIn: SignIn): Promise<void> {
     const { step, interaction } = signIn
+    if (switches(signIn)) return askFirst(ctx, signIn)
     if (step.kind === 'unmet') return endWith(ctx, signIn, UNMET)
     if (step.kind === 'denied') return deny(ctx, signIn)
     if (step.kind === 'done') return finish(ctx, signIn)
@@ -69,6 +81,12 @@ export function interactionRoutes(dependencies: RouteDependencies): Middleware {
     const error = step.kind === 'verify' || step.kind === 'bind' ? await factors.begin(ctx, signIn, step) : undefined
     if (error !== undefined) return again(ctx, signIn, error)
     responder.redirect(ctx, `/interaction/${interaction.uid}`)
+  }
+
+  /** Somebody else is signed in in this browser: their session ends only when that is wanted. */
+  async function askFirst(ctx: Context, signIn: SignIn): Promise<void> {
+    await signIns.keep(signIn)
+    responder.redirect(ctx, `/interaction/${signIn.interaction.uid}`)
   }
 
   /** The relying party hears why there is no sign-in. */
@@ -131,7 +149,7 @@ export function interactionRoutes(dependencies: RouteDependencies): Middleware {
     if (!answer.ok) return refused(ctx, signIn, answer)
     const fresh = await accounts.find(account.id)
     if (fresh === undefined) throw new RequestError('expired')
-    const value = pending?.value ?? startedBySession(signIn)
+    const { notice: _, ...value } = pending?.value ?? startedBySession(signIn)
     const proofs = [...value.proofs.filter(({ method }) => method !== answer.proof.method), answer.proof]
     const next = await signIns.proceed(signIn, { ...value, proofs }, fresh)
     const { rememberDays } = demanded
@@ -151,7 +169,7 @@ export function interactionRoutes(dependencies: RouteDependencies): Middleware {
   }
 
   async function pick(ctx: Context, signIn: SignIn, chosen: string | 'choice'): Promise<void> {
-    const { chosen: _, choosing: __, ...value } = signIn.pending?.value ?? startedBySession(signIn)
+    const { chosen: _, choosing: __, notice: ___, ...value } = signIn.pending?.value ?? startedBySession(signIn)
     const wish = chosen === 'choice' ? ({ choosing: true } as const) : { chosen }
     await moveOn(ctx, await signIns.proceed(signIn, { ...value, ...wish }))
   }
@@ -163,6 +181,7 @@ export function interactionRoutes(dependencies: RouteDependencies): Middleware {
     if (page === 'login' || (page === undefined && step.kind === 'password')) return answerPassword(ctx, signIn, form)
     // What was proved is gone: it was too long ago, or the account has changed.
     if (step.kind === 'password') return send(ctx, signIn, { ...loginPage(signIn), error: { code: 'expired' } })
+    if (switches(signIn)) return answerSwitch(ctx, signIn, form)
     if (form.get('action') === 'choose') return pick(ctx, signIn, 'choice')
     if (step.kind === 'choose') return choose(ctx, signIn, { types: step.types, method: form.get('method') })
     if (step.kind !== 'verify' && step.kind !== 'bind') return moveOn(ctx, signIn)
@@ -170,6 +189,12 @@ export function interactionRoutes(dependencies: RouteDependencies): Middleware {
     if (page !== undefined && page !== `${step.kind}-${step.type}`) return responder.redirect(ctx, ctx.path)
     if (form.get('action') === 'resend') return resend(ctx, signIn, step)
     return answerCode(ctx, signIn, { step, form })
+  }
+
+  async function answerSwitch(ctx: Context, signIn: SignIn, form: Form): Promise<void> {
+    const { pending } = signIn
+    if (form.get('action') !== 'switch' || pending === undefined) return responder.redirect(ctx, ctx.path)
+    await moveOn(ctx, await signIns.proceed(signIn, { ...pending.value, switching: true }))
   }
 
   async function choose(
@@ -185,6 +210,9 @@ export function interactionRoutes(dependencies: RouteDependencies): Middleware {
   async function resend(ctx: Context, signIn: SignIn, step: FactorStep): Promise<void> {
     const error = await factors.renew(ctx, signIn, step)
     if (error !== undefined) return again(ctx, signIn, error)
+    const { pending } = signIn
+    if (pending !== undefined)
+      await signIns.keep(await signIns.proceed(signIn, { ...pending.value, notice: 'code-sent' }))
     responder.redirect(ctx, ctx.path)
   }
 
@@ -232,6 +260,21 @@ const DENIED = { error: 'access_denied', error_description: 'access to this appl
 const UNMET = {
   error: 'unmet_authentication_requirements',
   error_description: 'the requested authentication cannot be reached',
+}
+
+/** Whether this sign-in would end the session of somebody else in this browser, and nobody has agreed to that yet. */
+function switches({ interaction, account, pending }: SignIn): boolean {
+  const { session } = interaction
+  return session !== undefined && account !== undefined && session.accountId !== account.id && !pending?.value.switching
+}
+
+/** How long relying parties keep their own state at least (J3). */
+const RELYING_PARTY_STATE = 5 * MINUTE
+
+function noticeFor({ interaction, pending }: SignIn, now: number): string | undefined {
+  if (pending?.value.notice !== undefined) return pending.value.notice
+  if (now - interaction.startedAt > RELYING_PARTY_STATE) return 'application-waiting'
+  return interaction.session === undefined || interaction.prompt.name === 'consent' ? undefined : 'confirm-again'
 }
 
 function loginPage({ interaction, account }: SignIn, typed?: string): Answer {

@@ -140,6 +140,7 @@ export function createSignIns(dependencies: SignInDependencies): SignIns {
         accountId: account.id,
         proofs,
         device,
+        address: signIn.address,
         passwordEpoch: account.passwordEpoch,
         sessionEpoch: account.sessionEpoch,
         startedAt,

@@ -19,6 +19,10 @@ export interface PendingProof {
   chosen?: string
   /** The person asked to see the choice. */
   choosing?: true
+  /** The person agreed to end the session of somebody else in this browser. */
+  switching?: true
+  /** A text that the next page shows. */
+  notice?: string
 }
 
 /** Keyed by the interaction's uid. */

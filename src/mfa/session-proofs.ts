@@ -14,6 +14,8 @@ export interface SessionProofs {
   accountId: string
   proofs: Proof[]
   device: AdmittedBy | undefined
+  /** The client address of the sign-in, for rules that look at networks. */
+  address: string
   passwordEpoch: number
   sessionEpoch: number
   /** Milliseconds since the epoch; the absolute limit counts from the start (SE-4). */

@@ -29,6 +29,8 @@ export interface PromptDependencies {
   remembered: (id: string, account: Account, demanded: Demand) => Promise<boolean>
   trail: AuditTrail
   clock: Clock
+  /** Milliseconds: how long a refresh token can live that outlives its session. */
+  refresh: number
 }
 
 /** Which pages an authorization request needs: password, then what is missing of the demanded level, then consent (oidc-provider.md, 2.2). */
@@ -93,15 +95,23 @@ function tooOld(ctx: KoaContextWithOIDC): boolean {
 }
 
 /** The proofs of the request's session, read once per request; those that a finished sign-in brings are stored first. */
-function sessionRecords({ proofs, trail, clock }: PromptDependencies) {
+function sessionRecords({ proofs, trail, clock, refresh }: PromptDependencies) {
+  /** What was proved is asked again at each refresh, so it is kept as long as a token can be refreshed. */
+  const lifeOf = (ctx: KoaContextWithOIDC, { expiresAt }: SessionProofs): number =>
+    Math.max(expiresAt - clock.now(), ctx.oidc.requestParamScopes.has('offline_access') ? refresh : 0)
+
   const known = new WeakMap<KoaContextWithOIDC, Promise<SessionProofs | undefined>>()
   async function read(ctx: KoaContextWithOIDC): Promise<SessionProofs | undefined> {
     const { session } = ctx.oidc
     if (session === undefined) return undefined
     const brought = result(ctx)?.proofs
-    if (brought === undefined) return (await proofs.get(session.uid))?.value
-    const ttl = Math.max(1, brought.expiresAt - clock.now())
-    await proofs.set(session.uid, brought, ttl)
+    if (brought === undefined) {
+      const known = (await proofs.get(session.uid))?.value
+      if (known !== undefined && ctx.oidc.requestParamScopes.has('offline_access'))
+        await proofs.set(session.uid, known, refresh)
+      return known
+    }
+    await proofs.set(session.uid, brought, Math.max(1, lifeOf(ctx, brought)))
     trail.record({
       event: 'session.created',
       outcome: 'ok',

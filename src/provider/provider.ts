@@ -17,6 +17,7 @@ import { createGrantPolicy, type GrantPolicy, SCOPES } from './grants.ts'
 import type { SigningKey } from './key-store.ts'
 import { createOutboundFetch } from './outbound.ts'
 import { createPromptPolicy, type PromptDependencies } from './prompts.ts'
+import { createRecheck } from './recheck.ts'
 
 declare module 'oidc-provider' {
   interface AllClientMetadata {
@@ -212,13 +213,19 @@ function metadataOf(client: ClientConfig): NonNullable<Configuration['clients']>
   return { ...client } as NonNullable<Configuration['clients']>[number]
 }
 
-function accountFinder({ accounts, grants }: Parts): NonNullable<Configuration['findAccount']> {
-  return async (_ctx, id, token) => {
+function accountFinder(parts: Parts): NonNullable<Configuration['findAccount']> {
+  const { accounts, grants } = parts
+  const recheck = createRecheck(parts)
+  return async (ctx, id, token) => {
     const account = await accounts.find(id)
     if (account === undefined || account.disabled) return undefined
-    const grantId = (token as { grantId?: string } | undefined)?.grantId
-    if (token !== undefined && !grants.good(grantId, account)) return undefined
-    return engineAccount(account)
+    if (token === undefined) return engineAccount(account)
+    if (!grants.good((token as { grantId?: string }).grantId, account)) return undefined
+    const { client } = ctx.oidc
+    if (token.kind !== 'RefreshToken' || client === undefined) return engineAccount(account)
+    const { acr, sessionUid } = token as { acr?: string; sessionUid?: string }
+    const asked = { id: client.clientId, require: client.require as Level | undefined }
+    return (await recheck(account, { acr, sessionUid, client: asked })) ? engineAccount(account) : undefined
   }
 }
 
