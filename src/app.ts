@@ -259,6 +259,7 @@ async function frontOf(site: Stores & Equipment, health: RequestListener): Promi
     {
       issuer,
       clients: config.clients,
+      resources: config.resources,
       sessions,
       tokens: config.tokens,
       allowHosts: config.outbound.allowHosts,

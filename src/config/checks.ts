@@ -28,6 +28,7 @@ export function checks(config: FileConfig, context: { blocks: AuthenticatorBlock
     ...lifetimes(config),
     ...acr(config),
     ...clientChecks(config),
+    ...resources(config),
     ...branding(config, context.base),
   ]
 }
@@ -111,6 +112,22 @@ function acr({ acr }: FileConfig): Problem[] {
       ['acr', level],
       `${value} means ${other?.level} as well`,
     )
+  })
+}
+
+/** Every id is one resource's, and every client named is a client. */
+function resources({ resources, clients }: FileConfig): Problem[] {
+  const known = new Set(clients.map((client) => client.client_id))
+  return resources.flatMap(({ id, clients: askers, introspectedBy = [] }, index) => {
+    const path = ['resources', index]
+    const twice = resources.findIndex((other) => other.id === id) !== index
+    const unknown = (names: readonly string[], key: string) =>
+      names.flatMap((name) => when(!known.has(name), [...path, key], `${name} is no client of this file`))
+    return [
+      ...when(twice, [...path, 'id'], 'is there twice'),
+      ...unknown(askers, 'clients'),
+      ...unknown(introspectedBy, 'introspectedBy'),
+    ]
   })
 }
 

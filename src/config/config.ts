@@ -2,9 +2,10 @@ import type { z } from 'zod'
 import type { ClientConfig } from './clients.ts'
 import type { Level } from './levels.ts'
 import type { limits } from './limits.ts'
+import type { ResourceConfig } from './resources.ts'
 import type { Grace, RuleConfig } from './rules.ts'
 
-export type { ClientConfig, Grace, RuleConfig }
+export type { ClientConfig, Grace, ResourceConfig, RuleConfig }
 
 export type Limits = z.output<typeof limits>
 
@@ -33,6 +34,7 @@ export interface Config {
   acr: Partial<Record<Level, readonly string[]>>
   limits: Limits
   clients: readonly ClientConfig[]
+  resources: readonly ResourceConfig[]
   branding: { name: string; logo: string | undefined; color: string }
   languages: readonly string[]
   clock: { check: 'warn' | 'fail' | 'off'; servers: readonly string[]; maxOffset: number }

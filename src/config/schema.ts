@@ -7,6 +7,7 @@ import { DEFAULT_ACR, type Level } from './levels.ts'
 import { limits } from './limits.ts'
 import { mail } from './mail.ts'
 import { mfa } from './mfa.ts'
+import { resource } from './resources.ts'
 import { network, ruleOf } from './rules.ts'
 import { secretKey } from './secret-values.ts'
 
@@ -165,6 +166,7 @@ export function schemaOf(blocks: AuthenticatorBlocks) {
     acr,
     limits,
     clients: z.array(client).prefault([]).describe('The relying parties.'),
+    resources: z.array(resource).prefault([]).describe('APIs that get access tokens of their own (RFC 8707).'),
     branding,
     languages: someOf(z.string().regex(LANGUAGE, 'must be language tags such as en or sv'))
       .prefault(['en', 'sv'])

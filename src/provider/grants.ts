@@ -1,5 +1,6 @@
 import type { KoaContextWithOIDC, default as Provider } from 'oidc-provider'
 import type { Account } from '../accounts/account.ts'
+import type { ResourceConfig } from '../config/config.ts'
 import { equalSecrets, hmac } from '../kernel/secrets.ts'
 import { CLAIMS } from './claims.ts'
 import { accountOf } from './engine-account.ts'
@@ -22,7 +23,7 @@ type Grant = InstanceType<Provider['Grant']>
  * The id of a grant says for which state of the account it was given: `session-and-client.account-and-epochs`, both MACed. Two tabs
  * that authorize at the same time end up with one grant, because its id and what stands in it are the same for both.
  */
-export function createGrantPolicy(options: { key: Buffer }): GrantPolicy {
+export function createGrantPolicy(options: { key: Buffer; resources: readonly ResourceConfig[] }): GrantPolicy {
   const stateOf = (base: string, account: Account): string =>
     hmac(options.key, 'state', base, account.id, `${account.passwordEpoch}`, `${account.sessionEpoch}`)
 
@@ -52,6 +53,9 @@ export function createGrantPolicy(options: { key: Buffer }): GrantPolicy {
       grant.jti = id
       grant.addOIDCScope(SCOPES.join(' '))
       grant.addOIDCClaims(Object.values(CLAIMS).flat())
+      for (const { id: resource, scopes, clients } of options.resources) {
+        if (clients.includes(client.clientId)) grant.addResourceScope(resource, scopes.join(' '))
+      }
       await grant.save()
       return grant
     },

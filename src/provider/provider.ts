@@ -1,7 +1,7 @@
 import Provider, { type Configuration, errors, type KoaContextWithOIDC } from 'oidc-provider'
 import type { AccountStore } from '../accounts/account-store.ts'
 import type { AuditTrail } from '../audit/audit.ts'
-import type { ClientConfig } from '../config/config.ts'
+import type { ClientConfig, ResourceConfig } from '../config/config.ts'
 import { type Clock, DAY, SECOND } from '../kernel/clock.ts'
 import { ConfigError } from '../kernel/errors.ts'
 import type { Log } from '../kernel/log.ts'
@@ -18,6 +18,7 @@ import type { SigningKey } from './key-store.ts'
 import { createOutboundFetch } from './outbound.ts'
 import { createPromptPolicy, type PromptDependencies } from './prompts.ts'
 import { createRecheck } from './recheck.ts'
+import { mayIntrospect, resourceIndicators } from './resources.ts'
 
 declare module 'oidc-provider' {
   interface AllClientMetadata {
@@ -31,6 +32,7 @@ declare module 'oidc-provider' {
 export interface ProviderOptions {
   issuer: string
   clients: readonly ClientConfig[]
+  resources: readonly ResourceConfig[]
   sessions: { idle: number; absolute: number; signIn: number }
   tokens: { access: number; id: number; refresh: number }
   allowHosts: readonly string[]
@@ -74,7 +76,7 @@ const seconds = (milliseconds: number): number => Math.max(1, Math.floor(millise
 export async function createProvider(options: ProviderOptions, dependencies: ProviderDependencies): Promise<Engine> {
   const { secretKey, state, trail, log } = dependencies
   const grantTtl = seconds(Math.max(options.tokens.refresh, options.sessions.absolute) + DAY)
-  const grants = createGrantPolicy({ key: deriveKey(secretKey, 'grant-id') })
+  const grants = createGrantPolicy({ key: deriveKey(secretKey, 'grant-id'), resources: options.resources })
   const provider = new Provider(options.issuer, configurationOf(options, { ...dependencies, grants, grantTtl }))
   // Host, scheme and client address come from our own door (http/front-door.ts), which rewrites these headers for every request.
   provider.proxy = true
@@ -151,7 +153,7 @@ function configurationOf(options: ProviderOptions, parts: Parts): Configuration 
     extraTokenClaims: async (ctx) => provenClaims(ctx),
     issueRefreshToken: async (_ctx, client) => client.grantTypeAllowed('refresh_token'),
     expiresWithSession: async (_ctx, code) => !code.scopes.has('offline_access'),
-    features: featuresOf(parts),
+    features: featuresOf(options, parts),
     ttl: {
       ...ttlOf(options),
       Grant: parts.grantTtl,
@@ -159,14 +161,17 @@ function configurationOf(options: ProviderOptions, parts: Parts): Configuration 
   }
 }
 
-function featuresOf({ pages }: Parts): Configuration['features'] {
+function featuresOf({ resources }: ProviderOptions, { pages }: Parts): Configuration['features'] {
   return {
     devInteractions: { enabled: false },
     userinfo: { enabled: true },
     claimsParameter: { enabled: true },
     clientCredentials: { enabled: true },
-    // A client may introspect and revoke what was issued to it, nothing else.
-    introspection: { enabled: true, allowedPolicy: async (_ctx, client, token) => token.clientId === client.clientId },
+    // A client may introspect what was issued to it or is meant for it, and revoke the former.
+    introspection: {
+      enabled: true,
+      allowedPolicy: async (_ctx, client, token) => mayIntrospect(resources, client, token),
+    },
     revocation: { enabled: true, allowedPolicy: async (_ctx, client, token) => token.clientId === client.clientId },
     rpInitiatedLogout: {
       enabled: true,
@@ -179,7 +184,7 @@ function featuresOf({ pages }: Parts): Configuration['features'] {
     backchannelLogout: { enabled: true },
     pushedAuthorizationRequests: { enabled: true },
     requestObjects: { enabled: false },
-    resourceIndicators: { enabled: false },
+    resourceIndicators: resourceIndicators(resources),
     registration: { enabled: false },
     deviceFlow: { enabled: false },
     dPoP: { enabled: false },
