@@ -213,13 +213,39 @@ describe('the public page', () => {
   })
 
   test('C2, C6: where no code was sent, none is asked for', () => {
-    const data = { digits: 6, remember: 30, choose: true }
+    const data = { remember: 30, choose: true, sent: false, resendIn: 0, expiresIn: 0 }
     const down = render('verify-email', { data, error: { code: 'mail', retryAfter: 30_000 } })
     assert.deepEqual(buttonsOf(down), ['action=resend', 'action=choose', 'action=cancel'])
     assert.ok(!fieldNames(down).includes('code'))
+    const unsent = render('verify-email', { data: { ...data, digits: undefined, address: 'a•••@e•••.test' } })
+    assert.doesNotMatch(textOf(unsent), /sent|expires/)
     const missing = render('verify-email', { data: { ...data, choose: false }, error: { code: 'no-address' } })
     assert.deepEqual(buttonsOf(missing), ['action=cancel'])
     assert.match(textOf(missing), /Ask your administrator/)
+  })
+
+  test('a ceremony that could not begin offers the ways out and nothing to fill in', () => {
+    for (const name of ['bind-totp', 'verify-totp', 'verify-email']) {
+      const data = { remember: 30, choose: true, label: true, sent: false, resendIn: undefined, expiresIn: 0 }
+      const html = render(name, { data, error: { code: 'locked' } })
+      assert.deepEqual(buttonsOf(html), ['action=choose', 'action=cancel'], name)
+      assert.deepEqual(fieldNames(html), ['csrf', 'step'], name)
+    }
+  })
+
+  test('LO-1: signing out is asked, unless the caller says that nothing is left to ask', () => {
+    const formOf = (data: object): Tag | undefined =>
+      tagsOf(render('logout', { data: { ...samples.logout?.data, ...data } })).find(({ name }) => name === 'form')
+    assert.ok(!formOf({})?.attributes.has('data-submits'))
+    assert.ok(!formOf({ asked: false })?.attributes.has('data-submits'))
+    assert.equal(formOf({ asked: true })?.attributes.get('data-submits'), 'logout')
+  })
+
+  test('who signed out is led back to where they came from, over https alone', () => {
+    const links = (uri: string): Tag[] =>
+      tagsOf(render('signed-out', { client: { name: 'Shop', uri } })).filter((tag) => tag.name === 'a')
+    assert.equal(links('https://shop.example/')[0]?.attributes.get('href'), 'https://shop.example/')
+    assert.deepEqual(links('javascript:alert(1)'), [])
   })
 
   test('J3: an expired page says what to do and links there', () => {

@@ -24,6 +24,11 @@ for (const form of document.querySelectorAll('form')) {
   }
 }
 
+// Where the relying party has shown whose session it ends, nothing is left to ask.
+for (const form of document.querySelectorAll('[data-submits]')) {
+  form.requestSubmit(form.elements.namedItem(form.dataset.submits))
+}
+
 for (const button of document.querySelectorAll('[data-reveals]')) {
   const field = document.getElementById(button.dataset.reveals)
   const show = (shown) => {
