@@ -14,6 +14,7 @@ import { createFrontDoor } from './http/front-door.ts'
 import { createHealth } from './http/health.ts'
 import { createMetrics, type Metrics } from './http/metrics.ts'
 import { createHttpServer, drain } from './http/server.ts'
+import { createAnswers } from './interactions/answers.ts'
 import { createBoundary } from './interactions/boundary.ts'
 import { createBrowsers } from './interactions/browser.ts'
 import { createConsent } from './interactions/consent.ts'
@@ -22,11 +23,13 @@ import { createEnginePages } from './interactions/engine-pages.ts'
 import { createFactors } from './interactions/factor.ts'
 import { securityHeaders } from './interactions/headers.ts'
 import { createLogin } from './interactions/login.ts'
+import { createProgress } from './interactions/progress.ts'
 import { relyingPartiesOf } from './interactions/relying-parties.ts'
 import { createAccountCookies } from './interactions/remembered-browsers.ts'
 import { createResponder } from './interactions/responder.ts'
 import { interactionRoutes } from './interactions/routes.ts'
 import { createSignIns } from './interactions/sign-in.ts'
+import { createStepPages } from './interactions/step-pages.ts'
 import { type Clock, SECOND, systemClock } from './kernel/clock.ts'
 import { readOrMakeKey } from './kernel/key-file.ts'
 import { type Log, silentLog } from './kernel/log.ts'
@@ -35,11 +38,13 @@ import { createSealer, deriveKey } from './kernel/secrets.ts'
 import { type Mailer, MailFailed } from './mail/mailer.ts'
 import { createSmtpMailer } from './mail/smtp-mailer.ts'
 import { createAcrNames } from './mfa/acr.ts'
+import { createAdmissions } from './mfa/admission.ts'
 import type { Level } from './mfa/assurance.ts'
 import type { BindingStore } from './mfa/binding-store.ts'
 import { createDecider } from './mfa/decider.ts'
 import { createPendingProofs } from './mfa/pending-proof.ts'
 import type { Policy, Rule } from './mfa/policy.ts'
+import type { PostponementStore } from './mfa/postponement-store.ts'
 import { createRegistry, KINDS, type Registry } from './mfa/registry.ts'
 import { createRememberedDevices, type RememberedDevices } from './mfa/remembered-device.ts'
 import { createSessionProofs } from './mfa/session-proofs.ts'
@@ -55,6 +60,7 @@ import { createSqlAudit } from './sql/audit.ts'
 import { createSqlBindings } from './sql/bindings.ts'
 import { type Database, openDatabase } from './sql/database.ts'
 import { createSqlKeys } from './sql/keys.ts'
+import { createSqlPostponements } from './sql/postponements.ts'
 import { createSqlSettings } from './sql/settings.ts'
 import { createEmbeddedState } from './state/embedded.ts'
 import { createRedisState, type RedisState } from './state/redis.ts'
@@ -72,6 +78,7 @@ export interface Stores {
   database: Database
   accounts: AccountAdmin
   bindings: BindingStore
+  postponements: PostponementStore
   keys: KeyStore
   settings: SettingStore
   audit: AuditStore
@@ -130,6 +137,7 @@ export async function openInstallation(config: Config, parts: Parts = {}): Promi
     database,
     accounts: slow(createSqlAccounts(database, { hasher, clock })),
     bindings: slow(createSqlBindings(database, { sealer: recordSealer })),
+    postponements: slow(createSqlPostponements(database)),
     keys: createSqlKeys(database, { sealer: recordSealer }),
     settings: createSqlSettings(database),
     audit,
@@ -270,8 +278,7 @@ async function frontOf(site: Stores & Equipment, health: RequestListener): Promi
       decider,
       acr,
       proofs: sessionProofs,
-      remembered: (id, account, { rememberDays, methods }) =>
-        devices.stillValid(id, { account, rememberDays, methods }),
+      admissions: createAdmissions({ decider, devices, clock }),
       trail,
       clock,
       log,
@@ -288,6 +295,7 @@ async function frontOf(site: Stores & Equipment, health: RequestListener): Promi
     interactions: createInteractions(provider, parties),
     accounts,
     bindings,
+    postponements: site.postponements,
     pendingProofs,
     sessionProofs,
     decider,
@@ -333,22 +341,23 @@ async function frontOf(site: Stores & Equipment, health: RequestListener): Promi
     ),
   )
   provider.use(formPostToGet(['/auth', '/session/end']))
+  const factors = createFactors({ verifier, authenticators: registry, devices, cookies, clock })
+  const stepPages = createStepPages({ factors, responder, accounts, clock })
+  const progress = createProgress({ signIns, factors, cookies, pages: stepPages, responder, trail })
+  const login = createLogin({ accounts, throttle, devices, cookies, signIns, trail, clock })
+  const { postponements } = site
+  const shared = { signIns, pages: stepPages, progress, responder }
   provider.use(
     interactionRoutes({
+      ...shared,
       browsers: createBrowsers({ issuer, csrfKey: deriveKey(secretKey, 'csrf') }),
-      signIns,
-      login: createLogin({ accounts, throttle, devices, cookies, signIns, trail, clock }),
-      factors: createFactors({ verifier, authenticators: registry, devices, cookies, clock }),
+      answers: createAnswers({ ...shared, login, factors, accounts, postponements, clock }),
       consent: createConsent({
         accounts,
         grantId: (session, id, account) => grants.idFor(session, id, account),
         trail,
       }),
-      cookies,
-      responder,
-      accounts,
       trail,
-      clock,
       limits,
     }),
   )

@@ -11,6 +11,7 @@ export type AuditEventName =
   | 'otp.replay'
   | 'otp.locked'
   | 'factor.added'
+  | 'factor.postponed'
   | 'factor.removed'
   | 'factor.admin_reset'
   | 'email.verified'

@@ -58,9 +58,15 @@ const PROBLEM: Record<RefusalReason, PageError['code']> = {
 export function createFactors(dependencies: FactorDependencies): Factors {
   const { verifier, authenticators, devices, cookies, clock } = dependencies
 
-  async function shown(ctx: Context, signIn: SignIn, step: FactorStep): Promise<{ begun?: Begun; error?: PageError }> {
-    const begun = await verifier.begin(attemptOf(ctx, signIn, { step, now: clock.now() }))
-    return begun.ok ? { begun } : { error: problemOf(begun) }
+  /** Where nothing is sent, nobody has to ask for another: who took too long is told so and goes on with a new one (J3). */
+  async function shown(ctx: Context, signIn: SignIn, step: FactorStep): Promise<Shown> {
+    const attempt = attemptOf(ctx, signIn, { step, now: clock.now() })
+    const begun = await verifier.begin(attempt)
+    if (begun.ok) return { begun }
+    const error = problemOf(begun)
+    if (begun.reason !== 'expired' || authenticators.get(step.type)?.resend !== undefined) return { error }
+    const renewed = await verifier.renew(attempt)
+    return renewed.ok ? { begun: renewed, error, over: error } : { error, over: problemOf(renewed) }
   }
 
   function answerOf(
@@ -95,7 +101,8 @@ export function createFactors(dependencies: FactorDependencies): Factors {
     async pageWith(ctx, signIn, { step, error }) {
       // After a mail that could not be sent, showing the page must not send another.
       if (error.code === 'mail' || error.code === 'no-address') return answerOf(signIn, step, { error })
-      return answerOf(signIn, step, { ...(await shown(ctx, signIn, step)), error })
+      const now = await shown(ctx, signIn, step)
+      return answerOf(signIn, step, { begun: now.begun, error: now.over ?? error })
     },
     async begin(ctx, signIn, step) {
       return (await shown(ctx, signIn, step)).error
@@ -130,6 +137,13 @@ export function createFactors(dependencies: FactorDependencies): Factors {
 export function clientOf({ interaction: { client } }: SignIn): NonNullable<Answer['client']> {
   const { name, uri, logo } = client
   return { name, ...(uri !== undefined && { uri }), ...(logo !== undefined && { logo }) }
+}
+
+interface Shown {
+  begun?: Begun
+  error?: PageError
+  /** What there is to say first: the challenge on the page before this one is over. */
+  over?: PageError
 }
 
 const before = (step: FactorStep): string | undefined => (step.kind === 'verify' ? step.before : undefined)

@@ -9,6 +9,8 @@ import type { Binding, BindingStore } from '../mfa/binding-store.ts'
 import type { Decider } from '../mfa/decider.ts'
 import { type PendingProof, type PendingProofs, pendingFor } from '../mfa/pending-proof.ts'
 import { type Demand, liveProofs } from '../mfa/policy.ts'
+import { type GraceLeft, graceLeft } from '../mfa/postponement.ts'
+import type { PostponementStore } from '../mfa/postponement-store.ts'
 import { aliveFor, type SessionProofRecords, type SessionProofs } from '../mfa/session-proofs.ts'
 import { nextStep, type Step, type StepRules } from '../mfa/steps.ts'
 import type { Versioned } from '../state/records.ts'
@@ -36,6 +38,7 @@ export interface SignInDependencies {
   interactions: Interactions
   accounts: Pick<AccountStore, 'find'>
   bindings: Pick<BindingStore, 'list'>
+  postponements: Pick<PostponementStore, 'find'>
   pendingProofs: PendingProofs
   sessionProofs: SessionProofRecords
   decider: Decider
@@ -53,6 +56,8 @@ export interface SignIns {
   /** Keeps the pending proof; false when another tab was faster. */
   keep(signIn: SignIn): Promise<boolean>
   drop(signIn: SignIn): Promise<void>
+  /** Where the browser goes when this interaction has been finished meanwhile, by the twin of a form that was sent twice. */
+  finished(ctx: Context, signIn: SignIn): Promise<string | undefined>
   /** What the engine is told once nothing is missing. */
   result(signIn: SignIn): Record<string, unknown>
 }
@@ -61,7 +66,8 @@ export interface SignIns {
 const STEP_UP = 'mfa'
 
 export function createSignIns(dependencies: SignInDependencies): SignIns {
-  const { interactions, accounts, bindings, pendingProofs, sessionProofs, decider, rules, acr, clock } = dependencies
+  const { interactions, accounts, bindings, postponements, pendingProofs, sessionProofs, decider, rules, acr, clock } =
+    dependencies
 
   type Known = Pick<SignIn, 'interaction' | 'browser' | 'locale' | 'address' | 'pending' | 'session'>
 
@@ -99,10 +105,17 @@ export function createSignIns(dependencies: SignInDependencies): SignIns {
         remembered: pending?.value.device !== undefined,
         chosen: pending?.value.chosen,
         choosing: pending?.value.choosing === true,
+        graceLeft: await leftOf(account, demanded),
+        answer: graceAnswer(pending?.value, demanded),
       },
       rules,
     )
     return { ...known, account, bindings: bound, demanded, step }
+  }
+
+  async function leftOf(account: Account, { grace, rule }: Demand): Promise<GraceLeft | undefined> {
+    if (grace === 'none') return undefined
+    return graceLeft(grace, await postponements.find(account.id, rule), clock.now())
   }
 
   return {
@@ -127,6 +140,7 @@ export function createSignIns(dependencies: SignInDependencies): SignIns {
       return true
     },
     drop: ({ interaction }) => pendingProofs.delete(interaction.uid),
+    finished: async (ctx, signIn) => (await interactions.load(ctx, signIn.interaction.uid)).finished,
     result(signIn) {
       const { account, demanded, pending, session, interaction } = signIn
       if (account === undefined || demanded === undefined) throw new Error('a sign-in of nobody')
@@ -135,11 +149,13 @@ export function createSignIns(dependencies: SignInDependencies): SignIns {
       const at = level && provenAt(proofs, level, decider.lookup)
       if (level === undefined || at === undefined) throw new Error('a sign-in without a level')
       const device = pending?.value.device ?? session?.device
+      const postponed = pending?.value.postponed ?? session?.postponed
       const startedAt = session?.startedAt ?? clock.now()
       const kept: SessionProofs = {
         accountId: account.id,
         proofs,
         device,
+        ...(postponed !== undefined && { postponed }),
         address: signIn.address,
         passwordEpoch: account.passwordEpoch,
         sessionEpoch: account.sessionEpoch,
@@ -167,6 +183,11 @@ export function createSignIns(dependencies: SignInDependencies): SignIns {
     const found = (await sessionProofs.get(session.uid))?.value
     return found?.accountId === session.accountId ? found : undefined
   }
+}
+
+function graceAnswer(pending: PendingProof | undefined, { rule }: Demand): 'postponed' | 'binding' | undefined {
+  if (pending?.postponed !== undefined && pending.postponed.rule === rule) return 'postponed'
+  return pending?.binding && 'binding'
 }
 
 /** Of the session and of this interaction together: of each method the newest. */

@@ -18,6 +18,8 @@ export interface Decider {
   demand(question: Question): Promise<Demand>
   /** The same with the account's bindings at hand. */
   demandWith(question: Question, bindings: readonly Binding[]): Demand
+  /** Whether the account could prove a second factor that this demand accepts: by a binding, or a mailbox on record. */
+  hasFactor(account: Account, demanded: Pick<Demand, 'methods'>): Promise<boolean>
   lookup: MethodLookup
 }
 
@@ -48,6 +50,10 @@ export function createDecider({ policy, authenticators, bindings }: DeciderDepen
           usableUnbound: authenticators.filter((one) => one.usableUnbound(account)).map((one) => one.type),
         },
       })
+    },
+    async hasFactor(account, { methods }) {
+      if (methods.some((type) => byType.get(type)?.usableUnbound(account))) return true
+      return (await bindings.list(account.id)).some(({ type }) => methods.includes(type))
     },
     // A factor of a kind that is not allowed anywhere any more counts nothing (B2).
     lookup: (method) => (allowed.has(method) ? byType.get(method) : undefined),

@@ -2,6 +2,7 @@ import type { Account } from '../accounts/account.ts'
 import type { Sealer } from '../kernel/secrets.ts'
 import { createRecords, type Records } from '../state/records.ts'
 import type { StateStore } from '../state/store.ts'
+import type { Postponed } from './postponement.ts'
 import type { AdmittedBy } from './session-proofs.ts'
 import type { Proof } from './verifier.ts'
 
@@ -15,6 +16,10 @@ export interface PendingProof {
   sessionEpoch: number
   /** The remembered device that spares this sign-in the second factor. */
   device?: AdmittedBy
+  /** The person put off binding. */
+  postponed?: Postponed
+  /** The person wants to bind now, although it could wait. */
+  binding?: true
   /** The authenticator type the person picked. */
   chosen?: string
   /** The person asked to see the choice. */

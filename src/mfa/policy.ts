@@ -158,18 +158,25 @@ export interface Standing {
   remembered: boolean
 }
 
-/** What is still missing for this demand: `levels` are those of which a further proof has to reach one; undefined: nothing is missing. */
-export function missing(demanded: Demand, standing: Standing): { levels: readonly Level[] } | undefined {
+export interface Missing {
+  /** One of these has to be reached. */
+  levels: readonly Level[]
+  /** Who wants it: what policy asks of its own accord can be spared by a remembered device or put off, the rest cannot. */
+  by: 'password' | 'floor' | 'request' | 'policy'
+}
+
+/** What is still missing for this demand; undefined: nothing is. */
+export function missing(demanded: Demand, standing: Standing): Missing | undefined {
   const { levels } = standing
-  if (!levels.has('pwd')) return { levels: ['pwd'] }
-  if (!levels.has(demanded.require)) return { levels: [demanded.require] }
+  if (!levels.has('pwd')) return { levels: ['pwd'], by: 'password' }
+  if (!levels.has(demanded.require)) return { levels: [demanded.require], by: 'floor' }
   if (demanded.requested !== undefined && !demanded.requested.some((level) => levels.has(level))) {
-    return { levels: demanded.requested }
+    return { levels: demanded.requested, by: 'request' }
   }
   if (!demanded.asksSecondFactor) return undefined
   const proved = standing.proved.some((method) => demanded.methods.includes(method))
   const remembered = standing.remembered && demanded.rememberDays > 0
-  return proved || remembered ? undefined : { levels: ['2sv'] }
+  return proved || remembered ? undefined : { levels: ['2sv'], by: 'policy' }
 }
 
 /** The methods, of those allowed, whose success would bring one of `levels` about and the floor too, in the order offered. */

@@ -2,6 +2,7 @@ import type { Account } from '../accounts/account.ts'
 import type { Sealer } from '../kernel/secrets.ts'
 import { createRecords, type Records } from '../state/records.ts'
 import type { StateStore } from '../state/store.ts'
+import type { Postponed } from './postponement.ts'
 import type { Proof } from './verifier.ts'
 
 /** A remembered device that let somebody in without a second factor. */
@@ -14,6 +15,8 @@ export interface SessionProofs {
   accountId: string
   proofs: Proof[]
   device: AdmittedBy | undefined
+  /** Binding was put off. */
+  postponed?: Postponed
   /** The client address of the sign-in, for rules that look at networks. */
   address: string
   passwordEpoch: number

@@ -4,6 +4,7 @@ import { type Level, type MethodLookup, PASSWORD, satisfiedBy } from './assuranc
 import type { Authenticator } from './authenticator.ts'
 import type { Binding } from './binding-store.ts'
 import { type Demand, liveProofs, methodsFor, missing } from './policy.ts'
+import type { GraceLeft } from './postponement.ts'
 import type { Proof } from './verifier.ts'
 
 /** What confirms, before a first authenticator is bound, that the person is the owner (interface.md, `mfa.enrolment.guard`). */
@@ -24,6 +25,10 @@ export interface SignInFacts {
   chosen: string | undefined
   /** The person wants to see the choice. */
   choosing: boolean
+  /** What is left of the time in which binding can be put off; undefined: it cannot. */
+  graceLeft: GraceLeft | undefined
+  /** The person has put it off in this sign-in, or wants to bind now. */
+  answer: 'postponed' | 'binding' | undefined
 }
 
 export interface StepRules {
@@ -39,6 +44,8 @@ export type Step =
   /** `types`: what else may be picked, this one included. `before`: the type that is bound once this one is proved. */
   | { kind: 'verify'; type: string; types: string[]; before?: string }
   | { kind: 'bind'; type: string; types: string[] }
+  /** Policy asks for a factor the account has none of, and lets it wait. */
+  | { kind: 'bind-later'; left: GraceLeft }
   /** Nothing the account has or may bind reaches it: the relying party's request cannot be met. */
   | { kind: 'unmet' }
   /** Policy asks for a factor, and the account has no way to one: an administrator must help (C6). */
@@ -66,8 +73,12 @@ export function nextStep(facts: SignInFacts, rules: StepRules): Step {
   const { chosen } = facts
   if (chosen !== undefined && options.bindable.includes(chosen)) return bindStep(chosen, facts, { rules, options })
   if (lacking === undefined) return { kind: 'done' }
-  if (options.all.length === 0)
-    return demandedByPolicy(lacking.levels, demanded) ? { kind: 'stuck' } : { kind: 'unmet' }
+  if (lacking.by === 'policy' && options.usable.length === 0) {
+    if (facts.answer === 'postponed') return { kind: 'done' }
+    const { graceLeft } = facts
+    if (facts.answer === undefined && graceLeft !== undefined) return { kind: 'bind-later', left: graceLeft }
+  }
+  if (options.all.length === 0) return { kind: lacking.by === 'request' ? 'unmet' : 'stuck' }
   return firstStep(facts, { rules, options })
 }
 
@@ -140,10 +151,4 @@ function guardsOf(type: string, { account, bindings, demanded }: SignInFacts, ru
       return allowed && bound.has(other.type)
     })
     .map((other) => other.type)
-}
-
-function demandedByPolicy(levels: readonly Level[], demanded: Demand): boolean {
-  const floor = demanded.require === 'pwd' ? undefined : demanded.require
-  const requested = demanded.requested !== undefined && levels === demanded.requested
-  return !requested && (demanded.asksSecondFactor || floor !== undefined)
 }

@@ -1,11 +1,10 @@
 import { errors, interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider'
-import type { Account } from '../accounts/account.ts'
 import type { AuditTrail } from '../audit/audit.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { type AcrNames, requestedAcr } from '../mfa/acr.ts'
+import type { Admissions } from '../mfa/admission.ts'
 import { amrOf, highest, type Level, provenAt, satisfiedBy } from '../mfa/assurance.ts'
 import type { Decider } from '../mfa/decider.ts'
-import { type Demand, liveProofs, missing } from '../mfa/policy.ts'
 import { aliveFor, type SessionProofRecords, type SessionProofs } from '../mfa/session-proofs.ts'
 import type { Proof } from '../mfa/verifier.ts'
 import { accountOf } from './engine-account.ts'
@@ -25,8 +24,7 @@ export interface PromptDependencies {
   decider: Decider
   acr: AcrNames
   proofs: SessionProofRecords
-  /** Whether a remembered device that admitted a session is still good for this account under this demand. */
-  remembered: (id: string, account: Account, demanded: Demand) => Promise<boolean>
+  admissions: Admissions
   trail: AuditTrail
   clock: Clock
   /** Milliseconds: how long a refresh token can live that outlives its session. */
@@ -136,7 +134,7 @@ function sessionRecords({ proofs, trail, clock, refresh }: PromptDependencies) {
 async function fallsShort(
   ctx: KoaContextWithOIDC,
   record: SessionProofs | undefined,
-  { decider, acr, remembered, trail, clock }: PromptDependencies,
+  { decider, acr, admissions, trail }: PromptDependencies,
 ): Promise<boolean> {
   const account = accountOf(ctx)
   const { client, params } = ctx.oidc
@@ -152,32 +150,15 @@ async function fallsShort(
     requested: asked.levels,
   })
   if (demanded.deny) throw new errors.AccessDenied(undefined, 'access to this application is not allowed')
-  const live = liveProofs(record.proofs, demanded, result(ctx)?.asOf ?? clock.now())
-  const levels = satisfiedBy(live, decider.lookup)
-  const proved = live.map((proof) => proof.method)
-  const lacking = missing(demanded, { levels, proved, remembered: false })
-  if (lacking !== undefined && missing(demanded, { levels, proved, remembered: true }) !== undefined) {
-    trail.record({
-      event: 'step_up.required',
-      outcome: 'ok',
-      account: account.id,
-      client: client.clientId,
-      ip: ctx.ip,
-      details: { levels: [...lacking.levels] },
-    })
-    return true
+  const admission = await admissions.of(record, account, { demanded, asOf: result(ctx)?.asOf })
+  if (admission.ok) {
+    const levels = satisfiedBy(admission.live, decider.lookup)
+    stamp(ctx, admission.live, { decider, acr, levels, values: asked.values })
+    return false
   }
-  if (lacking !== undefined && !(await admitted(record, account, { demanded, remembered }))) return true
-  stamp(ctx, live, { decider, acr, levels, values: asked.values })
-  return false
-}
-
-async function admitted(
-  record: SessionProofs,
-  account: Account,
-  { demanded, remembered }: { demanded: Demand; remembered: PromptDependencies['remembered'] },
-): Promise<boolean> {
-  return record.device !== undefined && (await remembered(record.device.id, account, demanded))
+  const facts = { account: account.id, client: client.clientId, ip: ctx.ip }
+  trail.record({ event: 'step_up.required', outcome: 'ok', ...facts, details: { reasons: [...demanded.reasons] } })
+  return true
 }
 
 interface Emission {

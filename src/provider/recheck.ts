@@ -1,17 +1,15 @@
 import type { Account } from '../accounts/account.ts'
-import type { Clock } from '../kernel/clock.ts'
 import type { AcrNames } from '../mfa/acr.ts'
-import { type Level, satisfiedBy } from '../mfa/assurance.ts'
+import type { Admissions } from '../mfa/admission.ts'
+import type { Level } from '../mfa/assurance.ts'
 import type { Decider } from '../mfa/decider.ts'
-import { type Demand, liveProofs, missing } from '../mfa/policy.ts'
 import { aliveFor, type SessionProofRecords } from '../mfa/session-proofs.ts'
 
 export interface RecheckDependencies {
   decider: Decider
   proofs: SessionProofRecords
-  remembered: (id: string, account: Account, demanded: Demand) => Promise<boolean>
+  admissions: Admissions
   acr: AcrNames
-  clock: Clock
 }
 
 /** A refresh token's own words about its sign-in. */
@@ -30,17 +28,13 @@ const RISING: readonly Level[] = ['pwd', '2sv', 'mfa']
 export function createRecheck(
   dependencies: RecheckDependencies,
 ): (account: Account, token: RefreshedToken) => Promise<boolean> {
-  const { decider, proofs, remembered, acr, clock } = dependencies
+  const { decider, proofs, admissions, acr } = dependencies
   return async (account, { acr: said, sessionUid, client }) => {
     const record = sessionUid === undefined ? undefined : (await proofs.get(sessionUid))?.value
     if (record === undefined || !aliveFor(account, record)) return false
     const demanded = await decider.demand({ account, client, address: record.address, requested: undefined })
     if (demanded.deny || !upTo(said, acr).has(demanded.require)) return false
-    const live = liveProofs(record.proofs, demanded, clock.now())
-    const standing = { levels: satisfiedBy(live, decider.lookup), proved: live.map(({ method }) => method) }
-    if (missing(demanded, { ...standing, remembered: false }) === undefined) return true
-    if (missing(demanded, { ...standing, remembered: true }) !== undefined || record.device === undefined) return false
-    return remembered(record.device.id, account, demanded)
+    return (await admissions.of(record, account, { demanded, asOf: undefined })).ok
   }
 }
 

@@ -78,6 +78,15 @@ const MIGRATIONS: Record<string, Statements> = {
     'create index audit_by_account on audit (account, id)',
     'create index audit_by_time on audit (time)',
   ],
+  '002-postponements': ({ key, number, end }) => [
+    `create table postponements (
+      account_id ${key} not null references accounts (id) on delete cascade,
+      rule ${key} not null,
+      first_at ${number} not null,
+      times ${number} not null,
+      primary key (account_id, rule)
+    )${end}`,
+  ],
 }
 
 export function createMigrations(kind: Kind): MigrationProvider {

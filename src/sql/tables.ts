@@ -4,6 +4,7 @@ export interface Tables {
   logins: LoginRow
   bindings: BindingRow
   attempts: AttemptsRow
+  postponements: PostponementRow
   signing_keys: SigningKeyRow
   settings: SettingRow
   audit: AuditRow
@@ -50,6 +51,13 @@ export interface AttemptsRow {
   account_id: string
   type: string
   failures: number
+}
+
+export interface PostponementRow {
+  account_id: string
+  rule: string
+  first_at: number
+  times: number
 }
 
 export interface SigningKeyRow {

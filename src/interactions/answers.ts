@@ -1,0 +1,152 @@
+import type { Context } from 'koa'
+import type { AccountStore } from '../accounts/account-store.ts'
+import type { Clock } from '../kernel/clock.ts'
+import { RequestError } from '../kernel/errors.ts'
+import type { PendingProof } from '../mfa/pending-proof.ts'
+import type { PostponementStore } from '../mfa/postponement-store.ts'
+import type { PageError } from '../views/pages.ts'
+import type { FactorStep, Factors } from './factor.ts'
+import type { Form } from './form.ts'
+import type { Login } from './login.ts'
+import type { Progress } from './progress.ts'
+import type { Responder } from './responder.ts'
+import type { SignIn, SignIns } from './sign-in.ts'
+import { type StepPages, switchesAccount } from './step-pages.ts'
+
+export interface AnswerDependencies {
+  signIns: SignIns
+  login: Login
+  factors: Factors
+  pages: StepPages
+  progress: Progress
+  responder: Responder
+  accounts: Pick<AccountStore, 'find'>
+  postponements: Pick<PostponementStore, 'postpone'>
+  clock: Clock
+}
+
+/** What the forms of a sign-in do. */
+export interface Answers {
+  act(ctx: Context, signIn: SignIn, form: Form): Promise<void>
+}
+
+export function createAnswers(dependencies: AnswerDependencies): Answers {
+  const { signIns, login, factors, pages, progress, responder, accounts, postponements, clock } = dependencies
+  const { moveOn } = progress
+
+  async function answerPassword(ctx: Context, signIn: SignIn, form: Form): Promise<void> {
+    const answer = await login.answer(ctx, signIn, form)
+    if (answer.ok) return moveOn(ctx, answer.signIn)
+    pages.login(ctx, signIn, answer)
+  }
+
+  async function answerCode(
+    ctx: Context,
+    signIn: SignIn,
+    { step, form }: { step: FactorStep; form: Form },
+  ): Promise<void> {
+    const { pending, account, demanded } = signIn
+    if (account === undefined || demanded === undefined) throw new RequestError('expired')
+    const answer = await factors.answer(ctx, signIn, { step, form })
+    if (!answer.ok) return refused(ctx, signIn, answer)
+    const fresh = await accounts.find(account.id)
+    if (fresh === undefined) throw new RequestError('expired')
+    const { notice: _, ...value } = pending?.value ?? startedBySession(signIn)
+    const proofs = [...value.proofs.filter(({ method }) => method !== answer.proof.method), answer.proof]
+    const next = await signIns.proceed(signIn, { ...value, proofs }, fresh)
+    const { rememberDays } = demanded
+    if (next.step.kind === 'done' && rememberDays > 0 && form.get('remember') === 'on') {
+      await factors.remember(ctx, { account: fresh, proof: answer.proof, rememberDays })
+    }
+    await moveOn(ctx, next)
+  }
+
+  async function refused(ctx: Context, signIn: SignIn, answer: { error: PageError; reason: string }): Promise<void> {
+    if (answer.reason === 'replayed') {
+      // The twin of this form, sent by a double click, may have finished the sign-in with this very code.
+      const finished = await signIns.finished(ctx, signIn)
+      if (finished !== undefined) return responder.redirect(ctx, finished)
+    }
+    await pages.again(ctx, signIn, answer.error)
+  }
+
+  async function pick(ctx: Context, signIn: SignIn, chosen: string | 'choice'): Promise<void> {
+    const { chosen: _, choosing: __, notice: ___, ...value } = signIn.pending?.value ?? startedBySession(signIn)
+    const wish = chosen === 'choice' ? ({ choosing: true } as const) : { chosen }
+    await moveOn(ctx, await signIns.proceed(signIn, { ...value, ...wish }))
+  }
+
+  async function answerLater(ctx: Context, signIn: SignIn, form: Form): Promise<void> {
+    const { account, demanded, interaction } = signIn
+    const action = form.get('action')
+    if (account === undefined || demanded === undefined || (action !== 'later' && action !== 'bind')) {
+      return pages.again(ctx, signIn, { code: 'bad-request' })
+    }
+    const value = signIn.pending?.value ?? startedBySession(signIn)
+    if (action === 'bind') return moveOn(ctx, await signIns.proceed(signIn, { ...value, binding: true }))
+    const { rule } = demanded
+    const facts = { account: account.id, client: interaction.client.id, ip: ctx.ip, interaction: interaction.uid }
+    const audit = { event: 'factor.postponed', outcome: 'ok', ...facts, details: { rule: rule ?? '' } } as const
+    const { firstAt } = await postponements.postpone(account.id, rule, { now: clock.now(), audit })
+    await moveOn(ctx, await signIns.proceed(signIn, { ...value, postponed: { rule, firstAt } }))
+  }
+
+  async function answerSwitch(ctx: Context, signIn: SignIn, form: Form): Promise<void> {
+    const { pending } = signIn
+    if (form.get('action') !== 'switch' || pending === undefined) return responder.redirect(ctx, ctx.path)
+    await moveOn(ctx, await signIns.proceed(signIn, { ...pending.value, switching: true }))
+  }
+
+  async function choose(
+    ctx: Context,
+    signIn: SignIn,
+    given: { types: string[]; method: string | undefined },
+  ): Promise<void> {
+    const { types, method } = given
+    if (method === undefined || !types.includes(method)) return pages.again(ctx, signIn, { code: 'bad-request' })
+    return pick(ctx, signIn, method)
+  }
+
+  async function resend(ctx: Context, signIn: SignIn, step: FactorStep): Promise<void> {
+    const error = await factors.renew(ctx, signIn, step)
+    if (error !== undefined) return pages.again(ctx, signIn, error)
+    const { pending } = signIn
+    if (pending !== undefined)
+      await signIns.keep(await signIns.proceed(signIn, { ...pending.value, notice: 'code-sent' }))
+    responder.redirect(ctx, ctx.path)
+  }
+
+  /** A form of the page that belongs to where the sign-in stands. */
+  async function answerStep(ctx: Context, signIn: SignIn, form: Form): Promise<void> {
+    const { step } = signIn
+    if (step.kind === 'choose') return choose(ctx, signIn, { types: step.types, method: form.get('method') })
+    if (step.kind === 'bind-later') return answerLater(ctx, signIn, form)
+    if (step.kind !== 'verify' && step.kind !== 'bind') return moveOn(ctx, signIn)
+    const page = form.get('step')
+    // A form of another step shows where things stand.
+    if (page !== undefined && page !== `${step.kind}-${step.type}`) return responder.redirect(ctx, ctx.path)
+    if (form.get('action') === 'resend') return resend(ctx, signIn, step)
+    return answerCode(ctx, signIn, { step, form })
+  }
+
+  return {
+    async act(ctx, signIn, form) {
+      const page = form.get('step')
+      const asksPassword = signIn.step.kind === 'password'
+      // By the back button the password may always be typed anew.
+      if (page === 'login' || (page === undefined && asksPassword)) return answerPassword(ctx, signIn, form)
+      // What was proved is gone: it was too long ago, or the account has changed.
+      if (asksPassword) return pages.login(ctx, signIn, { error: { code: 'expired' } })
+      if (switchesAccount(signIn)) return answerSwitch(ctx, signIn, form)
+      if (form.get('action') === 'choose') return pick(ctx, signIn, 'choice')
+      return answerStep(ctx, signIn, form)
+    },
+  }
+}
+
+/** The first thing proved in a step-up: the account is the session's. */
+function startedBySession({ account, browser }: SignIn): PendingProof {
+  if (account === undefined) throw new RequestError('expired')
+  const { id: accountId, passwordEpoch, sessionEpoch } = account
+  return { accountId, browser: browser.id, proofs: [], passwordEpoch, sessionEpoch }
+}

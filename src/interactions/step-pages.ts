@@ -1,0 +1,93 @@
+import type { Context } from 'koa'
+import type { AccountStore } from '../accounts/account-store.ts'
+import { type Clock, MINUTE } from '../kernel/clock.ts'
+import type { Step } from '../mfa/steps.ts'
+import type { PageError } from '../views/pages.ts'
+import { clientOf, type FactorStep, type Factors } from './factor.ts'
+import type { Answer, Responder } from './responder.ts'
+import type { SignIn } from './sign-in.ts'
+
+export interface StepPageDependencies {
+  factors: Factors
+  responder: Responder
+  accounts: Pick<AccountStore, 'find'>
+  clock: Clock
+}
+
+/** The page of each step. */
+export interface StepPages {
+  /** Where the sign-in stands. */
+  show(ctx: Context, signIn: SignIn): Promise<void>
+  /** The same page, with what was wrong. */
+  again(ctx: Context, signIn: SignIn, error: PageError): Promise<void>
+  /** The login page: `username` as it was typed. */
+  login(ctx: Context, signIn: SignIn, problem: { error: PageError; username?: string }): void
+  send(ctx: Context, signIn: SignIn, answer: Answer): void
+}
+
+export function createStepPages({ factors, responder, accounts, clock }: StepPageDependencies): StepPages {
+  function send(ctx: Context, signIn: SignIn, answer: Answer): void {
+    const { interaction, browser, locale } = signIn
+    const { uid } = interaction
+    const form = { action: `/interaction/${uid}`, csrf: browser.csrf(uid), step: answer.name }
+    const notice = answer.notice ?? noticeFor(signIn, clock.now())
+    responder.page(ctx, { client: clientOf(signIn), ...answer, ...(notice !== undefined && { notice }), form }, locale)
+  }
+
+  function plainPage(signIn: SignIn, step: Exclude<Step, FactorStep>): Answer {
+    if (step.kind === 'choose') {
+      return { name: 'choose', view: 'pages/choose', data: { methods: factors.choice(signIn, step.types) } }
+    }
+    if (step.kind === 'bind-later') return { name: 'bind-later', view: 'pages/bind-later', data: { left: step.left } }
+    if (step.kind === 'stuck') return { name: 'error', view: 'pages/error', error: { code: 'no-address' }, data: {} }
+    return loginPage(signIn)
+  }
+
+  async function switchPage({ interaction, account }: SignIn): Promise<Answer> {
+    const current = interaction.session && (await accounts.find(interaction.session.accountId))
+    const data = { current: current?.username ?? '', next: account?.username ?? '' }
+    return { name: 'switch-account', view: 'pages/switch-account', data }
+  }
+
+  return {
+    send,
+    async show(ctx, signIn) {
+      const { step } = signIn
+      if (switchesAccount(signIn)) return send(ctx, signIn, await switchPage(signIn))
+      if (step.kind === 'verify' || step.kind === 'bind')
+        return send(ctx, signIn, await factors.page(ctx, signIn, step))
+      send(ctx, signIn, plainPage(signIn, step))
+    },
+    async again(ctx, signIn, error) {
+      const { step } = signIn
+      if (step.kind === 'verify' || step.kind === 'bind') {
+        return send(ctx, signIn, await factors.pageWith(ctx, signIn, { step, error }))
+      }
+      send(ctx, signIn, { ...plainPage(signIn, step), error })
+    },
+    login(ctx, signIn, { error, username }) {
+      send(ctx, signIn, { ...loginPage(signIn, username), error })
+    },
+  }
+}
+
+/** Whether this sign-in would end the session of somebody else in this browser, and nobody has agreed to that yet. */
+export function switchesAccount({ interaction, account, pending }: SignIn): boolean {
+  const { session } = interaction
+  return session !== undefined && account !== undefined && session.accountId !== account.id && !pending?.value.switching
+}
+
+/** How long relying parties keep their own state at least (J3). */
+const RELYING_PARTY_STATE = 5 * MINUTE
+
+function noticeFor({ interaction, pending }: SignIn, now: number): string | undefined {
+  if (pending?.value.notice !== undefined) return pending.value.notice
+  if (now - interaction.startedAt > RELYING_PARTY_STATE) return 'application-waiting'
+  return interaction.session === undefined || interaction.prompt.name === 'consent' ? undefined : 'confirm-again'
+}
+
+function loginPage({ interaction, account }: SignIn, typed?: string): Answer {
+  const hint = interaction.params.login_hint
+  const hinted = account?.username ?? (typeof hint === 'string' ? hint.slice(0, 254) : '')
+  return { name: 'login', view: 'pages/login', data: { username: typed ?? hinted } }
+}
