@@ -6,14 +6,14 @@ import { createPasswordThrottle } from './accounts/password-throttle.ts'
 import { createHasher, type Hasher } from './accounts/passwords.ts'
 import type { AuditStore, AuditTrail } from './audit/audit.ts'
 import { createAuditTrail } from './audit/trail.ts'
-import type { Config, RuleConfig } from './config/config.ts'
+import type { Config } from './config/config.ts'
 import type { SettingStore } from './config/setting-store.ts'
 import { addressLimits } from './http/address-limits.ts'
 import { assetFiles } from './http/assets.ts'
 import { createFrontDoor } from './http/front-door.ts'
 import { createHealth } from './http/health.ts'
 import { createMetrics, type Metrics } from './http/metrics.ts'
-import { createHttpServer, drain } from './http/server.ts'
+import { createHttpServer, drain, listening } from './http/server.ts'
 import { createAnswers } from './interactions/answers.ts'
 import { createBoundary } from './interactions/boundary.ts'
 import { createBrowsers } from './interactions/browser.ts'
@@ -33,17 +33,16 @@ import { createStepPages } from './interactions/step-pages.ts'
 import { type Clock, SECOND, systemClock } from './kernel/clock.ts'
 import { readOrMakeKey } from './kernel/key-file.ts'
 import { type Log, silentLog } from './kernel/log.ts'
-import { createNetworks } from './kernel/network.ts'
 import { createSealer, deriveKey } from './kernel/secrets.ts'
 import { type Mailer, MailFailed } from './mail/mailer.ts'
 import { createSmtpMailer } from './mail/smtp-mailer.ts'
-import { createAcrNames } from './mfa/acr.ts'
+import { type AcrNames, createAcrNames } from './mfa/acr.ts'
 import { createAdmissions } from './mfa/admission.ts'
-import type { Level } from './mfa/assurance.ts'
 import type { BindingStore } from './mfa/binding-store.ts'
-import { createDecider } from './mfa/decider.ts'
+import { policyFrom, reachableLevels, refuseUnreachable } from './mfa/configured-policy.ts'
+import { createDecider, type Decider } from './mfa/decider.ts'
 import { createPendingProofs } from './mfa/pending-proof.ts'
-import type { Policy, Rule } from './mfa/policy.ts'
+import type { Policy } from './mfa/policy.ts'
 import type { PostponementStore } from './mfa/postponement-store.ts'
 import { createRegistry, KINDS, type Registry } from './mfa/registry.ts'
 import { createRememberedDevices, type RememberedDevices } from './mfa/remembered-device.ts'
@@ -251,10 +250,8 @@ export async function createGateway(site: Installation): Promise<Gateway> {
 async function frontOf(site: Stores & Equipment, health: RequestListener): Promise<RequestListener> {
   const { config, clock, log, state, accounts, bindings, trail, secretKey, registry, devices, texts, renderer } = site
   const { issuer, sessions, limits } = config
-  const policy = await policyOf(site)
+  const { policy, decider, acr } = await decisionsOf(site)
   const sealer = createSealer(deriveKey(secretKey, 'state'))
-  const acr = createAcrNames(config.acr)
-  const decider = createDecider({ policy, authenticators: registry.list(), bindings })
   const sessionProofs = createSessionProofs({ state, sealer })
   const pendingProofs = createPendingProofs({ state, sealer })
   const pages = createPages({ branding: config.branding }, { texts, renderer })
@@ -404,34 +401,17 @@ function serving({ site, handler, health }: Serving): Omit<Gateway, 'reload'> {
   }
 }
 
-function listening(server: Server, at: { host: string; port: number }): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(at, () => {
-      server.off('error', reject)
-      resolve()
-    })
-  })
-}
-
-function ruleOf({ when, ...terms }: RuleConfig): Rule {
-  const { clients, groups, networks } = when
-  return { ...terms, when: { clients, groups, networks: networks && createNetworks(networks) } }
-}
-
 const METHODS_SETTING = 'mfa.methods'
 
-/** The file's `mfa` part with everything decided; what is not answered yet is decided strictly (FA-7). */
-async function policyOf(site: Stores & Equipment): Promise<Policy> {
-  const { config } = site
-  const { mfa } = config
-  return {
-    secondFactor: mfa.enabled === false ? 'if-bound' : 'required',
-    methods: mfa.methods === 'auto' ? await decidedMethods(site) : mfa.methods,
-    rememberDays: mfa.rememberDays,
-    grace: mfa.enrolment.grace,
-    rules: config.policy.rules.map(ruleOf),
-  }
+/** What decides, under one configuration: for the gateway, and for commands that explain it. Throws ConfigError for a rule nobody can meet. */
+export async function decisionsOf(
+  site: Stores & Equipment,
+): Promise<{ policy: Policy; decider: Decider; acr: AcrNames }> {
+  const { mfa } = site.config
+  const policy = policyFrom(site.config, mfa.methods === 'auto' ? await decidedMethods(site) : mfa.methods)
+  const decider = createDecider({ policy, authenticators: site.registry.list(), bindings: site.bindings })
+  refuseUnreachable(site.config, policy, decider.lookup)
+  return { policy, decider, acr: createAcrNames(site.config.acr) }
 }
 
 /** `methods: auto` is decided once, by whether the mail server answers, and never again (A8). */
@@ -448,15 +428,4 @@ async function decidedMethods({ settings, mailer, log }: Stores & Equipment): Pr
   const decided = await settings.addOnce(METHODS_SETTING, kinds.join(','))
   log.info('the second factor was decided', { methods: decided, mailServerAnswers: answers })
   return decided.split(',')
-}
-
-function reachableLevels(policy: Policy, registry: Registry): ReadonlySet<Level> {
-  const levels = new Set<Level>(['pwd'])
-  for (const type of [policy, ...policy.rules].flatMap(({ methods = [] }) => methods)) {
-    const authenticator = registry.get(type)
-    if (authenticator === undefined) continue
-    levels.add('2sv')
-    levels.add(authenticator.assurance)
-  }
-  return levels
 }

@@ -38,3 +38,14 @@ export async function drain(server: Server, patience: number): Promise<void> {
   clearInterval(sweep)
   clearTimeout(timer)
 }
+
+/** Throws what node throws for an address that cannot be had. */
+export function listening(server: Server, at: { host: string; port: number }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(at, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+}

@@ -8,6 +8,7 @@ export interface Postponement {
 
 /** Durable: neither a new browser nor a lost state store starts a grace period anew (B10). `rule`: null is the default. */
 export interface PostponementStore {
+  list(accountId: string): Promise<(Postponement & { rule: string | null })[]>
   find(accountId: string, rule: string | null): Promise<Postponement | undefined>
   /** Counts one more, with `audit` in the same transaction; the first one sets the start. */
   postpone(accountId: string, rule: string | null, given: { now: number; audit: AuditEvent }): Promise<Postponement>

@@ -6,6 +6,15 @@ const DEFAULT = ''
 
 export function createSqlPostponements(db: Database): PostponementStore {
   return {
+    async list(accountId) {
+      const rows = await db.kysely
+        .selectFrom('postponements')
+        .select(['rule', 'first_at', 'times'])
+        .where('account_id', '=', accountId)
+        .orderBy('rule')
+        .execute()
+      return rows.map(({ rule, first_at, times }) => ({ rule: rule || null, firstAt: first_at, count: times }))
+    },
     async find(accountId, rule) {
       const row = await db.kysely
         .selectFrom('postponements')
