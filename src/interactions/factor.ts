@@ -63,10 +63,11 @@ export function createFactors(dependencies: FactorDependencies): Factors {
     const attempt = attemptOf(ctx, signIn, { step, now: clock.now() })
     const begun = await verifier.begin(attempt)
     if (begun.ok) return { begun }
-    const error = problemOf(begun)
-    if (begun.reason !== 'expired' || authenticators.get(step.type)?.resend !== undefined) return { error }
+    const sent = authenticators.get(step.type)?.resend !== undefined
+    if (begun.reason !== 'expired' || sent) return { error: problemOf(begun) }
     const renewed = await verifier.renew(attempt)
-    return renewed.ok ? { begun: renewed, error, over: error } : { error, over: problemOf(renewed) }
+    const over = problemOf(renewed.ok ? begun : renewed)
+    return { ...(renewed.ok && { begun: renewed }), error: over, over }
   }
 
   function answerOf(
