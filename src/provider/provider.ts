@@ -85,6 +85,12 @@ export async function createProvider(options: ProviderOptions, dependencies: Pro
     unique: (issuer: string, id: string, expires: number) =>
       state.add(keyOf('replay', issuer, id), '1', Math.max(1, expires * SECOND - dependencies.clock.now())),
   })
+  const onReplay = replayRecorder(dependencies)
+  // At the token endpoint the engine revokes a grant for one reason: its code or refresh token was used before.
+  provider.on('grant.revoked', (ctx, grantId) => {
+    if (ctx.oidc.route !== 'token') return
+    onReplay(ctx.oidc.params?.grant_type === 'refresh_token' ? 'RefreshToken' : 'AuthorizationCode', grantId)
+  })
   provider.on('server_error', (ctx, error) => log.error('the engine failed', { path: ctx.path, error }))
   provider.on('backchannel.success', (_ctx, client, accountId) =>
     trail.record({ event: 'backchannel.ok', outcome: 'ok', account: accountId, client: client.clientId }),
@@ -245,7 +251,10 @@ function provenClaims(ctx: KoaContextWithOIDC): Record<string, string | number |
   }
 }
 
-function replayRecorder({ trail, log }: Parts): (model: string, grantId: string | undefined) => void {
+function replayRecorder({
+  trail,
+  log,
+}: Pick<ProviderDependencies, 'trail' | 'log'>): (model: string, grantId: string | undefined) => void {
   return (model, grantId) => {
     const event = model === 'RefreshToken' ? 'refresh.reuse_detected' : 'code.replay'
     // A hash: the id of a grant is no secret of the log's reader.

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { createRemoteJWKSet, type JWTPayload, customFetch as jwksFetch, jwtVerify } from 'jose'
+import { createRemoteJWKSet, type JWK, type JWTPayload, customFetch as jwksFetch, jwtVerify } from 'jose'
 import * as client from 'openid-client'
 import { fetchWith } from './exchange.ts'
 
@@ -24,18 +24,28 @@ export interface RelyingPartyOptions {
   port?: number
   /** Seconds that the clocks may differ: for gateways whose clock a test moves. */
   clockTolerance?: number
+  /** Other proof of who it is than the secret, such as `client.PrivateKeyJwt(key)`. */
+  proof?: client.ClientAuth
+  /** Laid over its entry in the gateway's configuration; what openid-client has to know of it is told to it too. */
+  metadata?: Partial<ClientEntry>
 }
 
 /** In the words of RFC 7591, as the gateway's configuration wants it. */
 export interface ClientEntry {
   client_id: string
   client_secret?: string
-  token_endpoint_auth_method: 'client_secret_basic' | 'client_secret_post' | 'none'
+  token_endpoint_auth_method: 'client_secret_basic' | 'client_secret_post' | 'private_key_jwt' | 'none'
   redirect_uris: string[]
   post_logout_redirect_uris: string[]
   backchannel_logout_uri?: string
   grant_types: ('authorization_code' | 'refresh_token')[]
   pkce: 'required' | 'optional'
+  application_type?: 'web' | 'native'
+  id_token_signed_response_alg?: 'RS256' | 'ES256'
+  jwks?: { keys: JWK[] }
+  default_acr_values?: string[]
+  require?: 'pwd' | '2sv' | 'mfa'
+  firstParty?: boolean
 }
 
 export interface SignIn {
@@ -62,6 +72,8 @@ export interface RelyingParty {
   authorize(parameters?: Parameters): Promise<URL>
   /** Redeems the code of a redirect to the callback. Rejects with openid-client's errors: `error` names the protocol's. */
   callback(location: string | URL): Promise<SignIn>
+  /** What openid-client knows of the gateway, for requests that nothing here makes. */
+  configuration(): Promise<client.Configuration>
   refresh(refreshToken: string, parameters?: Record<string, string>): Promise<SignIn>
   introspect(token: string): Promise<client.IntrospectionResponse>
   revoke(token: string): Promise<void>
@@ -111,8 +123,12 @@ export async function startRelyingParty(options: RelyingPartyOptions): Promise<R
   }
 
   async function discover(): Promise<client.Configuration> {
-    const metadata = options.clockTolerance === undefined ? {} : { [client.clockTolerance]: options.clockTolerance }
-    const proof = proofOf(clientSecret, authentication)
+    const { id_token_signed_response_alg: alg } = options.metadata ?? {}
+    const metadata = {
+      ...(options.clockTolerance !== undefined && { [client.clockTolerance]: options.clockTolerance }),
+      ...(alg !== undefined && { id_token_signed_response_alg: alg }),
+    }
+    const proof = options.proof ?? proofOf(clientSecret, authentication)
     const secure = new URL(options.issuer).protocol === 'https:'
     return client.discovery(new URL(options.issuer), clientId, metadata, proof, {
       [client.customFetch]: fetch,
@@ -254,9 +270,11 @@ export async function startRelyingParty(options: RelyingPartyOptions): Promise<R
       ...(options.backChannel === 'on' ? { backchannel_logout_uri: backchannelLogoutUri } : {}),
       grant_types: ['authorization_code', 'refresh_token'],
       pkce: pkce === 'S256' ? 'required' : 'optional',
+      ...options.metadata,
     },
     logouts,
     refusedLogouts,
+    configuration,
     authorize,
     callback,
     refresh: async (token, parameters) =>
