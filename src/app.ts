@@ -401,7 +401,8 @@ function serving({ site, handler, health }: Serving): Omit<Gateway, 'reload'> {
   }
 }
 
-const METHODS_SETTING = 'mfa.methods'
+/** What `methods: auto` decided, separated by commas. */
+export const METHODS_SETTING = 'mfa.methods'
 
 /** What decides, under one configuration: for the gateway, and for commands that explain it. Throws ConfigError for a rule nobody can meet. */
 export async function decisionsOf(

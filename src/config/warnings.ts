@@ -71,13 +71,18 @@ function lifetimes({ sessions }: Config): ConfigWarning[] {
   ]
 }
 
-function passwords({ mfa, policy, passwords: { minLength } }: Config): ConfigWarning[] {
+/** Characters that a new password needs: more where it alone may sign in (PW-1). */
+export function shortestPassword({ mfa, policy, passwords: { minLength } }: Config): number {
   const lenient = policy.rules.some(({ secondFactor }) => secondFactor === 'off' || secondFactor === 'if-bound')
-  const alone = mfa.enabled === false || lenient
+  return mfa.enabled === false || lenient ? Math.max(minLength, PASSWORD_ALONE) : minLength
+}
+
+function passwords(config: Config): ConfigWarning[] {
+  const shortest = shortestPassword(config)
   return warn(
-    alone && minLength < PASSWORD_ALONE,
+    config.passwords.minLength < shortest,
     'passwords.minLength',
-    `a password alone may sign in: new ones need ${PASSWORD_ALONE} characters (PW-1)`,
+    `a password alone may sign in: new ones need ${shortest} characters (PW-1)`,
   )
 }
 

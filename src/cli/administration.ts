@@ -1,0 +1,60 @@
+import { userInfo } from 'node:os'
+import type { Command } from 'commander'
+import type { Account } from '../accounts/account.ts'
+import type { Installation } from '../app.ts'
+import type { AuditEvent, AuditEventName } from '../audit/audit.ts'
+import { createLogger } from '../kernel/logger.ts'
+import { createSortableIds } from '../kernel/sortable-id.ts'
+import { loadApp, readConfig } from './configuration.ts'
+import { CommandFailed } from './failure.ts'
+import { invocationOf } from './invocation.ts'
+import { print, type Result } from './output.ts'
+
+/** Opens what the configuration names, does the work, prints its result and closes everything again. */
+export async function administer(command: Command, work: (site: Installation) => Promise<Result>): Promise<void> {
+  const { file, form } = invocationOf(command)
+  const log = createLogger({ level: 'error', descriptor: 2, pretty: process.stderr.isTTY === true })
+  const config = readConfig(file)
+  const { openInstallation } = await loadApp()
+  const site = await openInstallation(config, { log })
+  try {
+    print(await work(site), form)
+  } finally {
+    await site.close()
+  }
+}
+
+/** The account called so, by name or address; fails with a line that names it. */
+export async function accountOf(site: Installation, name: string): Promise<Account> {
+  const account = await site.accounts.findByLogin(name)
+  if (account === undefined) throw new CommandFailed(`user "${name}" does not exist`)
+  return account
+}
+
+/** The audit row of a change made here; the operating system's user is who ran the command, as far as that can be known. */
+export function eventOf(
+  event: AuditEventName,
+  facts: { account?: Account; details?: AuditEvent['details'] } = {},
+): AuditEvent {
+  return {
+    event,
+    outcome: 'ok',
+    account: facts.account?.id,
+    details: { ...facts.details, by: 'cli', operator: operator() },
+  }
+}
+
+/** For what changes no row of an account: the command itself is the event. Throws when it cannot be written. */
+export async function recordCommand(site: Installation, name: string, account: Account): Promise<void> {
+  const event = eventOf('admin.command', { account, details: { command: name } })
+  await site.audit.append([{ ...event, id: createSortableIds(site.clock)(), time: site.clock.now() }])
+}
+
+function operator(): string | undefined {
+  try {
+    return userInfo().username
+  } catch {
+    // A container may run under a number that has no name.
+    return undefined
+  }
+}

@@ -1,0 +1,110 @@
+import type { Command } from 'commander'
+import type { Installation } from '../app.ts'
+import type { Config } from '../config/config.ts'
+import { warningsOf } from '../config/warnings.ts'
+import { Unavailable } from '../kernel/errors.ts'
+import { silentLog } from '../kernel/log.ts'
+import { loadApp, readConfig } from './configuration.ts'
+import { type Finding, fail, find, ok, skip, type Verdict, warn } from './findings.ts'
+import { invocationOf } from './invocation.ts'
+import { clean, print } from './output.ts'
+import { accountsWithoutFactor } from './reachability.ts'
+
+const WORDS = { ok: 'ok', warn: 'warn', fail: 'FAIL', skip: 'skip' } as const
+const NOT_CHECKED = 'not checked'
+const NAMES = {
+  configuration: 'configuration',
+  state: 'state store',
+  accounts: 'account store',
+  mail: 'mail server',
+  keys: 'signing keys',
+  addresses: 'addresses',
+  clock: 'clock',
+} as const
+/** Names in one line before the rest is a number. */
+const SHOWN_NAMES = 10
+
+export function addCheck(program: Command): void {
+  program
+    .command('check')
+    .description('try the configuration, the stores, the mail server and more; one line each')
+    .action(async (_options: object, command: Command) => {
+      const { file, form } = invocationOf(command)
+      const findings = await checkAll(readConfig(file))
+      print({ text: findings.map(lineOf).join('\n'), json: findings }, form)
+      if (findings.some(({ status }) => status === 'fail')) process.exitCode = 1
+    })
+}
+
+function lineOf({ check, status, detail }: Finding): string {
+  return `${WORDS[status].padEnd(4)}  ${check.padEnd(13)}  ${clean(detail)}`
+}
+
+async function checkAll(config: Config): Promise<Finding[]> {
+  const configuration = checkConfiguration(config)
+  const { openInstallation } = await loadApp()
+  try {
+    const site = await openInstallation(config, { log: silentLog })
+    try {
+      return [...configuration, ...(await checkSite(site))]
+    } finally {
+      await site.close()
+    }
+  } catch (error) {
+    if (!(error instanceof Unavailable)) throw error
+    return [...configuration, ...withoutStore(error)]
+  }
+}
+
+/** What does not even open is named; what needs it is left out. */
+function withoutStore(error: Unavailable): Finding[] {
+  const broken = error.part === 'redis' ? NAMES.state : NAMES.accounts
+  const { configuration: _, ...others } = NAMES
+  return Object.values(others).map((check) => ({ check, ...(check === broken ? fail(error) : skip(NOT_CHECKED)) }))
+}
+
+function checkConfiguration(config: Config): Finding[] {
+  const check = NAMES.configuration
+  const warnings = warningsOf(config).map(({ key, reason }) => ({ check, ...warn(`${key}: ${reason}`) }))
+  return warnings.length > 0 ? warnings : [{ check, ...ok(config.file) }]
+}
+
+async function checkSite(site: Installation): Promise<Finding[]> {
+  return Promise.all([
+    find(NAMES.state, () => checkState(site)),
+    find(NAMES.accounts, async () => ok(`${await site.accounts.count()} accounts`)),
+    find(NAMES.mail, () => checkMail(site)),
+    find(NAMES.keys, () => checkKeys(site)),
+    find(NAMES.addresses, () => checkAddresses(site)),
+    find(NAMES.clock, async () => skip(NOT_CHECKED)),
+  ])
+}
+
+async function checkState({ state }: Installation): Promise<Verdict> {
+  await state.ping()
+  if (!('evictionPolicy' in state)) return ok('answers')
+  const policy = await state.evictionPolicy()
+  // FA-2: eviction brings used codes and counters back to life.
+  return policy === 'noeviction' ? ok('answers') : fail(`maxmemory-policy is ${policy}: set noeviction`)
+}
+
+async function checkMail({ mailer }: Installation): Promise<Verdict> {
+  if (mailer === undefined) return skip('not configured')
+  await mailer.check()
+  return ok('answers')
+}
+
+async function checkKeys({ keys }: Installation): Promise<Verdict> {
+  const stored = await keys.list()
+  if (stored.length === 0) return ok('the first start makes them')
+  const signing = stored.filter(({ status }) => status === 'active').map(({ alg }) => alg)
+  return signing.length > 0 ? ok(`${signing.toSorted().join(', ')} sign`) : fail('none signs')
+}
+
+/** C6: who can use none of the allowed methods for want of an address. */
+async function checkAddresses(site: Installation): Promise<Verdict> {
+  const names = (await accountsWithoutFactor(site)).map(({ username }) => username)
+  if (names.length === 0) return ok('nobody needs one')
+  const more = names.length > SHOWN_NAMES ? ` and ${names.length - SHOWN_NAMES} more` : ''
+  return fail(`cannot sign in without one: ${names.slice(0, SHOWN_NAMES).join(', ')}${more}`)
+}

@@ -1,0 +1,18 @@
+import type { Config } from '../config/config.ts'
+import { configFrom, loadConfig } from '../config/load.ts'
+import { BLOCKS } from '../mfa/registry.ts'
+
+/** The configuration of a command. Throws `ConfigErrors`. */
+export function readConfig(file: string): Config {
+  return loadConfig(file, { blocks: BLOCKS })
+}
+
+/** A configuration made here, in the file's form. */
+export function makeConfig(value: unknown): Config {
+  return configFrom(value, { blocks: BLOCKS })
+}
+
+/** The composition root, read only by commands that work with an installation: it knows every part, and takes longest to load. */
+export function loadApp(): Promise<typeof import('../app.ts')> {
+  return import('../app.ts')
+}

@@ -1,0 +1,13 @@
+/** A command that could not do what it was asked: one line on standard error, exit status 1. */
+export class CommandFailed extends Error {
+  override name = 'CommandFailed'
+}
+
+/** An argument that cannot be meant: one line that names it, exit status 2. */
+export class UsageError extends Error {
+  override name = 'UsageError'
+
+  constructor(argument: string, reason: string) {
+    super(`${argument}: ${reason}`)
+  }
+}

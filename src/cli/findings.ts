@@ -1,0 +1,31 @@
+/** What `check` found out about one part. */
+export interface Finding {
+  check: string
+  status: 'ok' | 'warn' | 'fail' | 'skip'
+  detail: string
+}
+
+export type Verdict = Omit<Finding, 'check'>
+
+export const ok = (detail: string): Verdict => ({ status: 'ok', detail })
+export const warn = (detail: string): Verdict => ({ status: 'warn', detail })
+export const skip = (detail: string): Verdict => ({ status: 'skip', detail })
+export const fail = (reason: unknown): Verdict => ({ status: 'fail', detail: detailOf(reason) })
+
+/** Runs one check; what it throws is the finding. */
+export async function find(check: string, work: () => Promise<Verdict>): Promise<Finding> {
+  try {
+    return { check, ...(await work()) }
+  } catch (error) {
+    return { check, ...fail(error) }
+  }
+}
+
+/** What happened and why, in one line. */
+export function detailOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const reason = error.cause === undefined ? '' : detailOf(error.cause)
+  const text = reason === '' || error.message.includes(reason) ? error.message : `${error.message}: ${reason}`
+  // Nobody answers at any of a name's addresses: the reasons are in a list, the message is empty.
+  return text.replace(/\s+/g, ' ').trim() || ('code' in error ? String(error.code) : error.name)
+}

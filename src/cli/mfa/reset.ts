@@ -1,0 +1,34 @@
+import type { Command } from 'commander'
+import type { Installation } from '../../app.ts'
+import { accountOf, administer, eventOf } from '../administration.ts'
+import { UsageError } from '../failure.ts'
+import { clean, type Result } from '../output.ts'
+
+const MAX_REASON = 500
+
+export function addMfaReset(mfa: Command): void {
+  mfa
+    .command('reset')
+    .argument('<name>', 'user name or address')
+    .description('end factors, remembered devices and sessions; the user binds again at the next sign-in')
+    .requiredOption('--reason <reason>', 'for the audit log')
+    .action((name: string, options: { reason: string }, command: Command) =>
+      administer(command, (site) => reset(site, name, options.reason)),
+    )
+}
+
+async function reset(site: Installation, name: string, given: string): Promise<Result> {
+  const reason = clean(given).trim().slice(0, MAX_REASON)
+  if (reason === '') throw new UsageError('--reason', 'is empty')
+  const account = await accountOf(site, name)
+  const factors = await site.bindings.removeAll(
+    account.id,
+    eventOf('factor.admin_reset', { account, details: { reason } }),
+  )
+  const devices = await site.devices.forgetAll(account.id)
+  const { username } = account
+  return {
+    text: `${username}: factors removed ${factors}, remembered devices forgotten ${devices}, all sessions ended`,
+    json: { username, factors, devices },
+  }
+}

@@ -1,0 +1,22 @@
+import type { Account } from '../accounts/account.ts'
+import type { Installation } from '../app.ts'
+import { loadApp } from './configuration.ts'
+
+/**
+ * Accounts that are stopped after the password: none of the allowed methods works without an address, and they have none (C6). Where
+ * a method can be bound at the sign-in, nobody is stopped.
+ */
+export async function accountsWithoutFactor(site: Installation): Promise<Account[]> {
+  const methods = await methodsOf(site)
+  const allowed = site.registry.list().filter(({ type }) => methods.includes(type))
+  if (allowed.some(({ bind }) => bind !== undefined)) return []
+  const without = await site.accounts.withoutEmail()
+  return without.filter((account) => !allowed.some((authenticator) => authenticator.usableUnbound(account)))
+}
+
+/** Looks only: `auto` is decided by the first start of the gateway. */
+async function methodsOf({ config, settings, registry }: Installation): Promise<readonly string[]> {
+  if (config.mfa.methods !== 'auto') return config.mfa.methods
+  const { METHODS_SETTING } = await loadApp()
+  return (await settings.get(METHODS_SETTING))?.split(',') ?? registry.types()
+}

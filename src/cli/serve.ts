@@ -1,0 +1,88 @@
+import cluster from 'node:cluster'
+import type { Command } from 'commander'
+import type { Gateway } from '../app.ts'
+import type { Config } from '../config/config.ts'
+import { createReloader } from '../config/watch.ts'
+import { SECOND } from '../kernel/clock.ts'
+import type { Log } from '../kernel/log.ts'
+import { createLogger } from '../kernel/logger.ts'
+import { BLOCKS } from '../mfa/registry.ts'
+import { loadApp, readConfig } from './configuration.ts'
+import { CommandFailed } from './failure.ts'
+import { invocationOf } from './invocation.ts'
+import { warnAtStart } from './start-warnings.ts'
+import { superviseWorkers } from './workers.ts'
+
+/** Requests under way get 10 s; what still holds the process after this is cut. */
+const LAST_MOMENT = 15 * SECOND
+const PORT_PROBLEMS: Record<string, string> = {
+  EADDRINUSE: 'is in use by another program',
+  EACCES: 'is not allowed for this user',
+  EADDRNOTAVAIL: 'is no address of this machine',
+  ENOTFOUND: 'is no name that can be found',
+}
+
+export function addServe(program: Command): void {
+  program
+    .command('serve')
+    .description('run the gateway; SIGHUP reloads the file, SIGTERM lets requests under way finish, at most 10 seconds')
+    .action(async (_options: object, command: Command) => {
+      const config = readConfig(invocationOf(command).file)
+      const log = createLogger({ level: 'info', descriptor: 1, pretty: process.stdout.isTTY === true })
+      endOnSurprise(log)
+      const { workers } = config.listen
+      await (workers > 1 && cluster.isPrimary ? superviseWorkers({ count: workers }, { log }) : serve(config, log))
+    })
+}
+
+/** Runs until a signal asks for the end. */
+async function serve(config: Config, log: Log): Promise<void> {
+  // From here on, so that a signal during the start is not lost.
+  const asked = askedToEnd()
+  const { createGateway, openInstallation } = await loadApp()
+  const site = await openInstallation(config, { log })
+  try {
+    const gateway = await createGateway(site)
+    const { port } = await listen(gateway, config)
+    log.info('the gateway listens', { issuer: config.issuer, host: config.listen.host, port })
+    const reloader = createReloader(config, { blocks: BLOCKS, apply: (next) => gateway.reload(next), log })
+    process.on('SIGHUP', () => void reloader.reload())
+    await warnAtStart(site)
+    log.info('the gateway stops', { signal: await asked })
+    reloader.close()
+    setTimeout(() => process.exit(0), LAST_MOMENT).unref()
+    await gateway.close()
+  } finally {
+    await site.close()
+    // The channel to the first process would keep this one alive.
+    cluster.worker?.disconnect()
+  }
+}
+
+async function listen(gateway: Gateway, config: Config): Promise<{ port: number }> {
+  try {
+    return await gateway.listen()
+  } catch (error) {
+    const problem = error instanceof Error && 'code' in error ? PORT_PROBLEMS[String(error.code)] : undefined
+    if (problem === undefined) throw error
+    const { host, port } = config.listen
+    throw new CommandFailed(`listen: ${host}:${port} ${problem}`)
+  }
+}
+
+/** The first of the signals; later ones change nothing, the process is ending already. */
+function askedToEnd(): Promise<string> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => resolve(signal))
+  })
+}
+
+/** Nothing half-finished goes on: what nobody caught ends the process, and whoever started it starts it again (FA-9). */
+function endOnSurprise(log: Log): void {
+  const end = (error: unknown): void => {
+    log.error('an error that nobody caught ends the process', { error })
+    process.exit(1)
+  }
+  process.on('uncaughtException', end)
+  process.on('unhandledRejection', end)
+}

@@ -1,0 +1,28 @@
+import type { Installation } from '../app.ts'
+import { warningsOf } from '../config/warnings.ts'
+import { accountsWithoutFactor } from './reachability.ts'
+
+/** Names in one line of the log; `check` shows as many. */
+const SHOWN_NAMES = 10
+
+/** Says what works and will hurt: weak settings, a Redis that evicts (FA-2), accounts that no mail can reach (C6). Never stops the start. */
+export async function warnAtStart(site: Installation): Promise<void> {
+  const { config, log } = site
+  for (const { key, reason } of warningsOf(config)) log.warn('a setting deserves a thought', { key, reason })
+  await Promise.allSettled([warnAboutEviction(site), warnAboutAddresses(site)])
+}
+
+async function warnAboutEviction({ state, log }: Installation): Promise<void> {
+  if (!('evictionPolicy' in state)) return
+  const policy = await state.evictionPolicy()
+  if (policy !== 'noeviction') log.error('redis may evict counters and used codes: set noeviction', { policy })
+}
+
+async function warnAboutAddresses(site: Installation): Promise<void> {
+  const names = (await accountsWithoutFactor(site)).map(({ username }) => username)
+  if (names.length === 0) return
+  site.log.warn('accounts without an address cannot sign in', {
+    count: names.length,
+    users: names.slice(0, SHOWN_NAMES),
+  })
+}

@@ -1,0 +1,19 @@
+import type { Command } from 'commander'
+import type { Installation } from '../../app.ts'
+import { accountOf, administer, eventOf } from '../administration.ts'
+import type { Result } from '../output.ts'
+
+export function addUserDisable(user: Command): void {
+  user
+    .command('disable')
+    .argument('<name>', 'user name or address')
+    .description('end all sessions and let the user in no more')
+    .action((name: string, _options: object, command: Command) => administer(command, (site) => disable(site, name)))
+}
+
+async function disable(site: Installation, name: string): Promise<Result> {
+  const account = await accountOf(site, name)
+  await site.accounts.setDisabled(account.id, true, eventOf('user.disabled', { account }))
+  const { username } = account
+  return { text: `${username} cannot sign in any more`, json: { username, disabled: true } }
+}

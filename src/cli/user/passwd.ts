@@ -1,0 +1,33 @@
+import type { Command } from 'commander'
+import { createActivations } from '../../accounts/activation.ts'
+import type { Installation } from '../../app.ts'
+import { accountOf, administer, eventOf, recordCommand } from '../administration.ts'
+import type { Result } from '../output.ts'
+import { activationLink, readNewPassword } from './password-input.ts'
+
+export function addUserPasswd(user: Command): void {
+  user
+    .command('passwd')
+    .argument('<name>', 'user name or address')
+    .description('print a one-use link with which the user sets a password, or set the one on standard input')
+    .option('--password-stdin', 'read the password on standard input; ends all sessions')
+    .action((name: string, options: { passwordStdin?: boolean }, command: Command) =>
+      administer(command, (site) => (options.passwordStdin === true ? setPassword(site, name) : invite(site, name))),
+    )
+}
+
+async function setPassword(site: Installation, name: string): Promise<Result> {
+  const account = await accountOf(site, name)
+  const hash = await readNewPassword(site, account)
+  await createActivations(site).revoke(account.id)
+  await site.accounts.setPassword(account.id, hash, eventOf('password.changed', { account }))
+  const { username } = account
+  return { text: `${username} has a new password, all sessions have ended`, json: { username } }
+}
+
+async function invite(site: Installation, name: string): Promise<Result> {
+  const account = await accountOf(site, name)
+  await recordCommand(site, 'user passwd', account)
+  const activation = await activationLink(site, account)
+  return { text: activation, json: { username: account.username, activation } }
+}

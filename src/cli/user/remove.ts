@@ -1,0 +1,26 @@
+import type { Command } from 'commander'
+import { createActivations } from '../../accounts/activation.ts'
+import type { Installation } from '../../app.ts'
+import { accountOf, administer, eventOf } from '../administration.ts'
+import { CommandFailed } from '../failure.ts'
+import type { Result } from '../output.ts'
+
+export function addUserRemove(user: Command): void {
+  user
+    .command('remove')
+    .argument('<name>', 'the user name, exactly as it is stored')
+    .description('remove an account with its factors, for good')
+    .action((name: string, _options: object, command: Command) => administer(command, (site) => remove(site, name)))
+}
+
+async function remove(site: Installation, name: string): Promise<Result> {
+  const account = await accountOf(site, name)
+  const { id, username } = account
+  // Nothing brings an account back: an address or another spelling is not enough to mean it.
+  if (username !== name)
+    throw new CommandFailed(`user "${name}" is called "${username}": removing needs exactly that name`)
+  await createActivations(site).revoke(id)
+  await site.devices.forgetAll(id)
+  await site.accounts.remove(id, eventOf('user.deleted', { account, details: { username } }))
+  return { text: `${username} is removed`, json: { username, removed: true } }
+}

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict'
+import { after, describe, it } from 'node:test'
+import { needs } from '../harness/needs.ts'
+import { freePort, startRedis } from '../harness/services.ts'
+import { assertFailed } from './assertions.ts'
+import { createSite, type Site } from './site.ts'
+
+interface Finding {
+  check: string
+  status: string
+  detail: string
+}
+
+describe('stepgate check', () => {
+  const sites: Site[] = []
+  after(() => {
+    for (const site of sites) site.remove()
+  })
+  const withConfig = (yaml: string): Site => {
+    const site = createSite(yaml)
+    sites.push(site)
+    return site
+  }
+  const findings = async (site: Site): Promise<{ status: number | null; by: Map<string, Finding> }> => {
+    const { status, json } = await site.run(['check', '--json'])
+    return { status, by: new Map((json as Finding[]).map((finding) => [finding.check, finding])) }
+  }
+
+  it('says one line for each part, the word first, and ends well where all is well', async () => {
+    const site = withConfig('issuer: http://127.0.0.1:3000\nmfa: { enabled: true, methods: [totp] }\n')
+    const { status, stdout } = await site.run(['check'])
+    assert.equal(status, 0)
+    const lines = stdout.trimEnd().split('\n')
+    assert.equal(lines.length, 7)
+    for (const line of lines) assert.match(line, /^(?:ok|skip) +\S/)
+    const keys = await site.run(['keys', 'list', '--json'])
+    assert.deepEqual([keys.status, Array.isArray(keys.json)], [0, true])
+  })
+
+  it('a mail server that does not answer fails, the others are checked all the same', async () => {
+    const site = withConfig(`issuer: http://127.0.0.1:3000
+mfa: { enabled: true, methods: [totp] }
+mail: { smtp: "smtp://127.0.0.1:${await freePort()}", from: id@example.com }
+`)
+    const { status, by } = await findings(site)
+    assert.equal(status, 1)
+    assert.equal(by.get('mail server')?.status, 'fail')
+    assert.equal(by.get('state store')?.status, 'ok')
+  })
+
+  it('lists who cannot sign in for want of an address where only mail is allowed (C6)', async () => {
+    const smtp = `mail: { smtp: "smtp://127.0.0.1:${await freePort()}", from: id@example.com }`
+    const site = withConfig(`issuer: http://127.0.0.1:3000\nmfa: { enabled: true, methods: [email] }\n${smtp}\n`)
+    await site.run(['user', 'add', 'erik'])
+    await site.run(['user', 'add', 'anna', '--email', 'anna@example.test'])
+    const only = (await findings(site)).by.get('addresses')
+    assert.deepEqual([only?.status, only?.detail], ['fail', 'cannot sign in without one: erik'])
+    site.configure(`issuer: http://127.0.0.1:3000\nmfa: { enabled: true, methods: [email, totp] }\n${smtp}\n`)
+    assert.equal((await findings(site)).by.get('addresses')?.status, 'ok')
+  })
+
+  it('a Redis that does not answer is a failed check, and a failed command in one line', async () => {
+    const site = withConfig(`issuer: http://127.0.0.1:3000
+mfa: { enabled: true, methods: [totp] }
+stores: { state: "redis://127.0.0.1:${await freePort()}" }
+`)
+    const { status, by } = await findings(site)
+    assert.equal(status, 1)
+    assert.equal(by.get('state store')?.status, 'fail')
+    assertFailed(
+      await site.run(['user', 'add', 'anna', '--email', 'a@example.test']),
+      1,
+      /^stepgate: redis is unavailable/,
+    )
+  })
+
+  it('an accounts database that does not answer is a failed check and a failed command', async () => {
+    const site = withConfig(`issuer: http://127.0.0.1:3000
+secretKey: ${Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString('base64')}
+mfa: { enabled: true, methods: [totp] }
+stores: { accounts: "postgres://stepgate@127.0.0.1:${await freePort()}/stepgate" }
+`)
+    const { status, by } = await findings(site)
+    assert.equal(status, 1)
+    assert.equal(by.get('account store')?.status, 'fail')
+    assertFailed(await site.run(['user', 'list']), 1, /^stepgate: postgres is unavailable/)
+  })
+
+  it('a Redis that may evict is refused (FA-2)', { skip: needs('redis-server') }, async () => {
+    const redis = await startRedis({ arguments: ['--maxmemory-policy', 'allkeys-lru'] })
+    try {
+      const site = withConfig(`issuer: http://127.0.0.1:3000
+mfa: { enabled: true, methods: [totp] }
+stores: { state: "${redis.url}" }
+`)
+      const policy = async () => (await findings(site)).by.get('state store')
+      assert.equal((await policy())?.status, 'fail')
+      assert.match((await policy())?.detail ?? '', /allkeys-lru/)
+      await redis.command('config', 'set', 'maxmemory-policy', 'noeviction')
+      assert.equal((await policy())?.status, 'ok')
+    } finally {
+      await redis.stop()
+    }
+  })
+})

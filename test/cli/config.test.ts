@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { parse } from 'yaml'
+import { assertFailed } from './assertions.ts'
+import { createSite, type Site } from './site.ts'
+
+const SECRET = 'Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4MTIzNDU2Nzg'
+
+describe('stepgate config', () => {
+  let site: Site
+  before(() => {
+    site = createSite(`issuer: http://127.0.0.1:3000
+stores: { state: "redis://:hunter2hunter2@127.0.0.1:6379/0" }
+mfa: { enabled: true, methods: [totp] }
+clients: [{ client_id: erp, client_secret: ${SECRET}, redirect_uris: ["https://erp.example.com/cb"] }]
+`)
+  })
+  after(() => site.remove())
+
+  it('schema prints a JSON Schema, with or without --json and without any file', async () => {
+    const schema = await site.run(['config', 'schema', '--config', 'missing.yaml'])
+    assert.equal(schema.status, 0, schema.stderr)
+    const { properties, required } = schema.json as { properties: object; required: string[] }
+    assert.ok('issuer' in properties && 'mfa' in properties)
+    assert.deepEqual(required, ['issuer'])
+  })
+
+  it('print shows the defaults too, and no secret in any form', async () => {
+    const [yaml, json] = await Promise.all([site.run(['config', 'print']), site.run(['config', 'print', '--json'])])
+    assert.deepEqual([yaml.status, json.status], [0, 0], yaml.stderr)
+    const shown = json.json as { mfa: { rememberDays: number }; clients: { client_secret: string }[] }
+    assert.equal(shown.mfa.rememberDays, 30)
+    assert.equal((parse(yaml.stdout) as typeof shown).mfa.rememberDays, 30)
+    for (const secret of [SECRET, 'hunter2hunter2']) assert.ok(!`${yaml.stdout}${json.stdout}`.includes(secret))
+  })
+
+  it('STEPGATE_CONFIG names the file when --config does not', async () => {
+    const other = createSite('issuer: http://127.0.0.1:4444\nmfa: { enabled: true, methods: [totp] }\n')
+    try {
+      const env = { STEPGATE_CONFIG: other.file }
+      const [byFlag, byVariable] = await Promise.all([
+        site.run(['config', 'print', '--json'], { env }),
+        site.run(['config', 'print', '--json'], { env, anyConfig: true }),
+      ])
+      const issuers = [byFlag, byVariable].map(({ json }) => (json as { issuer: string }).issuer)
+      assert.deepEqual(issuers, ['http://127.0.0.1:3000', 'http://127.0.0.1:4444'])
+    } finally {
+      other.remove()
+    }
+  })
+
+  it('a broken file is wrong configuration: FILE:LINE: KEY: reason, for every command', async () => {
+    const broken = createSite('issuer: http://127.0.0.1:3000\nmfa: { enabled: true, methods: [totp] }\nsesions: {}\n')
+    try {
+      for (const given of [
+        ['config', 'print'],
+        ['check'],
+        ['user', 'list'],
+        ['keys', 'list'],
+        ['serve'],
+        ['client', 'list'],
+      ]) {
+        const outcome = await broken.run(given)
+        assertFailed(outcome, 2, /^\S+stepgate\.yaml:3: sesions: /)
+        assert.ok(outcome.stderr.startsWith(broken.file), outcome.stderr)
+      }
+    } finally {
+      broken.remove()
+    }
+  })
+
+  it('a missing file is wrong configuration too', async () => {
+    assertFailed(await site.run(['--config', 'missing.yaml', 'user', 'list']), 2, /^missing\.yaml:1: config: /)
+  })
+})
+
+describe('stepgate', () => {
+  it('answers wrong usage with status 2 and one line, and help with 0', async () => {
+    const site = createSite()
+    try {
+      assertFailed(await site.run(['nonsense']), 2, /^stepgate: unknown command 'nonsense'/)
+      assertFailed(await site.run(['user', 'list', '--nonsense']), 2, /unknown option '--nonsense'/)
+      assertFailed(await site.run(['user', 'show']), 2, /missing required argument 'name'/)
+      const help = await site.run(['--help'])
+      assert.equal(help.status, 0)
+      assert.match(help.stdout, /serve/)
+      assert.match((await site.run(['--version'])).stdout, /^\d+\.\d+\.\d+\n$/)
+    } finally {
+      site.remove()
+    }
+  })
+
+  it('hash-password turns the password on standard input into an argon2id PHC string, another one each time', async () => {
+    const site = createSite()
+    try {
+      const hash = () => site.run(['hash-password'], { input: 'a long enough password\n' })
+      const [first, second] = await Promise.all([hash(), hash()])
+      assert.match(first.stdout, /^\$argon2id\$v=19\$m=19456,t=2,p=1\$[\w+/]{22}\$[\w+/]{43}\n$/)
+      assert.notEqual(first.stdout, second.stdout)
+      assertFailed(await site.run(['hash-password']), 2, /standard input: is empty/)
+    } finally {
+      site.remove()
+    }
+  })
+})

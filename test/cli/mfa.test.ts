@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { after, before, describe, it } from 'node:test'
+import type { Account } from '../../src/accounts/account.ts'
+import { type Installation, openInstallation } from '../../src/app.ts'
+import { readConfig } from '../../src/cli/configuration.ts'
+import { silentLog } from '../../src/kernel/log.ts'
+import { assertFailed } from './assertions.ts'
+import { createSite, type Site } from './site.ts'
+
+const SECRET = 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP'
+const REQUEST = { ip: '192.0.2.7', userAgent: 'Firefox\u001b[31m on Linux' }
+
+describe('stepgate mfa', () => {
+  let site: Site
+  before(async () => {
+    site = createSite()
+    for (const name of ['anna', 'maria']) await site.run(['user', 'add', name, '--email', `${name}@example.test`])
+  })
+  after(() => site.remove())
+
+  async function inside<T>(work: (installation: Installation) => Promise<T>): Promise<T> {
+    const installation = await openInstallation(readConfig(site.file), { log: silentLog })
+    try {
+      return await work(installation)
+    } finally {
+      await installation.close()
+    }
+  }
+
+  const accountOf = async ({ accounts }: Installation, name: string): Promise<Account> => {
+    const account = await accounts.findByLogin(name)
+    assert.ok(account)
+    return account
+  }
+
+  /** An app and a remembered browser, as a sign-in leaves them. */
+  const bindAndRemember = (name: string): Promise<string> =>
+    inside(async (installation) => {
+      const { id: accountId } = await accountOf(installation, name)
+      const record = { secret: SECRET, digits: 6, period: 30_000, lastStep: 0 }
+      const audit = { event: 'factor.added', outcome: 'ok', account: accountId } as const
+      const binding = { id: randomUUID(), accountId, type: 'totp', label: 'Phone', record, boundAt: Date.now() }
+      assert.ok(await installation.bindings.insert(binding, { maxOfType: 5, audit }))
+      const account = await accountOf(installation, name)
+      const proved = { account, method: 'totp', provenAt: Date.now(), rememberDays: 30, request: REQUEST }
+      await installation.devices.remember(proved)
+      const [device] = await installation.devices.list(account)
+      assert.ok(device)
+      return device.id
+    })
+
+  it('list shows what is bound, never a secret', async () => {
+    await bindAndRemember('anna')
+    const [table, json] = await Promise.all([
+      site.run(['mfa', 'list', 'anna']),
+      site.run(['mfa', 'list', 'anna', '--json']),
+    ])
+    assert.match(table.stdout, /^TYPE +LABEL +BOUND +LAST USED +ID\ntotp +Phone +\S+Z +never +\S+\n$/)
+    const [factor] = json.json as Record<string, unknown>[]
+    assert.deepEqual(Object.keys(factor ?? {}), ['id', 'type', 'label', 'boundAt', 'lastUsedAt'])
+    assert.ok(!`${table.stdout}${json.stdout}`.includes(SECRET))
+    assert.deepEqual((await site.run(['mfa', 'list', 'maria', '--json'])).json, [])
+    assertFailed(await site.run(['mfa', 'list', 'nobody']), 1, /user "nobody" does not exist/)
+  })
+
+  it('devices lists remembered browsers without control characters, forgets one, then all', async () => {
+    const id = await bindAndRemember('maria')
+    const listed = await site.run(['mfa', 'devices', 'maria'])
+    assert.match(listed.stdout, /Firefox\[31m on Linux +192\.0\.2\.7 +totp \S+Z/)
+    assert.ok(!listed.stdout.includes('\u001b'))
+    assertFailed(await site.run(['mfa', 'devices', 'anna', '--forget', id]), 1, /anna has no remembered device/)
+    const forgotten = await site.run(['mfa', 'devices', 'maria', '--forget', id, '--json'])
+    assert.deepEqual(forgotten.json, { username: 'maria', forgotten: 1 })
+    const none = await site.run(['mfa', 'devices', 'maria', '--forget-all', '--json'])
+    assert.deepEqual(none.json, { username: 'maria', forgotten: 0 })
+    assertFailed(await site.run(['mfa', 'devices', 'maria', '--forget', id, '--forget-all']), 2, /cannot be used with/)
+  })
+
+  it('reset ends factors, devices and sessions, and writes down why and who (I2)', async () => {
+    await bindAndRemember('maria')
+    const before = await inside((installation) => accountOf(installation, 'maria'))
+    const reset = await site.run(['mfa', 'reset', 'maria', '--reason', 'lost phone\u0007', '--json'])
+    assert.equal(reset.status, 0, reset.stderr)
+    const { username, factors, devices } = reset.json as Record<string, unknown>
+    assert.deepEqual([username, factors, devices], ['maria', 2, 1])
+    await inside(async (installation) => {
+      const account = await accountOf(installation, 'maria')
+      assert.deepEqual(await installation.bindings.list(account.id), [])
+      assert.deepEqual(await installation.devices.list(account), [])
+      assert.ok(account.factorEpoch > before.factorEpoch && account.sessionEpoch > before.sessionEpoch)
+      const events = await installation.audit.list({ account: account.id })
+      const event = events.find(({ event }) => event === 'factor.admin_reset')
+      assert.equal(event?.details?.reason, 'lost phone')
+      assert.equal(event?.details?.by, 'cli')
+      const changes = events.map(({ event }) => event)
+      assert.ok(changes.includes('user.created') && changes.includes('admin.command'), changes.join())
+    })
+  })
+
+  it('reset refuses to go without a reason, or for nobody', async () => {
+    assertFailed(await site.run(['mfa', 'reset', 'anna']), 2, /--reason/)
+    assertFailed(await site.run(['mfa', 'reset', 'anna', '--reason', ' ']), 2, /--reason: is empty/)
+    assertFailed(await site.run(['mfa', 'reset', 'nobody', '--reason', 'r']), 1, /user "nobody" does not exist/)
+  })
+})

@@ -1,0 +1,218 @@
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawnSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { afterEach, describe, it } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
+import { needs } from '../harness/needs.ts'
+import { freePort, startPostgres, startRedis } from '../harness/services.ts'
+import { assertFailed } from './assertions.ts'
+import { BIN, createSite, olderNode, outcomeOf, type Site } from './site.ts'
+
+const configOf = (port: number): string => `issuer: http://127.0.0.1:${port}
+listen: { port: ${port} }
+mfa: { enabled: true, methods: [totp] }
+`
+
+describe('stepgate serve', () => {
+  const ends: (() => void)[] = []
+  afterEach(() => {
+    for (const end of ends.splice(0)) end()
+  })
+
+  async function serve(options: { node?: string } = {}): Promise<{ site: Site; child: ChildProcess; url: string }> {
+    const port = await freePort()
+    const site = createSite(configOf(port))
+    const child = site.start(['serve'], options)
+    ends.push(() => {
+      child.kill('SIGKILL')
+      site.remove()
+    })
+    const url = `http://127.0.0.1:${port}`
+    await untilReady(url, child)
+    return { site, child, url }
+  }
+
+  it('logs its address in one JSON line and serves until SIGTERM, then ends with status 0', async () => {
+    const { child, url } = await serve()
+    const [ended, discovery] = [outcomeOf(child), await fetch(`${url}/.well-known/openid-configuration`)]
+    assert.equal(((await discovery.json()) as { issuer: string }).issuer, url)
+    child.kill('SIGTERM')
+    const { status, stdout } = await ended
+    assert.equal(status, 0)
+    const lines = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+    const [listening] = lines.filter(({ message }) => message === 'the gateway listens')
+    assert.deepEqual([listening?.issuer, listening?.port], [url, Number(new URL(url).port)])
+  })
+
+  it('lets a request under way finish after SIGTERM, and takes no new one', async () => {
+    const { child, url } = await serve()
+    const ended = outcomeOf(child)
+    const { hostname, port, host } = new URL(url)
+    // The head is there, the body is not: the request is under way.
+    const body = 'grant_type=client_credentials'
+    const socket = connect(Number(port), hostname)
+    await once(socket, 'connect')
+    const type = 'content-type: application/x-www-form-urlencoded'
+    socket.write(`POST /token HTTP/1.1\r\nhost: ${host}\r\n${type}\r\ncontent-length: ${body.length}\r\n\r\n`)
+    socket.write(body.slice(0, 5))
+    await pause(200)
+    child.kill('SIGTERM')
+    await refuses(url)
+    const started = performance.now()
+    // The client would keep the connection for its next request.
+    socket.write(body.slice(5))
+    const answer = await text(socket)
+    assert.match(answer, /^HTTP\/1\.1 4\d\d /)
+    assert.equal((await ended).status, 0)
+    assert.ok(performance.now() - started < 5000, 'it waited for a client that had its answer')
+  })
+
+  it('a second signal does not cut what the first one lets finish', async () => {
+    const { child } = await serve()
+    const ended = outcomeOf(child)
+    child.kill('SIGTERM')
+    child.kill('SIGTERM')
+    child.kill('SIGINT')
+    assert.equal((await ended).status, 0)
+  })
+
+  it('a port in use is a failure in one line', async () => {
+    const { url } = await serve()
+    const other = createSite(configOf(Number(new URL(url).port)))
+    ends.push(() => other.remove())
+    const { status, stderr } = await other.run(['serve'])
+    assert.equal(status, 1)
+    assert.match(stderr, /^stepgate: listen: 127\.0\.0\.1:\d+ is in use by another program\n$/)
+  })
+
+  it('what was made before a restart is there after it', async () => {
+    const { site, child, url } = await serve()
+    const keysOf = async (): Promise<string> => (await fetch(`${url}/jwks`)).text()
+    const before = await keysOf()
+    const ended = once(child, 'exit')
+    child.kill('SIGTERM')
+    await ended
+    const again = site.start(['serve'])
+    ends.push(() => again.kill('SIGKILL'))
+    await untilReady(url, again)
+    assert.equal(await keysOf(), before)
+  })
+
+  it('listen.workers: a worker that dies is replaced, SIGTERM ends all', {
+    skip: needs('redis-server', 'postgres'),
+  }, async () => {
+    const [redis, postgres, port] = await Promise.all([startRedis(), startPostgres(), freePort()])
+    try {
+      const site = createSite(`issuer: http://127.0.0.1:${port}
+listen: { port: ${port}, workers: 2 }
+secretKey: ${randomBytes(32).toString('base64')}
+stores: { state: "${redis.url}", accounts: "${await postgres.createDatabase()}" }
+mfa: { enabled: true, methods: [totp] }
+`)
+      const child = site.start(['serve'])
+      ends.push(() => site.remove())
+      const ended = outcomeOf(child)
+      const url = `http://127.0.0.1:${port}`
+      await untilReady(url, child)
+      const workers = await untilChildren(child, 2)
+      process.kill(Number(workers[0]), 'SIGKILL')
+      await untilChildren(child, 1)
+      const after = await untilChildren(child, 2)
+      assert.ok(after.includes(String(workers[1])) && !after.includes(String(workers[0])))
+      await untilReady(url, child)
+      child.kill('SIGTERM')
+      assert.equal((await ended).status, 0)
+    } finally {
+      await Promise.all([redis.stop(), postgres.stop()])
+    }
+  })
+
+  it('listen.workers: workers that cannot start are a failure, not a loop', {
+    skip: needs('redis-server', 'postgres'),
+  }, async () => {
+    const [redis, postgres] = await Promise.all([startRedis(), startPostgres()])
+    const { url } = await serve()
+    const { port } = new URL(url)
+    try {
+      const site = createSite(`issuer: http://127.0.0.1:${port}
+listen: { port: ${port}, workers: 2 }
+secretKey: ${randomBytes(32).toString('base64')}
+stores: { state: "${redis.url}", accounts: "${await postgres.createDatabase()}" }
+mfa: { enabled: true, methods: [totp] }
+`)
+      ends.push(() => site.remove())
+      const { status, stderr } = await site.run(['serve'])
+      assert.equal(status, 1)
+      assert.match(stderr, /is in use by another program/)
+    } finally {
+      await Promise.all([redis.stop(), postgres.stop()])
+    }
+  })
+
+  const older = olderNode()
+  describe('started by an older Node.js', { skip: older === undefined ? 'no Node.js below 24 on PATH' : false }, () => {
+    it('runs on the one npm installed, hands signals on and its exit status back', async () => {
+      const { child, url } = await serve({ node: String(older) })
+      const ended = outcomeOf(child)
+      assert.equal((await fetch(`${url}/livez`)).status, 200)
+      child.kill('SIGTERM')
+      assert.equal((await ended).status, 0)
+      const site = createSite()
+      ends.push(() => site.remove())
+      assertFailed(await site.run(['nonsense'], { node: String(older) }), 2, /unknown command/)
+    })
+
+    it('says in one line what is missing where npm installed none', () => {
+      const folder = mkdtempSync(join(tmpdir(), 'stepgate-bin-'))
+      ends.push(() => rmSync(folder, { recursive: true, force: true }))
+      mkdirSync(join(folder, 'bin'))
+      writeFileSync(join(folder, 'package.json'), '{ "type": "module" }')
+      copyFileSync(BIN, join(folder, 'bin', 'stepgate.js'))
+      const { status, stdout, stderr } = spawnSync(String(older), [join(folder, 'bin', 'stepgate.js')], {
+        encoding: 'utf8',
+      })
+      assert.deepEqual([status, stdout], [1, ''])
+      assert.match(stderr, /^stepgate: Node\.js 24 or newer is needed, this is \d+\.\d+\.\d+: .+\n$/)
+    })
+  })
+})
+
+async function untilReady(url: string, child: ChildProcess): Promise<void> {
+  for (;;) {
+    if (child.exitCode !== null)
+      throw new Error(`it ended with ${child.exitCode}: ${child.stderr === null ? '' : await text(child.stderr)}`)
+    const answer = await fetch(`${url}/readyz`).catch(() => undefined)
+    if (answer?.ok === true) return
+    await pause(50)
+  }
+}
+
+/** The process ids of its children, as soon as there are so many. */
+async function untilChildren({ pid }: ChildProcess, count: number): Promise<string[]> {
+  for (;;) {
+    const list = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+    const children = list
+      .trim()
+      .split(' ')
+      .filter((child) => child !== '')
+    if (children.length === count) return children
+    await pause(20)
+  }
+}
+
+async function refuses(url: string): Promise<void> {
+  for (;;) {
+    const answer = await fetch(url, { headers: { connection: 'close' } }).catch(() => undefined)
+    if (answer === undefined) return
+    await pause(20)
+  }
+}
