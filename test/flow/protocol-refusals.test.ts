@@ -158,7 +158,7 @@ onBothStores('what the protocol refuses', (site) => {
     const { tokens } = await here.signIn(here.browser(), await here.member())
     const { userinfo_endpoint } = (await here.party().configuration()).serverMetadata()
     const url = `${userinfo_endpoint}`
-    assert.equal((await exchange({ url: `${url}?access_token=${tokens.access_token}` })).status, 401)
+    assert.equal((await exchange({ url: `${url}?access_token=${tokens.access_token}` })).status, 400)
     assert.equal((await exchange({ url })).status, 400)
     const bearer = { authorization: `Bearer ${tokens.access_token}` }
     assert.equal((await exchange({ url, headers: bearer })).status, 200)

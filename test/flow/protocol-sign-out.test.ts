@@ -28,7 +28,7 @@ onBothStores('signing out', (site) => {
       if (found !== undefined) return found
       await pause(20)
     }
-    throw new Error(`${rp.url} was not told of ${sid}: ${rp.refusedLogouts.join()}`)
+    throw new Error(`${rp.url} was not told of ${sid}: ${JSON.stringify(rp.logouts)} ${rp.refusedLogouts.join()}`)
   }
 
   const answerYes = (browser: Browser, page: BrowserResponse) => browser.submit(page, { logout: 'yes' })
