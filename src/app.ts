@@ -156,7 +156,7 @@ export async function openInstallation(config: Config, parts: Parts = {}): Promi
   }
 }
 
-function equip(config: Config, { secretKey, log, state, trail, clock }: Stores): Equipment {
+export function equip(config: Config, { secretKey, log, state, trail, clock }: Stores): Equipment {
   const texts = createTexts({ languages: config.languages })
   const renderer = createRenderer({ texts })
   const mailer = config.mail && createSmtpMailer(config.mail, { renderer, texts, log })

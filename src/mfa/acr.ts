@@ -6,8 +6,11 @@ export interface AcrNames {
   nameOf(level: Level): string
   /** The level a value asks for; undefined for a value we do not know. */
   levelOf(value: string): Level | undefined
-  /** The value to emit when `levels` are satisfied and the request listed these values: the first satisfied one, else the name of `fallback`. */
-  emitted(levels: ReadonlySet<Level>, values: readonly string[], fallback: Level): string
+  /**
+   * The value to emit when `levels` are satisfied and the request listed these values: the first satisfied one that is not below
+   * the floor, else the name of the best level. A request never talks a token below what its client or rule requires.
+   */
+  emitted(levels: ReadonlySet<Level>, values: readonly string[], bounds: { best: Level; floor: Level }): string
   /** For discovery, the password's level first (OIDF conformance sends them all). */
   supported(reachable: ReadonlySet<Level>): string[]
 }
@@ -34,12 +37,12 @@ export function createAcrNames(configured: Partial<Record<Level, readonly string
   return {
     nameOf,
     levelOf,
-    emitted(satisfied, values, fallback) {
+    emitted(satisfied, values, { best, floor }) {
       const met = values.find((value) => {
         const level = levelOf(value)
-        return level !== undefined && satisfied.has(level)
+        return level !== undefined && satisfied.has(level) && LEVELS.indexOf(level) >= LEVELS.indexOf(floor)
       })
-      return met ?? nameOf(fallback)
+      return met ?? nameOf(best)
     },
     supported: (reachable) => [...levels].filter(([, level]) => reachable.has(level)).map(([value]) => value),
   }

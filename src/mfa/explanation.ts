@@ -33,7 +33,7 @@ export function explain(
     methods,
     rememberDays,
     deny,
-    acr: reached ? dependencies.acr.emitted(levels, facts.acrValues, best) : null,
+    acr: reached ? dependencies.acr.emitted(levels, facts.acrValues, { best, floor: require }) : null,
     reasons: [...demanded.reasons, ...reasons],
   }
 }

@@ -153,7 +153,7 @@ async function fallsShort(
   const admission = await admissions.of(record, account, { demanded, asOf: result(ctx)?.asOf })
   if (admission.ok) {
     const levels = satisfiedBy(admission.live, decider.lookup)
-    stamp(ctx, admission.live, { decider, acr, levels, values: asked.values })
+    stamp(ctx, admission.live, { decider, acr, levels, values: asked.values, floor: demanded.require })
     return false
   }
   const facts = { account: account.id, client: client.clientId, ip: ctx.ip }
@@ -166,13 +166,18 @@ interface Emission {
   acr: AcrNames
   levels: ReadonlySet<Level>
   values: readonly string[]
+  floor: Level
 }
 
-function stamp(ctx: KoaContextWithOIDC, live: readonly Proof[], { decider, acr, levels, values }: Emission): void {
+function stamp(
+  ctx: KoaContextWithOIDC,
+  live: readonly Proof[],
+  { decider, acr, levels, values, floor }: Emission,
+): void {
   const { session } = ctx.oidc
   const best = highest(levels)
   if (session === undefined || best === undefined) throw new Error('a session without a level passed the policy')
-  const emitted = acr.emitted(levels, values, best)
+  const emitted = acr.emitted(levels, values, { best, floor })
   const oldest = provenAt(live, acr.levelOf(emitted) ?? best, decider.lookup)
   const amr = amrOf(live, decider.lookup)
   if (oldest === undefined) throw new Error('a level without proofs passed the policy')
