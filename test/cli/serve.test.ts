@@ -45,11 +45,7 @@ describe('stepgate serve', () => {
     child.kill('SIGTERM')
     const { status, stdout } = await ended
     assert.equal(status, 0)
-    const lines = stdout
-      .trimEnd()
-      .split('\n')
-      .map((line) => JSON.parse(line) as Record<string, unknown>)
-    const [listening] = lines.filter(({ message }) => message === 'the gateway listens')
+    const [listening] = linesOf(stdout).filter(({ message }) => message === 'the gateway listens')
     assert.deepEqual([listening?.issuer, listening?.port], [url, Number(new URL(url).port)])
   })
 
@@ -105,6 +101,27 @@ describe('stepgate serve', () => {
     ends.push(() => again.kill('SIGKILL'))
     await untilReady(url, again)
     assert.equal(await keysOf(), before)
+  })
+
+  it('SIGHUP reloads: a broken file is told with line and key and changes nothing, a good one is served', async () => {
+    const { site, child, url } = await serve()
+    const ended = outcomeOf(child)
+    const good = site.readConfig()
+    const titled = async (name: string): Promise<boolean> =>
+      (await (await fetch(`${url}/nowhere`)).text()).includes(name)
+    site.configure(`${good}brandig: { name: Neverland }\n`)
+    child.kill('SIGHUP')
+    await pause(500)
+    assert.equal((await fetch(`${url}/readyz`)).status, 200)
+    site.configure(`${good}branding: { name: Wonderland }\n`)
+    child.kill('SIGHUP')
+    while (!(await titled('Wonderland'))) await pause(50)
+    child.kill('SIGTERM')
+    const { status, stdout } = await ended
+    assert.equal(status, 0)
+    const errors = linesOf(stdout).filter(({ level }) => level === 'error')
+    assert.ok(errors.length > 0)
+    for (const { message } of errors) assert.match(String(message), /stepgate\.yaml:4: brandig: /)
   })
 
   it('listen.workers: a worker that dies is replaced, SIGTERM ends all', {
@@ -185,6 +202,13 @@ mfa: { enabled: true, methods: [totp] }
     })
   })
 })
+
+function linesOf(log: string): Record<string, unknown>[] {
+  return log
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
+}
 
 async function untilReady(url: string, child: ChildProcess): Promise<void> {
   for (;;) {
