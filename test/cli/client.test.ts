@@ -88,11 +88,13 @@ clients:
 
   it('--write leaves the file as it was when the result would not load', async () => {
     site.configure(
-      'issuer: http://127.0.0.1:3000\nmfa: { enabled: true, methods: [totp] }\nclients: &none []\nlanguages: *none\n',
+      'issuer: http://127.0.0.1:3000\nmfa: { enabled: true, methods: [totp] }\nclients: &none []\noutbound: { allowHosts: *none }\n',
     )
     const before = site.readConfig()
+    assert.equal((await site.run(['client', 'list'])).status, 0)
     const outcome = await site.run(['client', 'add', 'new', '--redirect', REDIRECT, '--write'])
-    assert.equal(outcome.status, 2)
+    assertFailed(outcome, 2, /stepgate\.yaml:\d+: outbound\.allowHosts/)
+    assert.ok(outcome.stderr.startsWith(site.file), outcome.stderr)
     assert.equal(site.readConfig(), before)
     assert.deepEqual(readdirSync(site.folder), ['stepgate.yaml'])
   })
