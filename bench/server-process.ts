@@ -47,6 +47,8 @@ export async function startServer({ program, port, environment, hash, profile }:
   ]
   const env = { ...process.env, NODE_ENV: 'production', BENCH_PASSWORD: PASSWORD, ...environment }
   const child = spawn(process.execPath, [...flags, ...program], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  // A benchmark that fails leaves nothing running.
+  process.once('exit', () => child.kill('SIGKILL'))
   let output = ''
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => {
