@@ -60,12 +60,13 @@ export interface AcrRequest {
 
 /**
  * Reads `claims` itself: the engine lets `acr_values` overwrite the essential request there (oidc-provider.md, 0.4; CVE-2026-97176).
- * An essential request decides; otherwise `acr_values`, then a voluntary `acr` claim.
+ * An essential request for values decides; otherwise `acr_values`, then a voluntary `acr` claim.
  */
 export function requestedAcr(params: { claims?: unknown; acr_values?: unknown }, names: AcrNames): AcrRequest {
   const claim = acrClaim(params.claims)
   const listed = typeof params.acr_values === 'string' ? params.acr_values.split(' ').filter(Boolean) : []
-  const values = claim.essential || listed.length === 0 ? claim.values : listed
+  const decides = claim.essential && claim.values.length > 0
+  const values = decides || listed.length === 0 ? claim.values : listed
   const levels = [...new Set(values.map((value) => names.levelOf(value)).filter((level) => level !== undefined))]
   return {
     levels: levels.length > 0 ? levels : undefined,
