@@ -1,0 +1,540 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import fc from 'fast-check'
+import type { Account } from '../../src/accounts/account.ts'
+import { MINUTE, SECOND } from '../../src/kernel/clock.ts'
+import { type Level, satisfiedBy } from '../../src/mfa/assurance.ts'
+import type { Authenticator } from '../../src/mfa/authenticator.ts'
+import type { Binding } from '../../src/mfa/binding-store.ts'
+import { createEmailOtp } from '../../src/mfa/email-otp/email-otp.ts'
+import { demand, liveProofs, missing, type Policy } from '../../src/mfa/policy.ts'
+import { type EnrolmentGuard, nextStep, type SignInFacts, type Step } from '../../src/mfa/steps.ts'
+import { createTotp } from '../../src/mfa/totp/totp.ts'
+
+const mailOptions = {
+  digits: 6,
+  ttl: 5 * MINUTE,
+  attempts: 5,
+  resendAfter: MINUTE,
+  maxSendsPerHour: 5,
+  assurance: '2sv',
+  resendsPerInteraction: 3,
+  sendsPerDay: 10,
+} as const
+const mail = createEmailOtp(mailOptions, { mailer: undefined, codeKey: Buffer.alloc(32), serviceName: 'Example' })
+const app = createTotp(
+  { digits: 6, period: 30 * SECOND, window: 1, maxPerUser: 5, reshowQr: 'owner' },
+  { serviceName: 'Example' },
+)
+/** A kind that is still to come: bound, never usable unbound. */
+const card: Authenticator = { ...app, type: 'card' }
+
+const STARTED = 1_000_000_000_000
+
+/** What is not given: a first sign-in at an installation with mail, both kinds allowed, and an address on record. */
+interface Given {
+  policy?: Partial<Policy>
+  require?: Level
+  requested?: Level[]
+  maxAge?: number
+  deny?: true
+  guard?: EnrolmentGuard
+  /** `none`: no mail server; the mailbox is no authenticator then. */
+  mail?: 'none'
+  address?: 'none'
+  /** Type → when it was last used. */
+  bound?: Record<string, number>
+  /** `method` or `method@seconds before the interaction began`. */
+  proofs?: string[]
+  remembered?: true
+  chosen?: string
+  choosing?: true
+  grace?: true
+  answer?: 'postponed' | 'binding'
+}
+
+function accountOf({ address }: Given): Account {
+  return {
+    id: 'account',
+    username: 'somebody',
+    email: address === 'none' ? undefined : 'somebody@example.test',
+    emailVerified: false,
+    name: undefined,
+    groups: [],
+    admin: false,
+    locale: undefined,
+    disabled: false,
+    passwordEpoch: 0,
+    factorEpoch: 0,
+    sessionEpoch: 0,
+    createdAt: 0,
+    updatedAt: 0,
+  }
+}
+
+function bindingsOf({ bound = {} }: Given): Binding[] {
+  return Object.entries(bound).map(([type, lastUsedAt]) => ({
+    id: type,
+    accountId: 'account',
+    type,
+    label: undefined,
+    record: {},
+    version: 1,
+    boundAt: 0,
+    lastUsedAt,
+  }))
+}
+
+function proofsOf({ proofs = [] }: Given) {
+  return proofs.map((text) => {
+    const [method = '', before] = text.split('@')
+    return { method, at: before === undefined ? STARTED + MINUTE : STARTED - Number(before) * SECOND }
+  })
+}
+
+function situation(given: Given): { facts: SignInFacts; rules: Parameters<typeof nextStep>[1] } {
+  const account = accountOf(given)
+  const bindings = bindingsOf(given)
+  const authenticators = given.mail === 'none' ? [app, card] : [mail, app, card]
+  const { requested, require, maxAge, deny } = given
+  const rule = {
+    name: 'rule',
+    when: { clients: undefined, groups: undefined, networks: undefined },
+    require,
+    maxAge,
+    deny,
+  }
+  const policy: Policy = {
+    secondFactor: 'required',
+    methods: ['email', 'totp'],
+    rememberDays: 30,
+    grace: 'none',
+    ...given.policy,
+    rules: [rule],
+  }
+  const allowed = (type: string): boolean => policy.methods.includes(type)
+  const facts: SignInFacts = {
+    demanded: demand(policy, {
+      client: { id: 'app', require: undefined },
+      address: '203.0.113.1',
+      requested,
+      account: {
+        groups: [],
+        bound: bindings.map(({ type }) => type),
+        usableUnbound: authenticators.filter((one) => one.usableUnbound(account)).map(({ type }) => type),
+      },
+    }),
+    account,
+    bindings,
+    proofs: proofsOf(given),
+    startedAt: STARTED,
+    remembered: given.remembered === true,
+    chosen: given.chosen,
+    choosing: given.choosing === true,
+    graceLeft: given.grace && { signIns: 3 },
+    answer: given.answer,
+  }
+  const lookup = (method: string) => (allowed(method) ? authenticators.find(({ type }) => type === method) : undefined)
+  return { facts, rules: { guard: given.guard ?? 'auto', authenticators, lookup } }
+}
+
+function stepOf(given: Given): Step {
+  const { facts, rules } = situation(given)
+  return nextStep(facts, rules)
+}
+
+/** `verify email of email,totp before totp` */
+function inWords(step: Step): string {
+  const { kind } = step
+  if (kind === 'choose') return `choose ${step.types}`
+  if (kind === 'bind') return `bind ${step.type} of ${step.types}`
+  if (kind !== 'verify') return kind
+  return `verify ${step.type} of ${step.types}${step.before === undefined ? '' : ` before ${step.before}`}`
+}
+
+function table(title: string, rows: [string, Given, string][]): void {
+  describe(title, () => {
+    for (const [name, given, expected] of rows) test(name, () => assert.equal(inWords(stepOf(given)), expected))
+  })
+}
+
+const off = { policy: { secondFactor: 'off' } } as const
+const ifBound = { policy: { secondFactor: 'if-bound' } } as const
+const onlyApp = { policy: { methods: ['totp'] } }
+const onlyMail = { policy: { methods: ['email'] } }
+const PASSWORD = ['password']
+
+table('the password comes first', [
+  ['nothing proved', {}, 'password'],
+  ['nothing proved where no factor is asked', off, 'password'],
+  ['a code alone (FB-4)', { proofs: ['totp'], bound: { totp: 1 } }, 'password'],
+  ['a remembered device alone', { remembered: true }, 'password'],
+  ['a request for a level', { requested: ['mfa'] }, 'password'],
+  ['a denied one is told after the password only', { deny: true }, 'password'],
+  ['denied', { deny: true, proofs: PASSWORD }, 'denied'],
+  ['denied, with every factor', { deny: true, proofs: ['password', 'totp'], bound: { totp: 1 } }, 'denied'],
+  ['a password older than the rule allows', { maxAge: 60_000, proofs: ['password@61', 'email'] }, 'password'],
+])
+
+table('one kind allowed', [
+  ['mail: the code, bound or not', { ...onlyMail, proofs: PASSWORD }, 'verify email of email'],
+  ['mail, bound', { ...onlyMail, proofs: PASSWORD, bound: { email: 1 } }, 'verify email of email'],
+  [
+    'mail without an address: stuck, never asked for one (C6)',
+    { ...onlyMail, address: 'none', proofs: PASSWORD },
+    'stuck',
+  ],
+  [
+    'mail, only an app bound: it does not count (B2)',
+    { ...onlyMail, bound: { totp: 1 }, proofs: PASSWORD },
+    'verify email of email',
+  ],
+  [
+    'mail, an app proved: it does not count (B2)',
+    { ...onlyMail, proofs: ['password', 'totp'] },
+    'verify email of email',
+  ],
+  ['mail proved', { ...onlyMail, proofs: ['password', 'email'] }, 'done'],
+  ['the app, bound', { ...onlyApp, bound: { totp: 1 }, proofs: PASSWORD }, 'verify totp of totp'],
+  [
+    'the app, unbound, no mail: the QR after the password',
+    { ...onlyApp, mail: 'none', proofs: PASSWORD },
+    'bind totp of totp',
+  ],
+  ['the app, unbound, no address', { ...onlyApp, address: 'none', proofs: PASSWORD }, 'bind totp of totp'],
+  [
+    'the app, unbound, an address: the mailed code first',
+    { ...onlyApp, proofs: PASSWORD },
+    'verify email of totp before totp',
+  ],
+  ['and then the QR', { ...onlyApp, proofs: ['password', 'email'] }, 'bind totp of totp'],
+  [
+    'the mailed code alone is no factor there',
+    { ...onlyApp, proofs: ['password', 'email'], bound: { totp: 1 } },
+    'verify totp of totp',
+  ],
+  ['proved', { ...onlyApp, proofs: ['password', 'totp'], bound: { totp: 1 } }, 'done'],
+  ['a kind the installation does not have', { policy: { methods: ['webauthn'] }, proofs: PASSWORD }, 'stuck'],
+])
+
+table('both allowed (B3)', [
+  ['nothing used yet: choose', { proofs: PASSWORD }, 'choose email,totp'],
+  ['in the order of the file', { policy: { methods: ['totp', 'email'] }, proofs: PASSWORD }, 'choose totp,email'],
+  ['no address: the app alone', { address: 'none', proofs: PASSWORD }, 'bind totp of totp'],
+  ['no address, the app bound', { address: 'none', bound: { totp: 1 }, proofs: PASSWORD }, 'verify totp of totp'],
+  ['only the app used', { bound: { totp: 5 }, proofs: PASSWORD }, 'verify totp of email,totp'],
+  ['only mail used', { bound: { email: 5 }, proofs: PASSWORD }, 'verify email of email,totp'],
+  ['the one last used: the app', { bound: { email: 5, totp: 9 }, proofs: PASSWORD }, 'verify totp of email,totp'],
+  ['the one last used: mail', { bound: { email: 9, totp: 5 }, proofs: PASSWORD }, 'verify email of email,totp'],
+  [
+    'a bound mailbox whose address is gone',
+    { address: 'none', bound: { email: 9, totp: 5 }, proofs: PASSWORD },
+    'verify email of email,totp',
+  ],
+  ['mail picked', { chosen: 'email', bound: { totp: 9 }, proofs: PASSWORD }, 'verify email of email,totp'],
+  [
+    'the bound app picked',
+    { chosen: 'totp', bound: { email: 9, totp: 5 }, proofs: PASSWORD },
+    'verify totp of email,totp',
+  ],
+  ['the choice asked for', { choosing: true, bound: { totp: 9 }, proofs: PASSWORD }, 'choose email,totp'],
+  [
+    'the choice asked for where there is none',
+    { choosing: true, address: 'none', bound: { totp: 9 }, proofs: PASSWORD },
+    'verify totp of totp',
+  ],
+  ['a kind picked that is not allowed', { chosen: 'card', bound: { card: 9 }, proofs: PASSWORD }, 'choose email,totp'],
+  ['a kind picked that does not exist', { chosen: '__proto__', proofs: PASSWORD }, 'choose email,totp'],
+  ['either proved is enough: mail', { proofs: ['password', 'email'] }, 'done'],
+  ['either proved is enough: the app', { proofs: ['password', 'totp'], bound: { totp: 1 } }, 'done'],
+])
+
+table('no factor is bound by a password where there is something else to prove (CVE-2023-3597, FB-2)', [
+  [
+    'the app picked, an address on record',
+    { chosen: 'totp', proofs: PASSWORD },
+    'verify email of email,totp before totp',
+  ],
+  [
+    'and proved: the QR, in the same sign-in',
+    { chosen: 'totp', proofs: ['password', 'email'] },
+    'bind totp of email,totp',
+  ],
+  [
+    'by a guard of `password` too, for mail is a factor here',
+    { guard: 'password', chosen: 'totp', proofs: PASSWORD },
+    'verify email of email,totp before totp',
+  ],
+  [
+    'a guard of `password` where mail is no factor',
+    { ...onlyApp, guard: 'password', proofs: PASSWORD },
+    'bind totp of totp',
+  ],
+  ['a guard of `email`', { ...onlyApp, guard: 'email', proofs: PASSWORD }, 'verify email of totp before totp'],
+  [
+    'a guard of `email`, no address: nobody binds',
+    { ...onlyApp, guard: 'email', address: 'none', proofs: PASSWORD },
+    'stuck',
+  ],
+  [
+    'a guard of `email` with an app bound',
+    { ...onlyApp, guard: 'email', bound: { totp: 1 }, proofs: PASSWORD },
+    'verify totp of totp',
+  ],
+  ['a guard of `bypass`: nobody binds by a password', { ...onlyApp, guard: 'bypass', proofs: PASSWORD }, 'stuck'],
+  [
+    'a guard of `bypass`, with the mailed code',
+    { ...onlyApp, guard: 'bypass', proofs: ['password', 'email'] },
+    'stuck',
+  ],
+  [
+    'a bound app guards a second kind',
+    { policy: { methods: ['totp', 'card'] }, address: 'none', bound: { totp: 1 }, chosen: 'card', proofs: PASSWORD },
+    'verify totp of totp,card before card',
+  ],
+  [
+    'and opens it once proved',
+    {
+      policy: { methods: ['totp', 'card'] },
+      address: 'none',
+      bound: { totp: 1 },
+      chosen: 'card',
+      proofs: ['password', 'totp'],
+    },
+    'bind card of totp,card',
+  ],
+  [
+    'a code from before this sign-in, fresh',
+    { chosen: 'totp', proofs: ['password@299', 'email@299'] },
+    'bind totp of email,totp',
+  ],
+  [
+    'and stale (FB-1)',
+    { chosen: 'totp', proofs: ['password@301', 'email@301'] },
+    'verify email of email,totp before totp',
+  ],
+  ['a stale password does not bind a first factor', { ...onlyApp, mail: 'none', proofs: ['password@301'] }, 'password'],
+  ['a fresh one does', { ...onlyApp, mail: 'none', proofs: ['password@299'] }, 'bind totp of totp'],
+  [
+    'a device spares no guard',
+    { chosen: 'totp', proofs: PASSWORD, remembered: true },
+    'verify email of email,totp before totp',
+  ],
+])
+
+table('devices, floors and requests', [
+  ['a remembered device', { proofs: PASSWORD, remembered: true }, 'done'],
+  [
+    'where no device is remembered',
+    { policy: { rememberDays: 0 }, proofs: PASSWORD, remembered: true },
+    'choose email,totp',
+  ],
+  ['no factor asked', { ...off, proofs: PASSWORD }, 'done'],
+  ['if-bound, nothing bound', { ...ifBound, proofs: PASSWORD }, 'done'],
+  ['if-bound, bound (B8)', { ...ifBound, bound: { totp: 1 }, proofs: PASSWORD }, 'verify totp of email,totp'],
+  [
+    'a floor of mfa leaves the app',
+    { require: 'mfa', bound: { email: 9, totp: 1 }, proofs: PASSWORD },
+    'verify totp of totp',
+  ],
+  [
+    'a floor of mfa, mail proved',
+    { require: 'mfa', bound: { totp: 1 }, proofs: ['password', 'email'] },
+    'verify totp of totp',
+  ],
+  [
+    'a floor of mfa, nothing bound: the mailed code, then the QR',
+    { require: 'mfa', proofs: PASSWORD },
+    'verify email of totp before totp',
+  ],
+  ['and on', { require: 'mfa', proofs: ['password', 'email'] }, 'bind totp of totp'],
+  [
+    'a floor of mfa and a device',
+    { require: 'mfa', bound: { totp: 1 }, proofs: PASSWORD, remembered: true },
+    'verify totp of totp',
+  ],
+  ['a floor nobody can reach', { ...onlyMail, require: 'mfa', proofs: PASSWORD }, 'stuck'],
+  ['a request for mfa', { requested: ['mfa'], bound: { email: 9, totp: 1 }, proofs: PASSWORD }, 'verify totp of totp'],
+  [
+    'a request for mfa or 2sv: either',
+    { requested: ['mfa', '2sv'], bound: { email: 9 }, proofs: PASSWORD },
+    'verify email of email,totp',
+  ],
+  [
+    'a request for 2sv where policy asks nothing',
+    { ...off, requested: ['2sv'], bound: { email: 1 }, proofs: PASSWORD },
+    'verify email of email,totp',
+  ],
+  ['a request nobody can meet', { ...onlyMail, requested: ['mfa'], proofs: ['password', 'email'] }, 'unmet'],
+  ['a request for phr', { requested: ['phr'], proofs: ['password', 'totp'], bound: { totp: 1 } }, 'unmet'],
+  [
+    'a request and a device',
+    { requested: ['2sv'], bound: { email: 1 }, proofs: PASSWORD, remembered: true },
+    'verify email of email,totp',
+  ],
+  ['a request for a password alone', { ...off, requested: ['pwd'], proofs: PASSWORD }, 'done'],
+  [
+    'a step-up of a session',
+    { requested: ['mfa'], bound: { totp: 1 }, proofs: ['password@9000', 'email@9000'] },
+    'verify totp of totp',
+  ],
+  [
+    'a rule’s age asks for the stale proof alone (F3)',
+    { maxAge: 900_000, bound: { totp: 1 }, proofs: ['password@800', 'totp@901'] },
+    'verify totp of email,totp',
+  ],
+  ['both young enough', { maxAge: 900_000, bound: { totp: 1 }, proofs: ['password@800', 'totp@800'] }, 'done'],
+])
+
+table('a binding that may wait (B10)', [
+  ['nothing bound, nothing usable', { ...onlyApp, mail: 'none', grace: true, proofs: PASSWORD }, 'bind-later'],
+  ['put off', { ...onlyApp, mail: 'none', grace: true, answer: 'postponed', proofs: PASSWORD }, 'done'],
+  ['not put off', { ...onlyApp, mail: 'none', grace: true, answer: 'binding', proofs: PASSWORD }, 'bind totp of totp'],
+  [
+    'a usable mailbox is asked for: there is nothing to wait for',
+    { grace: true, proofs: PASSWORD },
+    'choose email,totp',
+  ],
+  [
+    'a bound factor is asked for',
+    { ...onlyApp, bound: { totp: 1 }, grace: true, proofs: PASSWORD },
+    'verify totp of totp',
+  ],
+  [
+    'a bound factor is asked for, whatever was answered',
+    { ...onlyApp, bound: { totp: 1 }, answer: 'postponed', proofs: PASSWORD },
+    'verify totp of totp',
+  ],
+  [
+    'a floor does not wait',
+    { ...onlyApp, mail: 'none', require: 'mfa', grace: true, answer: 'postponed', proofs: PASSWORD },
+    'bind totp of totp',
+  ],
+  [
+    'a request does not wait',
+    { ...onlyApp, mail: 'none', requested: ['mfa'], grace: true, answer: 'postponed', proofs: PASSWORD },
+    'bind totp of totp',
+  ],
+])
+
+const LEVELS: Level[] = ['pwd', '2sv', 'mfa', 'phr']
+const kinds = fc.subarray(['email', 'totp', 'card', 'webauthn'])
+const proofText = fc
+  .tuple(fc.constantFrom('password', 'email', 'totp', 'card'), fc.constantFrom('', '@10', '@299', '@301', '@4000'))
+  .map(([method, age]) => `${method}${age}`)
+const anything: fc.Arbitrary<Given> = fc
+  .record(
+    {
+      policy: fc.record({
+        secondFactor: fc.constantFrom('required', 'if-bound', 'off'),
+        methods: kinds,
+        rememberDays: fc.constantFrom(0, 30),
+      }),
+      require: fc.constantFrom(...LEVELS),
+      requested: fc.subarray(LEVELS, { minLength: 1 }),
+      maxAge: fc.constantFrom(60_000, 900_000),
+      deny: fc.constant(true as const),
+      guard: fc.constantFrom('auto', 'password', 'email', 'bypass'),
+      mail: fc.constant('none' as const),
+      address: fc.constant('none' as const),
+      bound: fc.dictionary(fc.constantFrom('email', 'totp', 'card'), fc.nat(100)),
+      proofs: fc.array(proofText, { maxLength: 5 }),
+      remembered: fc.constant(true as const),
+      chosen: fc.constantFrom('email', 'totp', 'card', 'webauthn', 'nonsense'),
+      choosing: fc.constant(true as const),
+      grace: fc.constant(true as const),
+      answer: fc.constantFrom('postponed', 'binding'),
+    },
+    { requiredKeys: [] },
+  )
+  .map((given) => given as Given)
+
+const RUNS = { numRuns: 3000 }
+
+describe('whatever happened, in whatever order', () => {
+  test('nothing is done below what is demanded', () => {
+    fc.assert(
+      fc.property(anything, (given) => {
+        const { facts, rules } = situation(given)
+        if (nextStep(facts, rules).kind !== 'done') return
+        const live = liveProofs(facts.proofs, facts.demanded, facts.startedAt)
+        const levels = satisfiedBy(live, rules.lookup)
+        const proved = live.map(({ method }) => method)
+        const lacking = missing(facts.demanded, { levels, proved, remembered: facts.remembered })
+        assert.equal(facts.demanded.deny, false)
+        assert.ok(levels.has('pwd') && levels.has(facts.demanded.require))
+        assert.ok(facts.demanded.requested?.some((level) => levels.has(level)) ?? true)
+        if (lacking !== undefined) assert.deepEqual([lacking.by, facts.answer], ['policy', 'postponed'])
+      }),
+      RUNS,
+    )
+  })
+
+  test('nobody is asked to bind without a fresh proof of what they have', () => {
+    fc.assert(
+      fc.property(anything, (given) => {
+        const { facts, rules } = situation(given)
+        const step = nextStep(facts, rules)
+        if (step.kind !== 'bind') return
+        const fresh = facts.proofs.filter(({ at }) => at >= STARTED - 5 * MINUTE).map(({ method }) => method)
+        const has = rules.authenticators
+          .filter(({ type }) => type !== step.type && facts.demanded.methods.includes(type))
+          .filter((one) => facts.bindings.some(({ type }) => type === one.type) || one.usableUnbound(facts.account))
+        const mailbox = given.guard !== 'password' && given.mail !== 'none' && given.address !== 'none'
+        const guards = [...has.map(({ type }) => type), ...(mailbox ? ['email'] : [])]
+        const enough = guards.length > 0 ? guards : PASSWORD
+        assert.ok(
+          enough.some((method) => fresh.includes(method)),
+          inWords(step),
+        )
+        assert.notEqual(given.guard, 'bypass')
+        assert.ok(!facts.bindings.some(({ type }) => type === step.type), 'a bound one is verified')
+      }),
+      RUNS,
+    )
+  })
+
+  test('only allowed kinds are offered, bound or verified, the mailbox as a guard aside', () => {
+    fc.assert(
+      fc.property(anything, (given) => {
+        const { facts, rules } = situation(given)
+        const step = nextStep(facts, rules)
+        const types = 'types' in step ? step.types : []
+        for (const type of types) assert.ok(facts.demanded.methods.includes(type))
+        if (step.kind === 'bind') assert.ok(types.includes(step.type))
+        if (step.kind !== 'verify') return
+        if (step.before === undefined) assert.ok(types.includes(step.type))
+        else assert.ok(types.includes(step.before) && step.type !== step.before)
+      }),
+      RUNS,
+    )
+  })
+
+  test('every way through ends: done, unmet, stuck or denied, in a handful of steps', () => {
+    fc.assert(
+      fc.property(anything, fc.array(fc.nat(3), { minLength: 12, maxLength: 12 }), (given, picks) => {
+        let now: Given = { ...given, choosing: undefined as never }
+        const seen: string[] = []
+        for (const pick of picks) {
+          const step = stepOf(now)
+          seen.push(inWords(step))
+          if (['done', 'unmet', 'stuck', 'denied'].includes(step.kind)) return
+          now = after(now, step, pick)
+        }
+        assert.fail(seen.join(' → '))
+      }),
+      RUNS,
+    )
+  })
+})
+
+/** The same sign-in once the person has done what the step asks. */
+function after(given: Given, step: Step, pick: number): Given {
+  const proofs = given.proofs ?? []
+  const bound = given.bound ?? {}
+  if (step.kind === 'password') return { ...given, proofs: [...proofs, 'password'] }
+  if (step.kind === 'bind-later') return { ...given, answer: pick % 2 === 0 ? 'postponed' : 'binding' }
+  if (step.kind === 'choose') return { ...given, chosen: `${step.types[pick % step.types.length]}` }
+  if (step.kind !== 'verify' && step.kind !== 'bind') return given
+  return { ...given, proofs: [...proofs, step.type], bound: { ...bound, [step.type]: 200 } }
+}
