@@ -10,7 +10,7 @@ import { type Form, type FormLimits, readForm } from './form.ts'
 import type { Progress } from './progress.ts'
 import type { Responder } from './responder.ts'
 import type { SignIn, SignIns } from './sign-in.ts'
-import type { StepPages } from './step-pages.ts'
+import { type StepPages, switchesAccount } from './step-pages.ts'
 
 export interface RouteDependencies {
   browsers: Browsers
@@ -38,7 +38,7 @@ export function interactionRoutes(dependencies: RouteDependencies): Middleware {
     const { interaction } = signIn
     if (interaction.finished !== undefined) return responder.redirect(ctx, interaction.finished)
     if (interaction.prompt.name === 'consent') return pages.send(ctx, signIn, consent.page(interaction))
-    if (ENDINGS.has(signIn.step.kind)) return progress.moveOn(ctx, signIn)
+    if (ENDINGS.has(signIn.step.kind) && !switchesAccount(signIn)) return progress.moveOn(ctx, signIn)
     await pages.show(ctx, signIn)
   })
 
