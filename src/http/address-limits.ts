@@ -1,6 +1,7 @@
 import type { Context, Middleware } from 'koa'
 import type { AuditTrail } from '../audit/audit.ts'
 import { type Clock, MINUTE, SECOND } from '../kernel/clock.ts'
+import { RequestError } from '../kernel/errors.ts'
 import { networkOf } from '../kernel/network.ts'
 import { keyOf, type StateStore } from '../state/store.ts'
 
@@ -72,6 +73,8 @@ function begunIn(ctx: Context): boolean {
 }
 
 function refuse(ctx: Context, wait: number): void {
+  // A person reads it, not a program.
+  if (ctx.path === AUTHORIZATION) throw new RequestError('throttled', { retryAfter: wait })
   ctx.status = 429
   ctx.set('retry-after', `${Math.max(1, Math.ceil(wait / SECOND))}`)
   ctx.set('cache-control', 'no-store')

@@ -80,9 +80,11 @@ export function switchesAccount({ interaction, account, pending }: SignIn): bool
 /** How long relying parties keep their own state at least (J3). */
 const RELYING_PARTY_STATE = 5 * MINUTE
 
-function noticeFor({ interaction, pending }: SignIn, now: number): string | undefined {
+function noticeFor(signIn: SignIn, now: number): string | undefined {
+  const { interaction, pending } = signIn
   if (pending?.value.notice !== undefined) return pending.value.notice
   if (now - interaction.startedAt > RELYING_PARTY_STATE) return 'application-waiting'
+  if (switchesAccount(signIn)) return undefined
   return interaction.session === undefined || interaction.prompt.name === 'consent' ? undefined : 'confirm-again'
 }
 
