@@ -6,7 +6,7 @@ import type { Hasher } from '../../src/accounts/passwords.ts'
 import { createGateway, type Installation, openInstallation } from '../../src/app.ts'
 import { configFrom } from '../../src/config/load.ts'
 import type { Clock } from '../../src/kernel/clock.ts'
-import { silentLog } from '../../src/kernel/log.ts'
+import { type Log, silentLog } from '../../src/kernel/log.ts'
 import { randomToken, sha256 } from '../../src/kernel/secrets.ts'
 import { BLOCKS } from '../../src/mfa/registry.ts'
 import { freePort, type PostgresService, type RedisService, startPostgres, startRedis } from './services.ts'
@@ -37,14 +37,20 @@ export async function startStores(kind: 'servers' | 'embedded'): Promise<Stores>
 export interface TestClock extends Clock {
   /** Milliseconds. */
   advance(by: number): void
+  /** It stands still at the real time, until it is told so again: for pages that tell how long something lasts. */
+  stop(): void
 }
 
 export function testClock(): TestClock {
   let ahead = 0
+  let stoppedAt: number | undefined
   return {
-    now: () => Date.now() + ahead,
+    now: () => (stoppedAt ?? Date.now()) + ahead,
     advance(by) {
       ahead += by
+    },
+    stop() {
+      stoppedAt = Date.now()
     },
   }
 }
@@ -89,6 +95,8 @@ export interface GatewayOptions {
   /** Milliseconds of latency around every store. */
   latency?: number
   hasher?: Hasher
+  /** Default: nobody hears it. */
+  log?: Log
   /** Default: http on a free loopback port. */
   issuer?: string
   port?: number
@@ -118,7 +126,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   async function open() {
     const site = await openInstallation(configFrom(config, { blocks: BLOCKS }), {
       clock,
-      log: silentLog,
+      log: options.log ?? silentLog,
       hasher: options.hasher ?? testHasher,
       ...(options.latency !== undefined && { slow: (store) => slow(store, options.latency) }),
     })

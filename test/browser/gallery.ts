@@ -1,0 +1,194 @@
+import { randomBytes } from 'node:crypto'
+import type { BrowserContext, Page } from 'playwright-core'
+import type { Hasher } from '../../src/accounts/passwords.ts'
+import { Unavailable } from '../../src/kernel/errors.ts'
+import { randomToken } from '../../src/kernel/secrets.ts'
+import { newSecret } from '../../src/mfa/totp/codes.ts'
+import { type Chromium, startChromium } from '../harness/browser.ts'
+import { type Person, type RunningGateway, startGateway, startStores, testHasher } from '../harness/gateway.ts'
+import { freePort } from '../harness/services.ts'
+import { type SmtpService, startSmtp } from '../harness/smtp.ts'
+
+export type Language = 'en' | 'sv'
+
+/** What a person can be asked for, by group: policy rules of the gallery's gateway. */
+export type Group = 'apps' | 'mails' | 'later'
+
+/** The same people every time, so that pictures stay as they are. */
+export const NAMES = { anna: 'anna.berg', bo: 'bo.lind' } as const
+
+/** Passwords at which the gateway's hasher breaks. */
+export const BROKEN = { unavailable: 'a password while it is busy', internal: 'a password while it is broken' } as const
+
+/** A gateway of its own with a mail server and a browser, for looking at its pages. During a visit its clock stands still. */
+export interface Gallery {
+  readonly gateway: RunningGateway
+  readonly smtp: SmtpService
+  visit(options?: VisitOptions): Promise<Visit>
+  /** Somebody new. */
+  person(group?: Group, given?: { email: null }): Promise<Person>
+  /** Always the same one. */
+  known(name: keyof typeof NAMES, group: Group): Promise<Person>
+  /** An app bound as if long ago; answers its key. */
+  bindApp(person: Person): Promise<string>
+  close(): Promise<void>
+}
+
+export interface VisitOptions {
+  language?: Language
+}
+
+/** One browser that looks at one page. */
+export interface Visit {
+  readonly gallery: Gallery
+  readonly page: Page
+  /** The client address, nobody else's. */
+  readonly address: string
+  /** What a browser complains of, requests to other hosts, and what the policy kept out; empty is good. */
+  readonly problems: readonly string[]
+  close(): Promise<void>
+}
+
+/** Of every client; the browser of a visit answers it. */
+export const CALLBACK = 'http://127.0.0.1:9/callback'
+
+const CLIENTS = [
+  {
+    client_id: 'intranet',
+    client_name: 'Example Intranet',
+    client_uri: 'https://intranet.example.com/',
+    client_secret: 'Vt7rN2kq9wLx4pZd8sHm3yBc6fGj1aEu',
+    redirect_uris: [CALLBACK],
+  },
+  {
+    client_id: 'planner',
+    client_name: 'Team Planner',
+    client_uri: 'https://planner.example.net/',
+    client_secret: 'u4Kp9xWb2mTz7dQh5nRc8vLf3jYs6gAe',
+    redirect_uris: [CALLBACK],
+    firstParty: false,
+  },
+]
+
+const RULES = [
+  { name: 'apps', when: { groups: ['apps'] }, methods: ['totp'] },
+  { name: 'mails', when: { groups: ['mails'] }, methods: ['email'] },
+  { name: 'later', when: { groups: ['later'] }, methods: ['totp'], grace: '3 sign-ins' },
+]
+
+/** One wrong answer is enough for the page that follows too many. */
+const LIMITS = { passwordTries: 1, codesPerInteraction: 1, codesPerHour: 100, interactionsPerAddress: 10 }
+
+export async function openGallery(): Promise<Gallery> {
+  const [stores, smtp, chromium, port] = await Promise.all([
+    startStores('embedded'),
+    startSmtp(),
+    startChromium(),
+    freePort(),
+  ])
+  const gateway = await startGateway({
+    stores,
+    port,
+    hasher: breakable(testHasher),
+    config: {
+      listen: { port, trustedProxies: ['127.0.0.1'] },
+      mail: { smtp: smtp.url, from: 'Example <id@example.com>' },
+      mfa: { enabled: true, methods: ['email', 'totp'], email: { maxSendsPerHour: 100 } },
+      policy: { rules: RULES },
+      clients: CLIENTS,
+      branding: { name: 'Example', color: '#2457d6' },
+      limits: { ...LIMITS, codeFailuresInARow: 5, mailsPerDay: 200, codesPerDay: 300 },
+    },
+  })
+  const people = new Map<string, Promise<Person>>()
+
+  const gallery: Gallery = {
+    gateway,
+    smtp,
+    visit: (options = {}) => visit(gallery, chromium, options),
+    person: (group, given) => gateway.person({ ...(group !== undefined && { groups: [group] }), ...given }),
+    known(name, group) {
+      const person = people.get(name) ?? gateway.person({ username: NAMES[name], groups: [group] })
+      people.set(name, person)
+      return person
+    },
+    async bindApp({ id }) {
+      const secret = newSecret()
+      const record = { secret, digits: 6, period: 30_000, lastStep: 0 }
+      const binding = { id: randomToken(16), accountId: id, type: 'totp', label: undefined, record, boundAt: 0 }
+      const audit = { event: 'factor.added', outcome: 'ok', account: id } as const
+      await gateway.site.bindings.insert(binding, { maxOfType: 5, audit })
+      return secret
+    },
+    async close() {
+      await chromium.close()
+      await gateway.stop()
+      await Promise.all([smtp.stop(), stores.stop()])
+    },
+  }
+  return gallery
+}
+
+function breakable(hasher: Hasher): Hasher {
+  return {
+    ...hasher,
+    async verify(hash, password) {
+      if (password === BROKEN.unavailable) throw new Unavailable('hasher')
+      if (password === BROKEN.internal) throw new Error('broken on purpose')
+      return hasher.verify(hash, password)
+    },
+  }
+}
+
+let addresses = 0
+
+async function visit(gallery: Gallery, chromium: Chromium, options: VisitOptions): Promise<Visit> {
+  const { language = 'en' } = options
+  // The engine goes by the real time.
+  gallery.gateway.clock.stop()
+  addresses++
+  const address = `198.18.${addresses >> 8}.${addresses & 255}`
+  const headers = { 'x-forwarded-for': address }
+  const context = await chromium.newContext({ locale: language, headers })
+  const problems: string[] = []
+  watch(context, { issuer: gallery.gateway.issuer, problems })
+  // What pages count down stands still too.
+  await context.addInitScript(() => {
+    performance.now = () => 0
+  })
+  await context.route(`${CALLBACK}**`, (route) => route.fulfill({ body: 'signed in' }))
+  const page = await context.newPage()
+  return { gallery, page, address, problems, close: () => context.close() }
+}
+
+/** What Chromium says of a page whose status is not 200 is no complaint. */
+const STATUS_NOTE = /^Failed to load resource: the server responded with a status of/
+
+function watch(context: BrowserContext, { issuer, problems }: { issuer: string; problems: string[] }): void {
+  context.on('console', (message) => {
+    const note = STATUS_NOTE.test(message.text())
+    if (['error', 'warning'].includes(message.type()) && !note) problems.push(`console: ${message.text()}`)
+  })
+  context.on('weberror', (error) => problems.push(`script: ${error.error()}`))
+  context.on('request', (request) => {
+    const url = request.url()
+    if (!url.startsWith(`${issuer}/`) && !url.startsWith('data:') && !url.startsWith(CALLBACK)) {
+      problems.push(`request to ${url}`)
+    }
+  })
+}
+
+/** An authorization request of one of the gallery's clients. */
+export function requestOf(issuer: string, parameters: Record<string, string> = {}): string {
+  const query = new URLSearchParams({
+    client_id: 'intranet',
+    response_type: 'code',
+    scope: 'openid profile email',
+    redirect_uri: CALLBACK,
+    state: randomBytes(8).toString('hex'),
+    code_challenge: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM',
+    code_challenge_method: 'S256',
+    ...parameters,
+  })
+  return `${issuer}/auth?${query}`
+}

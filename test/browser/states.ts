@@ -1,0 +1,404 @@
+import { MINUTE } from '../../src/kernel/clock.ts'
+import type { Person } from '../harness/gateway.ts'
+import { codeAt, wrongCode } from '../harness/totp-app.ts'
+import { BROKEN, CALLBACK, NAMES, requestOf, type Visit } from './gallery.ts'
+
+/** A page as a person can meet it, and how to get there. */
+export interface State {
+  /** `<page>` or `<page>-<state>`: the name of its pictures. */
+  name: string
+  /** `data-page`. */
+  page: string
+  /** `data-error`; undefined: the page names no problem. */
+  error?: string
+  reach(visit: Visit): Promise<void>
+}
+
+/** Every page of a sign-in with everything that can be wrong with it, each reached on a real gateway. */
+export const STATES: readonly State[] = [
+  { name: 'login', page: 'login', reach: open },
+  {
+    name: 'login-credentials',
+    page: 'login',
+    error: 'credentials',
+    async reach(visit) {
+      await open(visit)
+      await enter(visit, { username: NAMES.anna, password: 'not the password' })
+    },
+  },
+  {
+    name: 'login-throttled',
+    page: 'login',
+    error: 'throttled',
+    async reach(visit) {
+      await open(visit)
+      await enter(visit, { username: NAMES.anna, password: 'not the password' })
+      await enter(visit, { username: NAMES.anna, password: 'not this one either' })
+    },
+  },
+  {
+    name: 'login-expired',
+    page: 'login',
+    error: 'expired',
+    async reach(visit) {
+      const person = await visit.gallery.person('mails')
+      await open(visit)
+      await enter(visit, person)
+      await visit.gallery.gateway.site.accounts.setPassword(person.id, 'test:0', AUDIT)
+      await type(visit, '000000')
+    },
+  },
+  {
+    name: 'login-again',
+    page: 'login',
+    async reach(visit) {
+      await signIn(visit, await visit.gallery.known('anna', 'mails'))
+      await open(visit, { prompt: 'login', login_hint: NAMES.anna })
+    },
+  },
+  {
+    name: 'login-waiting',
+    page: 'login',
+    async reach(visit) {
+      await open(visit)
+      await later(visit, 6 * MINUTE, () => visit.page.reload())
+    },
+  },
+  {
+    name: 'choose',
+    page: 'choose',
+    async reach(visit) {
+      await open(visit)
+      await enter(visit, await visit.gallery.person())
+    },
+  },
+  { name: 'bind-totp', page: 'bind-totp', reach: async (visit) => void (await bindApp(visit)) },
+  {
+    name: 'bind-totp-code',
+    page: 'bind-totp',
+    error: 'code',
+    async reach(visit) {
+      const secret = await bindApp(visit)
+      await type(visit, wrongCode(secret, now(visit)))
+    },
+  },
+  {
+    name: 'bind-totp-clock',
+    page: 'bind-totp',
+    error: 'clock',
+    async reach(visit) {
+      const secret = await bindApp(visit)
+      await type(visit, codeAt(secret, now(visit) - 7 * MINUTE))
+    },
+  },
+  {
+    name: 'bind-totp-expired',
+    page: 'bind-totp',
+    error: 'expired',
+    async reach(visit) {
+      const secret = await bindApp(visit)
+      await later(visit, 11 * MINUTE, () => type(visit, codeAt(secret, now(visit))))
+    },
+  },
+  { name: 'verify-totp', page: 'verify-totp', reach: async (visit) => void (await askApp(visit)) },
+  {
+    name: 'verify-totp-code',
+    page: 'verify-totp',
+    error: 'code',
+    async reach(visit) {
+      const { secret } = await askApp(visit)
+      await type(visit, wrongCode(secret, now(visit)))
+    },
+  },
+  {
+    name: 'verify-totp-clock',
+    page: 'verify-totp',
+    error: 'clock',
+    async reach(visit) {
+      const { secret } = await askApp(visit)
+      await type(visit, codeAt(secret, now(visit) - 7 * MINUTE))
+    },
+  },
+  {
+    name: 'verify-totp-throttled',
+    page: 'verify-totp',
+    error: 'throttled',
+    async reach(visit) {
+      const { secret } = await askApp(visit)
+      await type(visit, wrongCode(secret, now(visit)))
+      await type(visit, wrongCode(secret, now(visit)))
+    },
+  },
+  {
+    name: 'verify-totp-locked',
+    page: 'verify-totp',
+    error: 'locked',
+    async reach(visit) {
+      const { person, secret } = await askApp(visit)
+      const { bindings } = visit.gallery.gateway.site
+      for (let time = 0; time < 5; time++) await bindings.countAttempt(person.id, 'totp')
+      await type(visit, codeAt(secret, now(visit)))
+    },
+  },
+  { name: 'verify-email', page: 'verify-email', reach: async (visit) => void (await askMail(visit)) },
+  {
+    name: 'verify-email-first',
+    page: 'verify-email',
+    async reach(visit) {
+      await open(visit)
+      await enter(visit, await visit.gallery.person('apps'))
+    },
+  },
+  {
+    name: 'verify-email-resent',
+    page: 'verify-email',
+    async reach(visit) {
+      await askMail(visit)
+      await later(visit, MINUTE, () => resend(visit))
+    },
+  },
+  {
+    name: 'verify-email-code',
+    page: 'verify-email',
+    error: 'code',
+    async reach(visit) {
+      await type(visit, wrongOf(visit, await askMail(visit)))
+    },
+  },
+  {
+    name: 'verify-email-expired',
+    page: 'verify-email',
+    error: 'expired',
+    async reach(visit) {
+      const person = await askMail(visit)
+      await later(visit, 6 * MINUTE, () => type(visit, mailed(visit, person)))
+    },
+  },
+  {
+    name: 'verify-email-throttled',
+    page: 'verify-email',
+    error: 'throttled',
+    async reach(visit) {
+      const person = await askMail(visit)
+      await type(visit, wrongOf(visit, person))
+      await type(visit, wrongOf(visit, person))
+    },
+  },
+  {
+    name: 'verify-email-locked',
+    page: 'verify-email',
+    error: 'locked',
+    async reach(visit) {
+      const person = await askMail(visit)
+      const { bindings } = visit.gallery.gateway.site
+      for (let time = 0; time < 5; time++) await bindings.countAttempt(person.id, 'email')
+      await type(visit, mailed(visit, person))
+    },
+  },
+  {
+    name: 'verify-email-mail',
+    page: 'verify-email',
+    error: 'mail',
+    async reach(visit) {
+      await open(visit)
+      const { smtp } = visit.gallery
+      smtp.setRefuse('data')
+      await enter(visit, await visit.gallery.person('mails')).finally(() => smtp.setRefuse(undefined))
+    },
+  },
+  {
+    name: 'bind-later',
+    page: 'bind-later',
+    async reach(visit) {
+      await open(visit)
+      await enter(visit, await visit.gallery.person('later'))
+    },
+  },
+  {
+    name: 'consent',
+    page: 'consent',
+    async reach(visit) {
+      await signIn(visit, await visit.gallery.known('anna', 'mails'))
+      await open(visit, { client_id: 'planner', scope: 'openid profile email groups' })
+    },
+  },
+  {
+    name: 'switch-account',
+    page: 'switch-account',
+    async reach(visit) {
+      const { gallery } = visit
+      await signIn(visit, await gallery.known('anna', 'mails'))
+      await open(visit, { prompt: 'login' })
+      await enter(visit, await gallery.known('bo', 'mails'))
+    },
+  },
+  {
+    name: 'logout',
+    page: 'logout',
+    async reach(visit) {
+      await signIn(visit, await visit.gallery.known('anna', 'mails'))
+      await visit.page.goto(`${visit.gallery.gateway.issuer}/session/end?client_id=intranet`)
+    },
+  },
+  {
+    name: 'signed-out',
+    page: 'signed-out',
+    async reach(visit) {
+      await signIn(visit, await visit.gallery.known('anna', 'mails'))
+      await visit.page.goto(`${visit.gallery.gateway.issuer}/session/end?client_id=intranet`)
+      await visit.page.locator('button[name=logout]').click()
+    },
+  },
+  {
+    name: 'error-expired',
+    page: 'error',
+    error: 'expired',
+    async reach(visit) {
+      await open(visit)
+      await later(visit, 16 * MINUTE, () => enter(visit, { username: NAMES.anna, password: 'a password' }))
+    },
+  },
+  {
+    name: 'error-csrf',
+    page: 'error',
+    error: 'csrf',
+    async reach(visit) {
+      await open(visit)
+      await visit.page.context().clearCookies({ name: 'stepgate-browser' })
+      await enter(visit, { username: NAMES.anna, password: 'a password' })
+    },
+  },
+  {
+    name: 'error-unavailable',
+    page: 'error',
+    error: 'unavailable',
+    async reach(visit) {
+      await open(visit)
+      await enter(visit, { username: NAMES.anna, password: BROKEN.unavailable })
+    },
+  },
+  {
+    name: 'error-internal',
+    page: 'error',
+    error: 'internal',
+    async reach(visit) {
+      await open(visit)
+      await enter(visit, { username: NAMES.anna, password: BROKEN.internal })
+    },
+  },
+  {
+    name: 'error-no-address',
+    page: 'error',
+    error: 'no-address',
+    async reach(visit) {
+      await open(visit)
+      await enter(visit, await visit.gallery.person('mails', { email: null }))
+    },
+  },
+  {
+    name: 'error-throttled',
+    page: 'error',
+    error: 'throttled',
+    async reach(visit) {
+      const url = requestOf(visit.gallery.gateway.issuer)
+      const headers = { 'x-forwarded-for': visit.address }
+      for (let time = 0; time < 10; time++) await fetch(url, { headers, redirect: 'manual' })
+      await visit.page.goto(url)
+    },
+  },
+  {
+    name: 'error-protocol',
+    page: 'error',
+    error: 'protocol',
+    reach: (visit) => open(visit, { client_id: 'nobody' }),
+  },
+  {
+    name: 'error-not-found',
+    page: 'error',
+    error: 'not-found',
+    reach: async ({ page, gallery }) => void (await page.goto(`${gallery.gateway.issuer}/nowhere`)),
+  },
+]
+
+const AUDIT = { event: 'password.changed', outcome: 'ok' } as const
+
+function now({ gallery }: Visit): number {
+  return gallery.gateway.clock.now()
+}
+
+/** What is done so much later; then the clock is turned back, for the next visit. */
+async function later(visit: Visit, by: number, act: () => Promise<unknown>): Promise<void> {
+  const { clock } = visit.gallery.gateway
+  clock.advance(by)
+  await act().finally(() => clock.advance(-by))
+}
+
+async function open(visit: Visit, parameters?: Record<string, string>): Promise<void> {
+  await visit.page.goto(requestOf(visit.gallery.gateway.issuer, parameters))
+}
+
+/** Fills in the login page and waits for the page that follows. */
+async function enter({ page }: Visit, { username, password }: Pick<Person, 'username' | 'password'>): Promise<void> {
+  await page.fill('[name=username]', username)
+  await page.fill('[name=password]', password)
+  await sent(page, () => page.locator('button.primary').click())
+}
+
+async function type({ page }: Visit, code: string): Promise<void> {
+  await page.fill('[name=code]', code)
+  await sent(page, () => page.locator('button.primary').click())
+}
+
+async function resend({ page }: Visit): Promise<void> {
+  await page.reload()
+  await sent(page, () => page.locator('button[value=resend]').click())
+}
+
+async function sent(page: Visit['page'], act: () => Promise<void>): Promise<void> {
+  const answered = page.waitForResponse((response) => response.request().method() === 'POST')
+  await Promise.all([answered, act()])
+  await page.waitForLoadState('load')
+}
+
+function mailed({ gallery }: Visit, person: Person): string {
+  return gallery.smtp.codeFor(`${person.email}`)
+}
+
+function wrongOf(visit: Visit, person: Person): string {
+  return `${(Number(mailed(visit, person)) + 1) % 1_000_000}`.padStart(6, '0')
+}
+
+/** To the page that asks for a mailed code. */
+async function askMail(visit: Visit): Promise<Person> {
+  const person = await visit.gallery.person('mails')
+  await open(visit)
+  await enter(visit, person)
+  return person
+}
+
+/** To the page that asks for the app's code. */
+async function askApp(visit: Visit): Promise<{ person: Person; secret: string }> {
+  const person = await visit.gallery.person('apps')
+  const secret = await visit.gallery.bindApp(person)
+  await open(visit)
+  await enter(visit, person)
+  return { person, secret }
+}
+
+/** To the page that binds an app, past the mailed code; answers the key. */
+async function bindApp(visit: Visit): Promise<string> {
+  const person = await visit.gallery.person('apps')
+  await open(visit)
+  await enter(visit, person)
+  await type(visit, mailed(visit, person))
+  return (await visit.page.locator('[data-secret]').textContent()) ?? ''
+}
+
+/** A whole sign-in; the relying party need not be there. */
+async function signIn(visit: Visit, person: Person): Promise<void> {
+  await open(visit)
+  await enter(visit, person)
+  await visit.page.fill('[name=code]', mailed(visit, person))
+  await visit.page.locator('button.primary').click()
+  await visit.page.waitForURL(`${CALLBACK}**`)
+}
