@@ -21,6 +21,8 @@ export type { BrowserResponse } from '../harness/http-client.ts'
 export interface SiteOptions {
   /** Keys of the file; `mfa` replaces the default, and `limits` are laid over ones that do not get in the way. */
   config?: Record<string, unknown>
+  /** Laid over the relying party's entry. */
+  client?: Record<string, unknown>
   /** `on` starts a mail server for it. */
   mail?: 'on'
   latency?: number
@@ -93,7 +95,7 @@ function siteOn(kind: Site['kind'], stores: () => Stores, options: SiteOptions):
       port,
       config: {
         listen: { port, trustedProxies: ['127.0.0.1'] },
-        clients: [rp.client],
+        clients: [{ ...rp.client, ...options.client }],
         ...(smtp !== undefined && { mail: { smtp: smtp.url, from: 'Example <id@example.test>' } }),
         limits: { passwordFailuresPerAddress: 10_000, ...(limits as object) },
         ...config,
