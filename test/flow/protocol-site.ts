@@ -111,6 +111,17 @@ function siteOn(kind: ProtocolSite['kind'], stores: () => Stores, options: Proto
   let smtp: SmtpService | undefined
 
   before(async () => {
+    try {
+      await start()
+    } catch (error) {
+      // No after hook follows a before hook that failed, and what listens would keep the process alive.
+      await stop()
+      throw error
+    }
+  })
+  after(stop)
+
+  async function start(): Promise<void> {
     const port = await freePort()
     const issuer = `http://127.0.0.1:${port}`
     for (const [clientId, given] of Object.entries(options.parties ?? { app: {} })) {
@@ -132,11 +143,12 @@ function siteOn(kind: ProtocolSite['kind'], stores: () => Stores, options: Proto
       ...(options.latency !== undefined && { latency: options.latency }),
     })
     gateway.clock.advance(-BEHIND)
-  })
-  after(async () => {
+  }
+
+  async function stop(): Promise<void> {
     await gateway?.stop()
     await Promise.all([...[...parties.values()].map((party) => party.stop()), smtp?.stop()])
-  })
+  }
 
   /** One form of a page; undefined where nobody here has an answer. */
   async function answer(browser: Browser, member: Member, { page, by, remember }: Turn) {

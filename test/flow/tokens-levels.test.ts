@@ -1,0 +1,422 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import type { Parameters as RequestParameters } from '../harness/relying-party.ts'
+import {
+  answerIn,
+  type Browser,
+  type Member,
+  onBothStores,
+  type ProtocolOptions,
+  type ProtocolSite,
+  seen,
+} from './protocol-site.ts'
+
+// The table of security.md, section 3: how somebody signed in × what a request asks → what the token says.
+
+const ACR = { pwd: 'urn:stepgate:acr:pwd', '2sv': 'urn:stepgate:acr:2sv', mfa: 'urn:stepgate:acr:mfa' } as const
+type Level = keyof typeof ACR
+
+const AMR = { pwd: ['pwd'], email: ['pwd', 'otp', 'mca', 'mfa'], totp: ['pwd', 'otp', 'mfa'] }
+const BOTH = ['pwd', 'otp', 'mca', 'mfa']
+const essential = (...values: string[]) => ({
+  claims: JSON.stringify({ id_token: { acr: { essential: true, values } } }),
+})
+const voluntary = (...values: string[]) => ({ claims: JSON.stringify({ id_token: { acr: { values } } }) })
+const acrValues = (...values: string[]) => ({ acr_values: values.join(' ') })
+
+interface Row {
+  /** How the session came about; absent: the request itself is the sign-in. */
+  session?: 'password' | 'email' | 'totp' | 'remembered'
+  /** What answers pages of the request. */
+  by?: 'totp' | 'email'
+  party?: string
+  parameters?: RequestParameters
+  /** The pages of the request. */
+  pages: string[]
+  acr?: Level
+  amr?: string[]
+  /** `auth_time` is of the request's own password, not of the session's. */
+  fresh?: true
+  error?: string
+}
+
+const TABLES: { title: string; options: ProtocolOptions; member?: { app: 'none' }; rows: Record<string, Row> }[] = [
+  {
+    title: 'no second factor is required',
+    options: {
+      config: { mfa: { enabled: false, optOut: { understood: true, disableMfa: true }, methods: ['email', 'totp'] } },
+    },
+    member: { app: 'none' },
+    rows: {
+      'a password': { pages: ['login'], acr: 'pwd', amr: AMR.pwd },
+      'a password, then nothing (SSO)': {
+        session: 'password',
+        pages: [],
+        acr: 'pwd',
+        amr: AMR.pwd,
+      },
+      'a password, asked for pwd by name': {
+        parameters: acrValues(ACR.pwd),
+        pages: ['login'],
+        acr: 'pwd',
+        amr: AMR.pwd,
+      },
+      'a password, then 2sv is asked for: the mailbox is enough': {
+        session: 'password',
+        by: 'email',
+        parameters: acrValues(ACR['2sv']),
+        pages: ['choose', 'verify-email'],
+        acr: '2sv',
+        amr: AMR.email,
+      },
+      'a password, then mfa is asked for: an app is bound, after the mailbox (B3)': {
+        session: 'password',
+        by: 'totp',
+        parameters: acrValues(ACR.mfa),
+        pages: ['verify-email', 'bind-totp'],
+        acr: 'mfa',
+        amr: BOTH,
+      },
+    },
+  },
+  {
+    title: 'a mailed code is worth 2sv',
+    options: { config: { mfa: { enabled: true, methods: ['email', 'totp'] } } },
+    rows: {
+      'password and mailed code': {
+        by: 'email',
+        pages: ['login', 'verify-totp', 'choose', 'verify-email'],
+        acr: '2sv',
+        amr: AMR.email,
+      },
+      'password and app': {
+        by: 'totp',
+        pages: ['login', 'verify-totp'],
+        acr: 'mfa',
+        amr: AMR.totp,
+      },
+      'mailed code, then nothing (SSO)': {
+        session: 'email',
+        pages: [],
+        acr: '2sv',
+        amr: AMR.email,
+      },
+      'app, then nothing (SSO)': { session: 'totp', pages: [], acr: 'mfa', amr: AMR.totp },
+      'a remembered device, and nothing asked for': {
+        session: 'remembered',
+        pages: [],
+        acr: 'pwd',
+        amr: AMR.pwd,
+      },
+      'a remembered device, then 2sv is asked for': {
+        session: 'remembered',
+        parameters: acrValues(ACR['2sv']),
+        pages: ['verify-totp'],
+        // The one asked for, although the app reaches further.
+        acr: '2sv',
+        amr: AMR.totp,
+      },
+      'a remembered device, then mfa is essential': {
+        session: 'remembered',
+        parameters: essential(ACR.mfa),
+        pages: ['verify-totp'],
+        acr: 'mfa',
+        amr: AMR.totp,
+      },
+      'a remembered device, then a client that requires mfa': {
+        session: 'remembered',
+        party: 'strict',
+        pages: ['verify-totp'],
+        acr: 'mfa',
+        amr: AMR.totp,
+      },
+      'mailed code, then mfa by acr_values': {
+        session: 'email',
+        by: 'totp',
+        parameters: acrValues(ACR.mfa),
+        pages: ['verify-totp'],
+        acr: 'mfa',
+        amr: BOTH,
+      },
+      'mailed code, then mfa essential': {
+        session: 'email',
+        by: 'totp',
+        parameters: essential(ACR.mfa),
+        pages: ['verify-totp'],
+        acr: 'mfa',
+        amr: BOTH,
+      },
+      'mailed code, then mfa as a voluntary claim': {
+        session: 'email',
+        by: 'totp',
+        parameters: voluntary(ACR.mfa),
+        pages: ['verify-totp'],
+        acr: 'mfa',
+        amr: BOTH,
+      },
+      'mailed code, then a client that requires mfa': {
+        session: 'email',
+        by: 'totp',
+        party: 'strict',
+        pages: ['verify-totp'],
+        acr: 'mfa',
+        amr: BOTH,
+      },
+      'mailed code, then a client with default_acr_values mfa': {
+        session: 'email',
+        by: 'totp',
+        party: 'defaults',
+        pages: ['verify-totp'],
+        acr: 'mfa',
+        amr: BOTH,
+      },
+      'mailed code, then an essential 2sv beside acr_values pwd: the essential one decides (CVE-2026-97176)': {
+        session: 'email',
+        parameters: { ...essential(ACR['2sv']), ...acrValues(ACR.pwd) },
+        pages: [],
+        acr: '2sv',
+        amr: AMR.email,
+      },
+      'mailed code, then an essential mfa beside acr_values 2sv: the essential one decides (CVE-2026-97176)': {
+        session: 'email',
+        by: 'totp',
+        parameters: { ...essential(ACR.mfa), ...acrValues(ACR['2sv']) },
+        pages: ['verify-totp'],
+        acr: 'mfa',
+        amr: BOTH,
+      },
+      'app, then pwd is asked for: the value asked for, and what was proved': {
+        session: 'totp',
+        parameters: acrValues(ACR.pwd),
+        pages: [],
+        acr: 'pwd',
+        amr: AMR.totp,
+      },
+      'app, then mfa or pwd: the first that is met': {
+        session: 'totp',
+        parameters: acrValues(ACR.mfa, ACR.pwd),
+        pages: [],
+        acr: 'mfa',
+        amr: AMR.totp,
+      },
+      'mailed code, then mfa or 2sv: one of them is met, so nothing is asked (OA-8)': {
+        session: 'email',
+        parameters: acrValues(ACR.mfa, ACR['2sv']),
+        pages: [],
+        acr: '2sv',
+        amr: AMR.email,
+      },
+      'unknown acr_values alone are ignored (OA-8)': {
+        session: 'email',
+        parameters: acrValues('urn:nobody:knows', 'x'),
+        pages: [],
+        acr: '2sv',
+        amr: AMR.email,
+      },
+      'an unknown value beside a known one is skipped (OA-8)': {
+        session: 'email',
+        by: 'totp',
+        parameters: acrValues('urn:nobody:knows', ACR.mfa),
+        pages: ['verify-totp'],
+        acr: 'mfa',
+        amr: BOTH,
+      },
+      'only unknown values, as a voluntary claim, are ignored (OA-8)': {
+        session: 'totp',
+        parameters: voluntary('urn:nobody:knows'),
+        pages: [],
+        acr: 'mfa',
+        amr: AMR.totp,
+      },
+      'only unknown values, essential, are the error (OA-8)': {
+        session: 'totp',
+        parameters: essential('urn:nobody:knows'),
+        pages: [],
+        error: 'unmet_authentication_requirements',
+      },
+      'a level that nobody here can reach is the error, not a loop (X2)': {
+        session: 'totp',
+        parameters: essential('phr'),
+        pages: [],
+        error: 'unmet_authentication_requirements',
+      },
+      'the same by acr_values': {
+        session: 'totp',
+        parameters: acrValues('phrh'),
+        pages: [],
+        error: 'unmet_authentication_requirements',
+      },
+      'phr or mfa: mfa is met': {
+        session: 'totp',
+        parameters: acrValues('phr', ACR.mfa),
+        pages: [],
+        acr: 'mfa',
+        amr: AMR.totp,
+      },
+      'prompt=none without a session': { parameters: { prompt: 'none' }, pages: [], error: 'login_required' },
+      'prompt=none with a session that is enough': {
+        session: 'totp',
+        parameters: { prompt: 'none', ...acrValues(ACR.mfa) },
+        pages: [],
+        acr: 'mfa',
+        amr: AMR.totp,
+      },
+      'prompt=none with a session below the level (F3)': {
+        session: 'email',
+        parameters: { prompt: 'none', ...acrValues(ACR.mfa) },
+        pages: [],
+        error: 'interaction_required',
+      },
+      'prompt=none and an essential level that is not met': {
+        session: 'email',
+        parameters: { prompt: 'none', ...essential(ACR.mfa) },
+        pages: [],
+        error: 'interaction_required',
+      },
+      'prompt=none at a client that requires more': {
+        session: 'email',
+        party: 'strict',
+        parameters: { prompt: 'none' },
+        pages: [],
+        error: 'interaction_required',
+      },
+      'prompt=login asks for everything again (F3)': {
+        session: 'totp',
+        by: 'totp',
+        parameters: { prompt: 'login' },
+        pages: ['login', 'verify-totp'],
+        acr: 'mfa',
+        amr: AMR.totp,
+        fresh: true,
+      },
+      'prompt=login asks for the factor on a remembered device too (E5)': {
+        session: 'remembered',
+        by: 'totp',
+        parameters: { prompt: 'login' },
+        pages: ['login', 'verify-totp'],
+        acr: 'mfa',
+        amr: AMR.totp,
+        fresh: true,
+      },
+    },
+  },
+  {
+    title: 'a mailed code is worth mfa, where the admin says so',
+    options: { config: { mfa: { enabled: true, methods: ['email'], email: { assurance: 'mfa' } } } },
+    member: { app: 'none' },
+    rows: {
+      'password and mailed code': {
+        pages: ['login', 'verify-email'],
+        acr: 'mfa',
+        amr: AMR.email,
+      },
+      'and so it is after that (SSO)': {
+        session: 'email',
+        parameters: acrValues(ACR.mfa),
+        pages: [],
+        acr: 'mfa',
+        amr: AMR.email,
+      },
+    },
+  },
+  {
+    title: 'a mailed code, strictly',
+    options: {
+      parties: { app: {} },
+      config: { mfa: { enabled: true, methods: ['email'], email: { assurance: 'strict' } } },
+    },
+    member: { app: 'none' },
+    rows: {
+      'password and mailed code: 2sv, and no word of mfa': {
+        pages: ['login', 'verify-email'],
+        acr: '2sv',
+        amr: ['pwd', 'mca'],
+      },
+      'mfa cannot be reached': {
+        session: 'email',
+        parameters: acrValues(ACR.mfa),
+        pages: [],
+        error: 'unmet_authentication_requirements',
+      },
+    },
+  },
+]
+
+/** Every proof has a time of its own, far enough from the last one for the app to show another code. */
+const APART = 31_000
+/** Less than what the binding of an app lets a password be old (FB-1), more than any row takes. */
+const BEHIND = 290_000
+
+onBothStores('what tokens say of a sign-in', (site) => {
+  for (const { title, options, member: given = {}, rows } of TABLES) {
+    describe(title, () => {
+      const here = site({
+        mail: 'on',
+        parties: {
+          app: {},
+          strict: { metadata: { require: 'mfa' } },
+          defaults: { metadata: { default_acr_values: [ACR.mfa] } },
+        },
+        ...options,
+      })
+      for (const [name, row] of Object.entries(rows)) {
+        test(name, async () => {
+          const { clock } = here.gateway
+          clock.advance(Date.now() - BEHIND - clock.now())
+          await check(here, row, await here.member(given))
+        })
+      }
+    })
+  }
+})
+
+async function check(here: ProtocolSite, row: Row, member: Member): Promise<void> {
+  const browser = here.browser()
+  const passwords: number[] = []
+  const apart: Browser = {
+    ...browser,
+    submit(page, ...given) {
+      here.gateway.clock.advance(APART)
+      if (page.page === 'login') passwords.push(here.gateway.clock.now() / 1000)
+      return browser.submit(page, ...given)
+    },
+  }
+  await begin(here, apart, { member, session: row.session })
+  const ofSession = passwords.at(-1)
+  const { pages, end } = await here.ask(apart, member, row)
+  assert.deepEqual(pages, row.pages, seen(end))
+  if (row.acr === undefined) {
+    assert.deepEqual([answerIn(end).error, answerIn(end).code], [row.error, undefined])
+    assert.equal(answerIn(end).iss, here.gateway.issuer)
+    return
+  }
+  assert.match(`${end.location}`, /[?&]code=/, seen(end))
+  const rp = here.party(row.party)
+  const { claims, tokens } = await rp.callback(`${end.location}`)
+  assert.deepEqual([claims.acr, claims.amr], [ACR[row.acr], row.amr])
+  const proved = (row.fresh === true ? undefined : ofSession) ?? passwords.at(-1)
+  // It was noted a moment before the gateway looked at its clock.
+  const late = Number(claims.auth_time) - Math.floor(Number(proved))
+  assert.ok(late >= 0 && late <= 5, `${claims.auth_time}; passwords at ${passwords.join()}`)
+  const told = await rp.introspect(tokens.access_token)
+  assert.deepEqual([told.acr, told.amr, told.auth_time], [claims.acr, claims.amr, claims.auth_time])
+}
+
+interface Beginning {
+  member: Member
+  session: Row['session']
+}
+
+async function begin(here: ProtocolSite, browser: Browser, { member, session }: Beginning): Promise<void> {
+  if (session === undefined) return
+  if (session === 'password') return void (await here.signIn(browser, member))
+  const remembered = session === 'remembered'
+  await here.signIn(browser, member, {
+    by: session === 'email' ? 'email' : 'totp',
+    ...(remembered && { remember: 'on' }),
+  })
+  if (!remembered) return
+  await browser.clear('stepgate-session', 'stepgate-session.sig')
+  const { pages, claims } = await here.signIn(browser, member)
+  assert.deepEqual([pages, claims.acr], [['login'], ACR.pwd])
+}
