@@ -1,5 +1,5 @@
 import { DAY, HOUR } from '../kernel/clock.ts'
-import { type Allowance, readAllowance } from '../state/allowance.ts'
+import { type Limit, spend } from '../state/allowance.ts'
 import { keyOf, type StateKey, type StateStore } from '../state/store.ts'
 
 /** RL-2, RL-8. Durations in milliseconds. */
@@ -40,18 +40,28 @@ export function createPasswordThrottle(
   options: PasswordThrottleOptions,
   { state, now }: { state: StateStore; now: () => number },
 ): PasswordThrottle {
-  const delayAfter = (failures: number): number =>
-    Math.min(options.delayMax, options.delay * 2 ** Math.min(30, failures - options.tries))
+  const delayAfter = (late: number): number => Math.min(options.delayMax, options.delay * 2 ** Math.min(30, late))
 
-  async function passGate(keys: Keys, failures: number): Promise<number | undefined> {
-    const delay = delayAfter(failures)
+  /** Whoever wins the gate is judged, and it is closed behind them; undefined: won, else milliseconds until it opens. */
+  async function passGate(keys: Keys): Promise<number | undefined> {
+    const closed = Number((await state.get(keys.gate)) ?? 0) - now()
+    if (closed > 0) return closed
+    const delay = delayAfter(await state.increment(keys.late, DAY))
     return (await state.add(keys.gate, `${now() + delay}`, delay)) ? undefined : delay
   }
 
-  const networkRoom = ({ network, known }: PasswordAttempt): Promise<Allowance> => {
-    const limit = { name: 'password-network', count: options.perAddress, window: options.window, of: [network] }
-    return readAllowance(known === undefined ? [limit] : [], { state, now: now() })
+  /** The account's own room: some free tries, the last of which closes the gate, and then one each time the gate opens. */
+  async function enter(keys: Keys): Promise<{ wait: number | undefined; leave(): Promise<void> }> {
+    const place = await state.reserve(keys.free, options.tries, DAY)
+    if (!place.granted) return { wait: await passGate(keys), leave: async () => undefined }
+    if (place.left === 0) await state.set(keys.gate, `${now() + options.delay}`, options.delay)
+    return { wait: undefined, leave: () => state.release(keys.free, place) }
   }
+
+  const networkLimits = ({ network, known }: PasswordAttempt): Limit[] =>
+    known === undefined
+      ? [{ name: 'password-network', count: options.perAddress, window: options.window, of: [network] }]
+      : []
 
   async function sprayed({ account, network, known }: PasswordAttempt, keys: Keys): Promise<void> {
     if (known !== undefined || !(await state.add(keyOf('password-tried', network, account), '1', HOUR))) return
@@ -62,34 +72,34 @@ export function createPasswordThrottle(
   return {
     async begin(attempt) {
       const keys = keysOf(attempt)
-      const [gate, spraying, room] = await Promise.all([
-        state.get(keys.gate),
+      const [own, network, spraying] = await Promise.all([
+        enter(keys),
+        spend(networkLimits(attempt), state),
         attempt.known === undefined ? state.get(keys.spraying) : undefined,
-        networkRoom(attempt),
       ])
-      const closed = Math.max(Number(gate ?? 0), Number(spraying ?? 0)) - now()
-      if (closed > 0) return { ok: false, retryAfter: closed }
-      if (room.wait !== undefined) return { ok: false, retryAfter: room.wait }
-      const [failures, wait] = await Promise.all([state.increment(keys.failures, DAY), room.spend()])
-      if (wait !== undefined) return { ok: false, retryAfter: wait }
-      // The last free try closes the gate behind it, and from then on each try has to be the one that closes it again.
-      const delay = failures < options.tries ? undefined : await passGate(keys, failures)
-      if (delay !== undefined) return { ok: false, retryAfter: delay }
+      const sprays = Number(spraying ?? 0) - now()
+      const wait = own.wait ?? (network.ok ? undefined : network.wait) ?? (sprays > 0 ? sprays : undefined)
+      if (wait !== undefined) {
+        // Not judged, so not counted.
+        await Promise.all([own.leave(), network.ok && network.giveBack()])
+        return { ok: false, retryAfter: wait }
+      }
       return {
         ok: true,
         async succeeded() {
-          await Promise.all([state.delete(keys.failures, keys.gate), room.giveBack()])
+          await Promise.all([state.delete(keys.free, keys.late, keys.gate), network.ok && network.giveBack()])
         },
-        async failed() {
-          await Promise.all([room.settle(), sprayed(attempt, keys)])
-        },
+        failed: () => sprayed(attempt, keys),
       }
     },
   }
 }
 
 interface Keys {
-  failures: StateKey
+  /** Tries without a delay. */
+  free: StateKey
+  /** Counts those after them. */
+  late: StateKey
   gate: StateKey
   spraying: StateKey
 }
@@ -97,7 +107,8 @@ interface Keys {
 function keysOf({ account, network, known }: PasswordAttempt): Keys {
   const whose = known === undefined ? [account, network] : [account, 'known', known]
   return {
-    failures: keyOf('password-failures', ...whose),
+    free: keyOf('password-free', ...whose),
+    late: keyOf('password-late', ...whose),
     gate: keyOf('password-gate', ...whose),
     spraying: keyOf('password-spraying', network),
   }

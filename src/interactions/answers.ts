@@ -36,7 +36,7 @@ export function createAnswers(dependencies: AnswerDependencies): Answers {
 
   async function answerPassword(ctx: Context, signIn: SignIn, form: Form): Promise<void> {
     const answer = await login.answer(ctx, signIn, form)
-    if (answer.ok) return moveOn(ctx, answer.signIn)
+    if (answer.ok) return void (await Promise.all([answer.settle(), moveOn(ctx, answer.signIn)]))
     pages.login(ctx, signIn, answer)
   }
 
@@ -45,15 +45,19 @@ export function createAnswers(dependencies: AnswerDependencies): Answers {
     signIn: SignIn,
     { step, form }: { step: FactorStep; form: Form },
   ): Promise<void> {
-    const { pending, account, demanded } = signIn
+    const { pending, account, bindings, demanded } = signIn
     if (account === undefined || demanded === undefined) throw new RequestError('expired')
     const answer = await factors.answer(ctx, signIn, { step, form })
     if (!answer.ok) return refused(ctx, signIn, answer)
-    const fresh = await accounts.find(account.id)
+    const fresh = answer.changed ? await accounts.find(account.id) : account
     if (fresh === undefined) throw new RequestError('expired')
     const { notice: _, ...value } = pending?.value ?? startedBySession(signIn)
     const proofs = [...value.proofs.filter(({ method }) => method !== answer.proof.method), answer.proof]
-    const next = await signIns.proceed(signIn, { ...value, proofs }, fresh)
+    const next = await signIns.proceed(
+      signIn,
+      { ...value, proofs },
+      { account: fresh, ...(!answer.changed && { bindings }) },
+    )
     const { rememberDays } = demanded
     if (next.step.kind === 'done' && rememberDays > 0 && form.get('remember') === 'on') {
       await factors.remember(ctx, { account: fresh, proof: answer.proof, rememberDays })

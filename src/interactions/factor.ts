@@ -23,7 +23,9 @@ export interface FactorDependencies {
   clock: Clock
 }
 
-export type FactorAnswer = { ok: true; proof: Proof } | { ok: false; error: PageError; reason: RefusalReason }
+export type FactorAnswer =
+  | { ok: true; proof: Proof; changed: boolean }
+  | { ok: false; error: PageError; reason: RefusalReason }
 
 /** The pages on which codes are typed: binding and verifying, whatever the authenticator. */
 export interface Factors {
@@ -150,7 +152,7 @@ interface Shown {
 const before = (step: FactorStep): string | undefined => (step.kind === 'verify' ? step.before : undefined)
 
 function attemptOf(ctx: Context, signIn: SignIn, { step, now }: { step: FactorStep; now: number }): Attempt {
-  const { interaction, browser, account, locale } = signIn
+  const { interaction, browser, account, bindings, locale } = signIn
   if (account === undefined) throw new Error('a ceremony of nobody')
   const request = { ip: ctx.ip, userAgent: ctx.get('user-agent') }
   return {
@@ -160,6 +162,7 @@ function attemptOf(ctx: Context, signIn: SignIn, { step, now }: { step: FactorSt
     browser: browser.id,
     client: interaction.client.id,
     context: { account, now, locale, request },
+    bindings,
   }
 }
 

@@ -29,6 +29,11 @@ export interface LoginDependencies {
 
 export type PasswordAnswer = { ok: true; signIn: SignIn } | { ok: false; error: PageError; username: string }
 
+interface Right {
+  account: Account
+  settle(): Promise<void>
+}
+
 /** Judges name and password, and starts the pending proof of whoever they belong to. */
 export interface Login {
   answer(ctx: Context, signIn: SignIn, form: Form): Promise<PasswordAnswer>
@@ -42,7 +47,7 @@ export function createLogin(dependencies: LoginDependencies): Login {
     ctx: Context,
     signIn: SignIn,
     given: { claimant: Claimant; password: string },
-  ): Promise<Account | PageError> {
+  ): Promise<Right | PageError> {
     const { claimant, password } = given
     const known = cookies.known(ctx, claimant.key)
     const admission = await throttle.begin({ account: claimant.key, network: networkOf(ctx.ip), known })
@@ -58,13 +63,12 @@ export function createLogin(dependencies: LoginDependencies): Login {
       trail.record({ event: 'login.fail', outcome: 'fail', account: account?.id, ...facts, details: { reason } })
       return { code: 'credentials' }
     }
-    await admission.succeeded()
-    return account
+    return { account, settle: () => admission.succeeded() }
   }
 
   /** What the browser's remembered device, if it holds one, spares this sign-in. */
   async function admitDevice(ctx: Context, signIn: SignIn): Promise<SignIn> {
-    const { account, demanded, pending } = signIn
+    const { account, bindings, demanded, pending } = signIn
     if (account === undefined || demanded === undefined || pending === undefined) return signIn
     const cookie = cookies.device(ctx, account.id)
     if (cookie === undefined || !mayBeSpared(signIn)) return signIn
@@ -74,13 +78,13 @@ export function createLogin(dependencies: LoginDependencies): Login {
     if (!presented.ok) {
       cookies.forgetDevice(ctx, account.id)
       if (presented.reason !== 'reused') return signIn
-      return signIns.proceed(signIn, { ...pending.value, notice: 'device-copied' }, account)
+      return signIns.proceed(signIn, { ...pending.value, notice: 'device-copied' }, { account, bindings })
     }
     if (presented.cookie !== undefined) {
       const lifetime = Math.max(1, presented.expiresAt - clock.now())
       cookies.keepDevice(ctx, account.id, { value: presented.cookie, lifetime })
     }
-    return signIns.proceed(signIn, { ...pending.value, device: { id: presented.id } }, account)
+    return signIns.proceed(signIn, { ...pending.value, device: { id: presented.id } }, { account, bindings })
   }
 
   return {
@@ -90,8 +94,9 @@ export function createLogin(dependencies: LoginDependencies): Login {
       if (username.trim() === '' || username.length > NAME_LENGTH || password === '') {
         return { ok: false, error: { code: 'credentials' }, username: username.slice(0, NAME_LENGTH) }
       }
-      const judged = await judge(ctx, signIn, { claimant: await accounts.claimant(username), password })
-      if ('code' in judged) return { ok: false, error: judged, username }
+      const answered = await judge(ctx, signIn, { claimant: await accounts.claimant(username), password })
+      if ('code' in answered) return { ok: false, error: answered, username }
+      const { account: judged, settle } = answered
       const pending: PendingProof = {
         accountId: judged.id,
         browser: signIn.browser.id,
@@ -101,8 +106,8 @@ export function createLogin(dependencies: LoginDependencies): Login {
         ...(signIn.pending?.value.accountId === judged.id && chosenOf(signIn.pending.value)),
       }
       // A new start: what another name proved in this interaction is gone (WE-3).
-      const started = await signIns.proceed({ ...signIn, pending: undefined }, pending, judged)
-      return { ok: true, signIn: await admitDevice(ctx, started) }
+      const started = await signIns.proceed({ ...signIn, pending: undefined }, pending, { account: judged })
+      return { ok: true, signIn: await admitDevice(ctx, started), settle }
     },
   }
 }

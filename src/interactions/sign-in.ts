@@ -49,10 +49,16 @@ export interface SignInDependencies {
   absolute: number
 }
 
+/** What this request has read already. */
+export interface Fresh {
+  account?: Account
+  bindings?: readonly Binding[]
+}
+
 export interface SignIns {
   load(ctx: Context, at: { uid: string; browser: Browser; locale: (uiLocales: unknown) => string }): Promise<SignIn>
   /** The same sign-in with this pending proof, decided anew: what is not given as read a moment ago is read again. */
-  proceed(signIn: SignIn, pending: PendingProof, fresh?: Account): Promise<SignIn>
+  proceed(signIn: SignIn, pending: PendingProof, fresh?: Fresh): Promise<SignIn>
   /** Keeps the pending proof; false when another tab was faster. */
   keep(signIn: SignIn): Promise<boolean>
   drop(signIn: SignIn): Promise<void>
@@ -71,7 +77,7 @@ export function createSignIns(dependencies: SignInDependencies): SignIns {
 
   type Known = Pick<SignIn, 'interaction' | 'browser' | 'locale' | 'address' | 'pending' | 'session'>
 
-  async function decide(known: Known, fresh?: Account): Promise<SignIn> {
+  async function decide(known: Known, fresh: Fresh = {}): Promise<SignIn> {
     const { interaction, pending, session } = known
     const nobody: SignIn = {
       ...known,
@@ -82,7 +88,10 @@ export function createSignIns(dependencies: SignInDependencies): SignIns {
     }
     const id = pending?.value.accountId ?? session?.accountId
     if (id === undefined) return nobody
-    const [account, bound] = await Promise.all([fresh ?? accounts.find(id), bindings.list(id)])
+    const [account, bound] = await Promise.all([
+      fresh.account ?? accounts.find(id),
+      fresh.bindings ?? bindings.list(id),
+    ])
     if (account === undefined) return nobody
     if (pending !== undefined && !pendingFor(account, pending.value)) return { ...nobody, pending: undefined }
     if (session !== undefined && !aliveFor(account, session)) return nobody

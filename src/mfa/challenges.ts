@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { AuditTrail } from '../audit/audit.ts'
 import { type Clock, DAY, HOUR, SECOND } from '../kernel/clock.ts'
 import { randomToken, type Sealer } from '../kernel/secrets.ts'
-import { type Limit, readAllowance } from '../state/allowance.ts'
+import { type Limit, spend } from '../state/allowance.ts'
 import { createRecords, type Versioned } from '../state/records.ts'
 import type { StateStore } from '../state/store.ts'
 import type { Authenticator, Ceremony, Refusal } from './authenticator.ts'
@@ -95,11 +95,10 @@ export function createChallenges(
     const own = (await bindings.list(account.id)).filter((binding) => binding.type === attempt.type)
     const { resend } = authenticator
     if (resend === undefined) return ceremony.begin(own, attempt.context)
-    const allowance = await readAllowance(sendLimits(attempt, resend), { state, now: clock.now() })
-    const wait = allowance.wait ?? (await allowance.spend())
-    if (wait !== undefined) return { ok: false, reason: 'throttled', retryAfter: wait }
+    const spent = await spend(sendLimits(attempt, resend), state)
+    if (!spent.ok) return { ok: false, reason: 'throttled', retryAfter: spent.wait }
     const begun = await ceremony.begin(own, attempt.context)
-    if (!begun.ok) await allowance.giveBack()
+    if (!begun.ok) await spent.giveBack()
     trail.record({
       event: 'otp.sent',
       outcome: begun.ok ? 'ok' : 'fail',

@@ -2,7 +2,7 @@ import type { AccountAdmin } from '../accounts/account-store.ts'
 import type { AuditEventName, AuditTrail } from '../audit/audit.ts'
 import { type Clock, DAY, HOUR } from '../kernel/clock.ts'
 import { randomToken, type Sealer } from '../kernel/secrets.ts'
-import { type Allowance, type Limit, readAllowance } from '../state/allowance.ts'
+import { type Limit, spend, waitUntilRoom } from '../state/allowance.ts'
 import type { Versioned } from '../state/records.ts'
 import { keyOf, type StateStore } from '../state/store.ts'
 import type { Finished, Refusal, RefusalReason } from './authenticator.ts'
@@ -35,7 +35,9 @@ export interface VerifierDependencies {
 
 const LABEL_LENGTH = 60
 
-type Judged = Extract<Finished, { ok: true }> | Refusal
+/** `giveBack`: what was right is no failure, and is not counted as one. */
+type Right = Extract<Finished, { ok: true }> & { giveBack(): Promise<void> }
+type Judged = Right | Refusal
 
 /**
  * The promises of `Verifier`. Every answer to a verification is counted under the limits of the interaction, the hour and the day
@@ -65,22 +67,21 @@ export function createVerifier(options: VerifierOptions, dependencies: VerifierD
   /** Counts, then judges; `finish` adds what a success changes. */
   async function judge(attempt: Attempt, half: Half, given: Given): Promise<Judged> {
     const { authenticator, ceremony } = half
-    const { allowance, challenge, own, code } = given
-    if (allowance.wait !== undefined) return throttled(attempt, allowance.wait)
-    const [answers, wait] = await Promise.all([
+    const { challenge, own, code } = given
+    const [answers, spent] = await Promise.all([
       challenge && state.increment(keyOf('challenge-answers', challenge.value.id), authenticator.challenge.ttl),
-      allowance.spend(),
+      spend(limitsOf(attempt, options), state),
     ])
-    if (wait !== undefined) return throttled(attempt, wait)
+    if (!spent.ok) return throttled(attempt, spent.wait)
     const { attempts } = authenticator.challenge
     if (answers !== undefined && answers > attempts) {
-      await allowance.giveBack()
+      await spent.giveBack()
       return refuse('expired')
     }
     const inARow =
       attempt.ceremony === 'verify' ? await bindings.countAttempt(attempt.context.account.id, attempt.type) : 0
     if (inARow > options.inARow) {
-      await allowance.giveBack()
+      await spent.giveBack()
       return locked(attempt)
     }
     const finished = await ceremony.finish({
@@ -89,10 +90,10 @@ export function createVerifier(options: VerifierOptions, dependencies: VerifierD
       code,
       context: attempt.context,
     })
-    if (finished.ok) return finished
+    if (finished.ok) return { ...finished, giveBack: spent.giveBack }
     const dead = challenge !== undefined && answers !== undefined && answers >= attempts
     const ended = dead && challenges.spend(attempt, challenge)
-    const [refusal] = await Promise.all([spoil(finished), ended, allowance.settle()])
+    const [refusal] = await Promise.all([spoil(finished), ended])
     failed(attempt, refusal.reason)
     return inARow === options.inARow ? locked(attempt) : refusal
   }
@@ -128,11 +129,13 @@ export function createVerifier(options: VerifierOptions, dependencies: VerifierD
     return attempt.ceremony === 'verify' ? false : refuse('unusable')
   }
 
-  async function verifyAddress(attempt: Attempt, address: string | undefined): Promise<void> {
+  /** Whether that changed the account. */
+  async function verifyAddress(attempt: Attempt, address: string | undefined): Promise<boolean> {
     const { account } = attempt.context
-    if (address === undefined || account.emailVerified || account.email !== address) return
+    if (address === undefined || account.emailVerified || account.email !== address) return false
     const audit = { event: 'email.verified', outcome: 'ok', ...partiesOf(attempt) } as const
     await accounts.update(account.id, { verifiedEmail: address }, audit)
+    return true
   }
 
   function failed(attempt: Attempt, reason: RefusalReason): void {
@@ -159,9 +162,9 @@ export function createVerifier(options: VerifierOptions, dependencies: VerifierD
     async renew(attempt) {
       const half = halfOf(attempt)
       if (half === undefined || half.ceremony.challengeless) return begin(attempt)
-      const allowance = await readAllowance(limitsOf(attempt, options), { state, now: clock.now() })
+      const wait = await waitUntilRoom(limitsOf(attempt, options), state)
       // A code that could not be tried is not worth sending.
-      if (allowance.wait !== undefined) return { ok: false, reason: 'throttled', retryAfter: allowance.wait }
+      if (wait !== undefined) return { ok: false, reason: 'throttled', retryAfter: wait }
       return challenges.renew(attempt, half)
     },
     async finish(attempt, form): Promise<Verdict> {
@@ -169,27 +172,26 @@ export function createVerifier(options: VerifierOptions, dependencies: VerifierD
       if (half === undefined) return refuse('unusable')
       const { account } = attempt.context
       const kept = !half.ceremony.challengeless
-      const [challenge, allowance, all] = await Promise.all([
+      const [challenge, all] = await Promise.all([
         kept ? challenges.open(attempt) : undefined,
-        readAllowance(limitsOf(attempt, options), { state, now: clock.now() }),
-        bindings.list(account.id),
+        attempt.bindings ?? bindings.list(account.id),
       ])
       const own = all.filter((binding) => binding.type === attempt.type)
       const usable = attempt.ceremony === 'bind' || own.length > 0 || half.authenticator.usableUnbound(account)
       if (!usable) return refuse('unusable')
       if (kept && challenge === undefined) return refuse('expired')
-      const finished = await judge(attempt, half, { challenge, allowance, own, code: form.code })
+      const finished = await judge(attempt, half, { challenge, own, code: form.code })
       if (!finished.ok) return finished
       if (challenge !== undefined && !(await challenges.spend(attempt, challenge))) return lost(attempt)
       const bound = await keep(attempt, half, { finished, label: labelOf(form.label) })
       if (typeof bound === 'object') return bound
-      await Promise.all([
-        allowance.giveBack(),
-        attempt.ceremony === 'verify' && bindings.clearAttempts(account.id, attempt.type),
+      const [verified] = await Promise.all([
         verifyAddress(attempt, finished.address),
+        finished.giveBack(),
+        attempt.ceremony === 'verify' && bindings.clearAttempts(account.id, attempt.type),
       ])
       record(attempt, 'otp.ok', undefined)
-      return { ok: true, proof: { method: attempt.type, at: attempt.context.now }, bound }
+      return { ok: true, proof: { method: attempt.type, at: attempt.context.now }, bound, changed: bound || verified }
     },
   }
 
@@ -202,13 +204,12 @@ export function createVerifier(options: VerifierOptions, dependencies: VerifierD
 
 interface Given {
   challenge: Versioned<KeptChallenge> | undefined
-  allowance: Allowance
   own: Binding[]
   code: string
 }
 
 interface Success {
-  finished: Extract<Judged, { ok: true }>
+  finished: Right
   label: string | undefined
 }
 

@@ -1,4 +1,5 @@
 import type { CeremonyContext, Refusal, Show } from './authenticator.ts'
+import type { Binding } from './binding-store.ts'
 
 /** Which of an authenticator's two ceremonies (NIST SP 800-63B-4, 3 and 4). */
 export type CeremonyName = 'bind' | 'verify'
@@ -13,6 +14,8 @@ export interface Attempt {
   browser: string
   client: string | undefined
   context: CeremonyContext
+  /** The account's bindings as the same request read them; absent: they are read. Replays are refused either way. */
+  bindings?: readonly Binding[]
 }
 
 export interface Begun {
@@ -31,7 +34,8 @@ export interface Proof {
   at: number
 }
 
-export type Verdict = { ok: true; proof: Proof; bound: boolean } | Refusal
+/** `bound`: a binding was made; `changed`: the account or its bindings are no longer what they were before. */
+export type Verdict = { ok: true; proof: Proof; bound: boolean; changed: boolean } | Refusal
 
 /** Keeps for every authenticator: count, then judge; one challenge per interaction, ceremony and type; success takes it; throttles, hard caps, audit. */
 export interface Verifier {

@@ -19,13 +19,16 @@ export function createSqlAccounts(db: Database, dependencies: { hasher: Hasher; 
   const { kysely } = db
   const { hasher, clock } = dependencies
 
-  function rowOfLogin(login: string): Promise<AccountRow | undefined> {
-    return kysely
-      .selectFrom('logins')
-      .innerJoin('accounts', 'accounts.id', 'logins.account_id')
-      .selectAll('accounts')
-      .where('logins.key', '=', loginKey(login))
-      .executeTakeFirst()
+  const byId = kysely.selectFrom('accounts').selectAll().where('id', '=', '').compile()
+  const byLogin = kysely
+    .selectFrom('logins')
+    .innerJoin('accounts', 'accounts.id', 'logins.account_id')
+    .selectAll('accounts')
+    .where('logins.key', '=', '')
+    .compile()
+
+  async function rowOfLogin(login: string): Promise<AccountRow | undefined> {
+    return (await kysely.executeQuery<AccountRow>({ ...byLogin, parameters: [loginKey(login)] })).rows[0]
   }
 
   /** A change of one row with its audit row. */
@@ -71,7 +74,7 @@ export function createSqlAccounts(db: Database, dependencies: { hasher: Hasher; 
 
   return {
     async find(id) {
-      const row = await kysely.selectFrom('accounts').selectAll().where('id', '=', id).executeTakeFirst()
+      const [row] = (await kysely.executeQuery<AccountRow>({ ...byId, parameters: [id] })).rows
       return row && toAccount(row)
     },
     async findByLogin(login) {

@@ -4,7 +4,7 @@ import type { Sealer } from '../kernel/secrets.ts'
 import type { BindingStore } from '../mfa/binding-store.ts'
 import type { Database } from './database.ts'
 import { createSealed } from './sealed.ts'
-import type { Tables } from './tables.ts'
+import type { BindingRow, Tables } from './tables.ts'
 
 /** Identities kept in memory; one that is not costs `replace` a read. */
 const KNOWN_IDENTITIES = 10_000
@@ -20,15 +20,17 @@ export function createSqlBindings(db: Database, dependencies: { sealer: Sealer }
   const { seal, open } = createSealed({ sealer: dependencies.sealer, log: db.log })
   const identities = createIdentities(db)
 
+  const ofAccount = kysely
+    .selectFrom('bindings')
+    .selectAll()
+    .where('account_id', '=', '')
+    .orderBy('bound_at')
+    .orderBy('id')
+    .compile()
+
   return {
     async list(accountId) {
-      const rows = await kysely
-        .selectFrom('bindings')
-        .selectAll()
-        .where('account_id', '=', accountId)
-        .orderBy('bound_at')
-        .orderBy('id')
-        .execute()
+      const { rows } = await kysely.executeQuery<BindingRow>({ ...ofAccount, parameters: [accountId] })
       return rows.map((row) => {
         const identity = { id: row.id, accountId: row.account_id, type: row.type }
         identities.keep(identity)

@@ -5,7 +5,8 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { type Clock, SECOND } from '../kernel/clock.ts'
 import { Unavailable } from '../kernel/errors.ts'
 import type { Log } from '../kernel/log.ts'
-import type { StateStore } from './store.ts'
+import { randomToken } from '../kernel/secrets.ts'
+import type { StateKey, StateStore } from './store.ts'
 import { wholeMilliseconds } from './ttl.ts'
 
 /** Milliseconds SQLite itself waits for another process's lock; the event loop stands still meanwhile. */
@@ -55,6 +56,23 @@ export function createEmbeddedState(options: { file: string }, dependencies: { c
          expires = case when expires <= :now then excluded.expires else expires end
        returning value`,
     ),
+    // The value is the number of places held, then the window's name.
+    reserve: database.prepare(
+      `insert into entries (key, value, expires) values (:key, '1 ' || :name, :expires)
+       on conflict (key) do update set
+         value = case when expires <= :now then excluded.value
+           else (cast(value as integer) + 1) || substr(value, instr(value, ' ')) end,
+         expires = case when expires <= :now then excluded.expires else expires end
+       where expires <= :now or cast(value as integer) < :places
+       returning value`,
+    ),
+    release: database.prepare(
+      `update entries set value = (cast(value as integer) - 1) || ' ' || :name
+       where key = :key and expires > :now and substr(value, instr(value, ' ') + 1) = :name and cast(value as integer) > 0`,
+    ),
+    waitFor: database.prepare(
+      'select expires from entries where key = :key and expires > :now and cast(value as integer) >= :places',
+    ),
     replace: database.prepare('update entries set value = ?, expires = ? where key = ? and value = ? and expires > ?'),
     remove: database.prepare('delete from entries where key = ?'),
     removeIndex: database.prepare('delete from members where key = ?'),
@@ -86,6 +104,11 @@ export function createEmbeddedState(options: { file: string }, dependencies: { c
         await pause(wait)
       }
     }
+  }
+
+  function untilFree(key: StateKey, places: number, time: number): number | undefined {
+    const expires = statements.waitFor.get({ key, places, now: time })?.expires as number | undefined
+    return expires === undefined ? undefined : expires - time
   }
 
   function sweep(): void {
@@ -130,6 +153,23 @@ export function createEmbeddedState(options: { file: string }, dependencies: { c
         return Number(statements.increment.get({ key, now: time, expires: time + milliseconds })?.value)
       })
     },
+    async reserve(key, places, window) {
+      const milliseconds = wholeMilliseconds(window)
+      return await run(() => {
+        const time = now()
+        const given = { key, places, now: time, name: randomToken(9), expires: time + milliseconds }
+        const held = statements.reserve.get(given)?.value as string | undefined
+        if (held !== undefined) {
+          const [count, name = ''] = held.split(' ')
+          return { granted: true, left: places - Number(count), window: name }
+        }
+        return { granted: false, wait: Math.max(1, untilFree(key, places, time) ?? 1) }
+      })
+    },
+    async release(key, reservation) {
+      await run(() => statements.release.run({ key, now: now(), name: reservation.window }))
+    },
+    waitFor: (key, places) => run(() => untilFree(key, places, now())),
     async compareAndSet(key, expected, value, ttl) {
       const milliseconds = wholeMilliseconds(ttl)
       return await run(() => {

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import { ConfigError, Unavailable } from '../kernel/errors.ts'
 import type { Log } from '../kernel/log.ts'
+import { randomToken } from '../kernel/secrets.ts'
 import type { StateKey, StateStore } from './store.ts'
 import { wholeMilliseconds } from './ttl.ts'
 
@@ -19,6 +20,26 @@ const SCRIPTS = {
     local count = redis.call('INCR', KEYS[1])
     if count == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
     return count`,
+  // `s` names the window, so that a place given back late does not widen the next one.
+  stepgateReserve: `
+    local held = redis.call('HMGET', KEYS[1], 'n', 's')
+    local count = tonumber(held[1]) or 0
+    if count >= tonumber(ARGV[1]) then return { 0, redis.call('PTTL', KEYS[1]), '' } end
+    if not held[2] then
+      redis.call('HSET', KEYS[1], 'n', 1, 's', ARGV[3])
+      redis.call('PEXPIRE', KEYS[1], ARGV[2])
+      return { 1, ARGV[1] - 1, ARGV[3] }
+    end
+    return { 1, ARGV[1] - redis.call('HINCRBY', KEYS[1], 'n', 1), held[2] }`,
+  stepgateRelease: `
+    local held = redis.call('HMGET', KEYS[1], 'n', 's')
+    if held[2] ~= ARGV[1] or tonumber(held[1]) < 1 then return 0 end
+    redis.call('HINCRBY', KEYS[1], 'n', -1)
+    return 1`,
+  stepgateWaitFor: `
+    local count = tonumber(redis.call('HGET', KEYS[1], 'n')) or 0
+    if count < tonumber(ARGV[1]) then return -1 end
+    return redis.call('PTTL', KEYS[1])`,
   stepgateReplace: `
     if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
     redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
@@ -40,6 +61,9 @@ const SCRIPTS = {
 
 interface Scripts {
   stepgateIncrement(key: string, window: number): Promise<number>
+  stepgateReserve(key: string, places: number, window: number, name: string): Promise<[number, number, string]>
+  stepgateRelease(key: string, name: string): Promise<number>
+  stepgateWaitFor(key: string, places: number): Promise<number>
   stepgateReplace(key: string, expected: string, value: string, ttl: number): Promise<number>
   stepgateIndexAdd(key: string, member: string, ttl: number): Promise<number>
   stepgateIndexList(key: string): Promise<string[]>
@@ -88,7 +112,7 @@ export function createRedisState(options: { url: string; prefix?: string }, depe
 
   async function run<R>(operation: () => Promise<R>): Promise<R> {
     try {
-      await connected()
+      if (client.status !== 'ready') await connected()
       return await withinTime(operation())
     } catch (error) {
       throw new Unavailable('redis', { cause: withoutArguments(error) })
@@ -110,6 +134,21 @@ export function createRedisState(options: { url: string; prefix?: string }, depe
     async increment(key, window) {
       const milliseconds = wholeMilliseconds(window)
       return await run(() => client.stepgateIncrement(at(key), milliseconds))
+    },
+    async reserve(key, places, window) {
+      const milliseconds = wholeMilliseconds(window)
+      const name = randomToken(9)
+      const [granted, number, held] = await run(() => client.stepgateReserve(at(key), places, milliseconds, name))
+      return granted === 1
+        ? { granted: true, left: Number(number), window: held }
+        : { granted: false, wait: Math.max(1, Number(number)) }
+    },
+    async release(key, reservation) {
+      await run(() => client.stepgateRelease(at(key), reservation.window))
+    },
+    async waitFor(key, places) {
+      const wait = await run(() => client.stepgateWaitFor(at(key), places))
+      return wait < 0 ? undefined : wait
     },
     async compareAndSet(key, expected, value, ttl) {
       const milliseconds = wholeMilliseconds(ttl)
@@ -150,14 +189,20 @@ function policyIn(info: string): string {
   return /^maxmemory_policy:(\S+)/m.exec(info)?.[1] ?? 'unknown'
 }
 
-async function withinTime<R>(work: Promise<R>): Promise<R> {
-  const { promise, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => reject(new Error('no answer in time')), OPERATION_TIMEOUT)
-  try {
-    return await Promise.race([work, promise])
-  } finally {
-    clearTimeout(timer)
-  }
+function withinTime<R>(work: Promise<R>): Promise<R> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error('no answer in time')), OPERATION_TIMEOUT)
+    work.then(
+      (answer) => {
+        clearTimeout(timer)
+        resolve(answer)
+      },
+      (error: unknown) => {
+        clearTimeout(timer)
+        reject(error)
+      },
+    )
+  })
 }
 
 /** The client's errors carry the command with its arguments, the AUTH command too: only their texts may travel on. */

@@ -9,6 +9,12 @@ export function keyOf(kind: string, ...parts: string[]): StateKey {
   return `${kind}:${sha256(parts.map((part) => `${part.length}:${part}`).join('')).slice(0, 32)}` as StateKey
 }
 
+export type Reservation =
+  /** `left`: places after this one; `window`: names the window for `release`. */
+  | { granted: true; left: number; window: string }
+  /** Milliseconds until the window ends. */
+  | { granted: false; wait: number }
+
 /**
  * Short-lived state shared by every gateway process. Each operation is atomic on its key; each value has a time to live,
  * in milliseconds, and is gone when that is over. Every operation throws `Unavailable` when the store cannot serve: nobody
@@ -24,6 +30,15 @@ export interface StateStore {
   take(key: StateKey): Promise<string | undefined>
   /** Counts up from 1. The window starts with the first call and is not prolonged by later ones. */
   increment(key: StateKey, window: number): Promise<number>
+  /**
+   * Takes one of so many places. Any number of parallel callers hold at most `places` between them; the window starts with the first
+   * and is not prolonged. The key belongs to this operation and its two companions alone.
+   */
+  reserve(key: StateKey, places: number, window: number): Promise<Reservation>
+  /** Gives a place back; without effect when its window is over. */
+  release(key: StateKey, reservation: { window: string }): Promise<void>
+  /** Milliseconds until there is a place; undefined: there is one. */
+  waitFor(key: StateKey, places: number): Promise<number | undefined>
   /** Writes only if the value is still `expected`; answers whether it did. */
   compareAndSet(key: StateKey, expected: string, value: string, ttl: number): Promise<boolean>
   /** Removing what is not there is fine. */

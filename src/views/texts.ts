@@ -32,6 +32,8 @@ export function createTexts(options: { languages: readonly string[] }): Texts {
   const translations = new Map([...languages, COMPLETE].map((language) => [language, read(language)]))
   const keys = new Map([...translations].map(([language, translation]) => [language, new Set(keysOf(translation))]))
   const translator = createTranslator(translations)
+  /** Texts without values, as they were found the first time; the keys are those of the files. */
+  const plain = new Map<string, string>()
 
   function known(locale: string, key: string): boolean {
     return keys.get(locale)?.has(key) === true || keys.get(COMPLETE)?.has(key) === true
@@ -46,13 +48,17 @@ export function createTexts(options: { languages: readonly string[] }): Texts {
       }
       return languages[0] ?? COMPLETE
     },
-    t(locale, key, values = {}) {
+    t(locale, key, values) {
       const candidates = typeof key === 'string' ? [key] : key
       // Asked of our own set, not of the translator: a key may end in what somebody typed.
       const found = candidates.find((candidate) => known(locale, candidate))
       if (found === undefined) throw new Error(`no text ${candidates.join(', ')}`)
       // No nesting: a value from outside is never read as a key.
-      return translator.t(found, { ...values, lng: locale, nest: false })
+      if (values !== undefined) return translator.t(found, { ...values, lng: locale, nest: false })
+      const place = `${locale} ${found}`
+      const text = plain.get(place) ?? translator.t(found, { lng: locale, nest: false })
+      plain.set(place, text)
+      return text
     },
     duration: (locale, milliseconds) => durationOf(locale, Math.max(0, milliseconds)),
     dateTime: (locale, time) => dateTimeFormat(locale).format(time),

@@ -4,7 +4,7 @@ import { after, before, describe, test } from 'node:test'
 import fc from 'fast-check'
 import { MINUTE } from '../../src/kernel/clock.ts'
 import { Unavailable } from '../../src/kernel/errors.ts'
-import { keyOf, type StateKey, type StateStore } from '../../src/state/store.ts'
+import { keyOf, type Reservation, type StateKey, type StateStore } from '../../src/state/store.ts'
 
 export interface Subject {
   store: StateStore
@@ -26,6 +26,8 @@ const RANDOM_TEXTS = fc.sample(fc.string({ unit: 'binary' }), 40)
 const fresh = (): StateKey => keyOf('test', randomUUID())
 const inParallel = <R>(work: (caller: number) => Promise<R>): Promise<R[]> =>
   Promise.all(Array.from({ length: PARALLEL }, (_, caller) => work(caller)))
+
+const isGranted = (answer: Reservation): answer is Extract<Reservation, { granted: true }> => answer.granted
 
 /** The promises of `StateStore`, for any adapter. */
 export function stateStoreContract(name: string, open: () => Promise<Subject>): void {
@@ -126,6 +128,41 @@ export function stateStoreContract(name: string, open: () => Promise<Subject>): 
       await subject.advance(STEP)
       assert.equal(await store.get(set), 'value')
       assert.equal(await store.get(replaced), 'other')
+    })
+
+    test('RL-4: reserve: twenty callers at the same time get as many places as there are, and the rest a wait', async () => {
+      const key = fresh()
+      const answers = await inParallel(() => store.reserve(key, 5, MINUTE))
+      const granted = answers.filter((answer) => answer.granted)
+      assert.deepEqual(granted.map(({ left }) => left).sort(), [0, 1, 2, 3, 4])
+      for (const answer of answers) assert.ok(answer.granted || (answer.wait > 0 && answer.wait <= MINUTE))
+      assert.equal(await store.waitFor(fresh(), 1), undefined)
+      assert.ok(Number(await store.waitFor(key, 5)) > 0)
+    })
+
+    test('RL-4: reserve: a place given back is taken once more, however many ask', async () => {
+      const key = fresh()
+      const [first] = await inParallel(() => store.reserve(key, 1, MINUTE)).then((all) => all.filter(isGranted))
+      assert.ok(first)
+      await store.release(key, first)
+      assert.equal(await store.waitFor(key, 1), undefined)
+      const again = await inParallel(() => store.reserve(key, 1, MINUTE))
+      assert.equal(again.filter(isGranted).length, 1)
+      await inParallel(() => store.release(key, first))
+      const after = await inParallel(() => store.reserve(key, 1, MINUTE))
+      assert.equal(after.filter(isGranted).length, 1, 'giving back more than was taken frees nothing more')
+    })
+
+    test('RL-6: reserve: the window is not prolonged, and a place given back late does not widen the next one', async () => {
+      const key = fresh()
+      const early = await store.reserve(key, 1, SHORT)
+      assert.ok(early.granted)
+      await subject.advance(STEP)
+      assert.equal((await store.reserve(key, 1, MINUTE)).granted, false)
+      await subject.advance(STEP)
+      assert.ok((await store.reserve(key, 1, MINUTE)).granted)
+      await store.release(key, early)
+      assert.equal((await store.reserve(key, 1, MINUTE)).granted, false)
     })
 
     test('RL-6: increment: later calls do not prolong the window, and the next window starts at one', async () => {
