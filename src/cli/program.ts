@@ -13,6 +13,7 @@ import { addHashPassword } from './hash-password.ts'
 import { addKeys } from './keys.ts'
 import { addMfa } from './mfa/mfa.ts'
 import { say } from './output.ts'
+import { addPolicy } from './policy/policy.ts'
 import { addServe } from './serve.ts'
 import { addUser } from './user/user.ts'
 
@@ -43,7 +44,7 @@ function createProgram(): Command {
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({ outputError: (text, write) => write(`${oneLine(text.replace(/^error: /, 'stepgate: '))}\n`) })
     .exitOverride()
-  const parts = [addServe, addCheck, addUser, addMfa, addClient, addKeys, addConfig, addHashPassword]
+  const parts = [addServe, addCheck, addUser, addMfa, addClient, addKeys, addPolicy, addConfig, addHashPassword]
   for (const add of parts) add(program)
   return program
 }

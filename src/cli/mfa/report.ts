@@ -1,0 +1,39 @@
+import type { Command } from 'commander'
+import type { Account } from '../../accounts/account.ts'
+import type { Installation } from '../../app.ts'
+import { administer } from '../administration.ts'
+import { type Result, table, timeText } from '../output.ts'
+
+export function addMfaReport(mfa: Command): void {
+  mfa
+    .command('report')
+    .description('who has bound which second factor, and who has put it off (B10)')
+    .action((_options: object, command: Command) => administer(command, report))
+}
+
+async function report(site: Installation): Promise<Result> {
+  const accounts = await site.accounts.list()
+  const people = await Promise.all(accounts.map((account) => lineOf(site, account)))
+  const without = people.filter(({ factors, disabled }) => factors.length === 0 && !disabled)
+  const rows = people.map(({ username, disabled, factors, postponed }) => [
+    username,
+    disabled ? 'disabled' : factors.join(', ') || 'nothing bound',
+    postponed.map(({ rule, count, since }) => `${rule ?? 'default'}: ${count} since ${since}`).join('; ') || '-',
+  ])
+  const summary = `${without.length} of ${people.length} have bound nothing`
+  const text = `${table(['USER', 'FACTORS', 'PUT OFF'], rows)}\n${summary}`
+  return { text, json: { accounts: people, withoutFactor: without.map(({ username }) => username) } }
+}
+
+async function lineOf(site: Installation, account: Account) {
+  const [bindings, postponements] = await Promise.all([
+    site.bindings.list(account.id),
+    site.postponements.list(account.id),
+  ])
+  return {
+    username: account.username,
+    disabled: account.disabled,
+    factors: [...new Set(bindings.map(({ type }) => type))],
+    postponed: postponements.map(({ rule, count, firstAt }) => ({ rule, count, since: timeText(firstAt) })),
+  }
+}

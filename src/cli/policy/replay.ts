@@ -1,0 +1,95 @@
+import type { Command } from 'commander'
+import type { Account } from '../../accounts/account.ts'
+import type { Installation } from '../../app.ts'
+import type { AuditRecord } from '../../audit/audit.ts'
+import { parseDuration } from '../../config/durations.ts'
+import type { Binding } from '../../mfa/binding-store.ts'
+import type { Decider } from '../../mfa/decider.ts'
+import { compare, type Outcome } from '../../mfa/replay.ts'
+import { administer } from '../administration.ts'
+import { loadApp, readConfig } from '../configuration.ts'
+import { UsageError } from '../failure.ts'
+import type { Result } from '../output.ts'
+
+export function addPolicyReplay(policy: Command): void {
+  policy
+    .command('replay')
+    .argument('<file>', 'another configuration file')
+    .description("what last month's sign-ins would have met under another file")
+    .option('--since <duration>', 'how far back, such as 30d', '30d')
+    .action((file: string, { since }: { since: string }, command: Command) =>
+      administer(command, (site) => replay(site, { file, since })),
+    )
+}
+
+/** Whoever is met in the past, as they are today: groups and factors of back then are not kept. */
+interface Known {
+  account: Account
+  bindings: Binding[]
+}
+
+async function replay(site: Installation, given: { file: string; since: string }): Promise<Result> {
+  const span = parseDuration(given.since)
+  if (span === undefined) throw new UsageError('--since', 'expected a duration such as 30d')
+  const { decisionsOf, equip } = await loadApp()
+  const today = await decisionsOf(site)
+  const other = await decisionsOf({ ...site, ...equip(readConfig(given.file), site) })
+  const events = await site.audit.list({ since: site.clock.now() - span })
+  const signIns = events.filter(
+    ({ event, account, client }) => event === 'login.ok' && account !== undefined && client !== undefined,
+  )
+  const people = new Map<string, Known | undefined>()
+  const outcomes = new Map<Outcome, Set<string>>()
+  const counts: Record<Outcome, number> = { same: 0, more: 0, less: 0, denied: 0 }
+  let gone = 0
+  for (const signIn of signIns) {
+    const id = signIn.account ?? ''
+    if (!people.has(id)) people.set(id, await knownOf(site, id))
+    const known = people.get(id)
+    if (known === undefined) {
+      gone += 1
+      continue
+    }
+    const outcome = compare(demandOf(today.decider, site, signIn, known), demandOf(other.decider, site, signIn, known))
+    counts[outcome] += 1
+    outcomes.set(outcome, (outcomes.get(outcome) ?? new Set()).add(known.account.username))
+  }
+  const whom = (outcome: Outcome): string[] => [...(outcomes.get(outcome) ?? [])].sort()
+  const accounts = { more: whom('more'), less: whom('less'), denied: whom('denied') }
+  const json = { since: given.since, signIns: signIns.length, ...counts, gone, accounts }
+  return { text: textOf(json), json }
+}
+
+async function knownOf(site: Installation, id: string): Promise<Known | undefined> {
+  const account = await site.accounts.find(id)
+  return account && { account, bindings: await site.bindings.list(id) }
+}
+
+function demandOf(decider: Decider, { config }: Installation, { client, ip }: AuditRecord, known: Known) {
+  const { account, bindings } = known
+  const entry = config.clients.find(({ client_id }) => client_id === client)
+  const place = { id: client ?? '', require: entry?.require }
+  return decider.demandWith({ account, client: place, address: ip ?? '', requested: undefined }, bindings)
+}
+
+function textOf(json: {
+  since: string
+  signIns: number
+  same: number
+  more: number
+  less: number
+  denied: number
+  gone: number
+  accounts: Record<'more' | 'less' | 'denied', string[]>
+}): string {
+  const line = (label: string, count: number, names: string[]): string =>
+    `${label.padEnd(14)}${String(count).padStart(6)}${names.length > 0 ? `  ${names.join(', ')}` : ''}`
+  return [
+    `${json.signIns} sign-ins in ${json.since}`,
+    line('asked the same', json.same, []),
+    line('asked more', json.more, json.accounts.more),
+    line('asked less', json.less, json.accounts.less),
+    line('denied', json.denied, json.accounts.denied),
+    ...(json.gone > 0 ? [line('account gone', json.gone, [])] : []),
+  ].join('\n')
+}
