@@ -33,7 +33,7 @@ export function createFrontDoor(
     const peer = canonicalAddress(request.socket.remoteAddress ?? '') ?? ''
     const byProxy = trusted(peer)
     const ip = byProxy ? clientAddress(headerOf(request, 'x-forwarded-for'), peer, trusted) : peer
-    const host = (byProxy && headerOf(request, 'x-forwarded-host')) || headerOf(request, 'host')
+    const host = (byProxy && lastOf(headerOf(request, 'x-forwarded-host'))) || headerOf(request, 'host')
     if (!sameHost(host, issuer)) {
       onRefused(host, ip)
       return refuse(response, 421)
@@ -46,6 +46,11 @@ export function createFrontDoor(
 function headerOf(request: IncomingMessage, name: string): string {
   const value = request.headers[name]
   return (Array.isArray(value) ? value.join(',') : value) ?? ''
+}
+
+/** Proxies append: what stands before the last entry was sent to the one that is trusted. */
+function lastOf(list: string): string {
+  return list.slice(list.lastIndexOf(',') + 1).trim()
 }
 
 function sameHost(host: string, issuer: URL): boolean {

@@ -8,6 +8,8 @@ export interface ApacheSettings {
   key: string
   ca: string
   gatewayPort: number
+  /** A loopback address. */
+  proxyAddress: string
   issuer: URL
   rp: URL
   /** Path of the redirect URI on `rp`. */
@@ -85,7 +87,7 @@ function tls({ certificate, key }: ApacheSettings): string {
 }
 
 function proxy(settings: ApacheSettings): string {
-  const { issuer, gatewayPort } = settings
+  const { issuer, gatewayPort, proxyAddress } = settings
   return `
 <VirtualHost 127.0.0.1:${issuer.port}>
   ServerName ${issuer.hostname}
@@ -93,6 +95,7 @@ function proxy(settings: ApacheSettings): string {
   ProxyPreserveHost On
   # X-Forwarded-For and -Host are added by mod_proxy itself.
   RequestHeader set X-Forwarded-Proto https
+  ProxySourceAddress ${proxyAddress}
   # A gateway that starts after Apache is asked again at once.
   ProxyPass / http://127.0.0.1:${gatewayPort}/ retry=0
 </VirtualHost>`

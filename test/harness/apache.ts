@@ -14,6 +14,8 @@ import { end, freePort, guardFolder, pathOf } from './services.ts'
 export interface ApacheOptions {
   /** Where the gateway listens on 127.0.0.1, now or later. */
   gatewayPort: number
+  /** Where its requests to the gateway come from, for `listen.trustedProxies`; default 127.0.0.1, as those of everybody else. */
+  proxyAddress?: string
   clientId?: string
   clientSecret?: string
   scope?: string
@@ -48,7 +50,7 @@ const PATIENCE = 10_000
 /** Debian's Apache with mod_auth_openidc, on loopback ports, with no configuration but its own. */
 export async function startApache(options: ApacheOptions): Promise<Apache> {
   const { clientId = 'apache', clientSecret = 'apache-secret-of-thirty-two-characters' } = options
-  const { scope = 'openid profile email groups', logLevel = 'warn' } = options
+  const { scope = 'openid profile email groups', logLevel = 'warn', proxyAddress = '127.0.0.1' } = options
   const folder = mkdtempSync(join(tmpdir(), 'stepgate-apache-'))
   const guard = guardFolder(folder)
   chmodSync(folder, 0o755)
@@ -65,6 +67,7 @@ export async function startApache(options: ApacheOptions): Promise<Apache> {
     key: trust.files.key,
     ca: trust.files.ca,
     gatewayPort: options.gatewayPort,
+    proxyAddress,
     issuer,
     rp,
     callback,

@@ -1,0 +1,208 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type IncomingMessage, request as plainRequest } from 'node:http'
+import { request as secureRequest } from 'node:https'
+import { rootCertificates, setDefaultCACertificates } from 'node:tls'
+import type { BrowserContext, Page, Response } from 'playwright-core'
+import { type Apache, startApache } from '../harness/apache.ts'
+import { type Chromium, type ContextOptions, decodeQr, startChromium } from '../harness/browser.ts'
+import { type Person, type RunningGateway, type Stores, startGateway, startStores } from '../harness/gateway.ts'
+import { type RelyingParty, startRelyingParty } from '../harness/relying-party.ts'
+import { freePort } from '../harness/services.ts'
+import { type SmtpService, startSmtp } from '../harness/smtp.ts'
+import { codeAt } from '../harness/totp-app.ts'
+
+/** Where Apache's requests to the gateway come from: of this machine's addresses it alone is trusted. */
+export const PROXY = '127.0.0.3'
+/** An office whose people are asked for no second factor; nobody in these tests is there. */
+export const OFFICE = '198.51.100.7'
+
+/** Policy by group: `mails` proves a code by mail first, `plain` the password alone. Everybody else binds an app. */
+const RULES = [
+  { name: 'office', when: { networks: [`${OFFICE}/32`] }, secondFactor: 'off' },
+  { name: 'mails', when: { groups: ['mails'] }, methods: ['email', 'totp'] },
+  { name: 'plain', when: { groups: ['plain'] }, secondFactor: 'off', methods: ['totp'] },
+]
+
+/** The clock starts behind, so that it can move to the app's next code without being ahead of the engine's. */
+const BEHIND = 120_000
+const STEP = 30_000
+
+/** The gateway behind Apache, Apache's own relying party, another one beside it, and a browser. */
+export interface ApacheSite {
+  readonly apache: Apache
+  readonly gateway: RunningGateway
+  /** Where the gateway itself listens on 127.0.0.1, behind Apache's back. */
+  readonly port: number
+  readonly other: RelyingParty
+  readonly smtp: SmtpService
+  visit(options?: ContextOptions): Promise<Visit>
+  /** What the app shows, a step later than the last time. */
+  nextCode(secret: string): string
+  /** Of an account, oldest first. */
+  events(account: string): Promise<{ event: string; ip: string | undefined; client: string | undefined }[]>
+  stop(): Promise<void>
+}
+
+/** One browser, and what the gateway's public address sent to it. */
+export interface Visit {
+  readonly page: Page
+  /** Cookies that Chromium took from the gateway, whatever their path. */
+  cookies(): Promise<{ name: string; secure: boolean; httpOnly: boolean; path: string }[]>
+  /** Set-Cookie headers of the gateway, those that clear a cookie apart. */
+  offered(): Promise<string[]>
+  /** Pages and their parts, with the HSTS header they came with. */
+  answers(): Promise<{ what: string; hsts: string | undefined }[]>
+  /** Authorization requests that the browser carried. */
+  readonly requests: readonly URL[]
+}
+
+export interface ApacheSiteOptions {
+  limits?: Record<string, number>
+}
+
+export async function startApacheSite(
+  kind: 'servers' | 'embedded',
+  options: ApacheSiteOptions = {},
+): Promise<ApacheSite> {
+  const port = await freePort()
+  const [stores, smtp, apache] = await Promise.all([
+    startStores(kind),
+    startSmtp(),
+    startApache({ gatewayPort: port, proxyAddress: PROXY, logLevel: 'warn auth_openidc:debug' }),
+  ])
+  // Back-channel calls of the gateway, which is this process, meet Apache's certificate.
+  setDefaultCACertificates([...rootCertificates, apache.ca])
+  const { issuer } = apache
+  const [chromium, other] = await Promise.all([
+    startChromium({ trust: apache.trust }),
+    startRelyingParty({ issuer, clientId: 'other', ca: apache.ca, backChannel: 'on', clockTolerance: 300 }),
+  ])
+  const config = { ...configOf({ apache, other, smtp, port }), ...options }
+  const gateway = await startGateway({ stores, issuer, port, config })
+  gateway.clock.advance(-BEHIND)
+  return siteOf({ apache, gateway, port, other, smtp, chromium, stores })
+}
+
+type Parts = Pick<ApacheSite, 'apache' | 'gateway' | 'port' | 'other' | 'smtp'>
+
+function configOf({ apache, other, smtp, port }: Omit<Parts, 'gateway'>): Record<string, unknown> {
+  return {
+    listen: { port, trustedProxies: [PROXY] },
+    outbound: { allowHosts: ['127.0.0.1'] },
+    clients: [{ ...apache.client, client_name: 'Behind Apache' }, other.client],
+    mail: { smtp: smtp.url, from: 'Example <id@example.test>' },
+    mfa: { enabled: true, methods: ['totp'], enrolment: { guard: 'password' } },
+    policy: { rules: RULES },
+  }
+}
+
+function siteOf({ chromium, stores, ...parts }: Parts & { chromium: Chromium; stores: Stores }): ApacheSite {
+  const { apache, gateway, other, smtp } = parts
+  return {
+    ...parts,
+    visit: async (options) => visit(await chromium.newContext(options), apache.issuer),
+    nextCode(secret) {
+      gateway.clock.advance(STEP)
+      return codeAt(secret, gateway.clock.now())
+    },
+    async events(account) {
+      await gateway.site.trail.flush()
+      const records = await gateway.site.audit.list({ account })
+      return records.map(({ event, ip, client }) => ({ event, ip, client }))
+    },
+    async stop() {
+      await chromium.close()
+      await gateway.stop()
+      await Promise.all([apache.stop(), other.stop(), smtp.stop(), stores.stop()])
+    },
+  }
+}
+
+async function visit(context: BrowserContext, issuer: string): Promise<Visit> {
+  const requests: URL[] = []
+  const responses: Response[] = []
+  context.on('request', (request) => {
+    const url = new URL(request.url())
+    if (url.origin === issuer && url.pathname === '/auth') requests.push(url)
+  })
+  context.on('response', (response) => {
+    // Of icons, which it asks for by itself, Chromium tells too little.
+    const { origin, pathname } = new URL(response.url())
+    if (origin === issuer && !pathname.endsWith('.svg')) responses.push(response)
+  })
+  const { hostname } = new URL(issuer)
+  return {
+    page: await context.newPage(),
+    requests,
+    cookies: async () => (await context.cookies()).filter(({ domain }) => domain === hostname),
+    async offered() {
+      const headers = (await Promise.all(responses.map((response) => response.headersArray()))).flat()
+      const cookies = headers.filter(({ name }) => name.toLowerCase() === 'set-cookie').map(({ value }) => value)
+      return cookies.filter((cookie) => !/expires=Thu, 01 Jan 1970/.test(cookie))
+    },
+    answers: () =>
+      Promise.all(
+        responses.map(async (response) => {
+          const hsts = await response.headerValue('strict-transport-security')
+          return { what: `${response.status()} ${response.url()}`, hsts: hsts ?? undefined }
+        }),
+      ),
+  }
+}
+
+/** Asserts that this page is shown, with that problem or none. */
+export async function at(page: Page, name: string, error?: string): Promise<Page> {
+  const main = page.locator('main')
+  const seen = await main.evaluate(({ dataset }) => `${dataset.page} ${dataset.error}`)
+  assert.equal(seen, `${name} ${error}`, `${page.url()}: ${await main.textContent()}`)
+  return page
+}
+
+export async function logIn(page: Page, { username, password }: Pick<Person, 'username' | 'password'>): Promise<void> {
+  await at(page, 'login')
+  await page.fill('[name=username]', username)
+  await page.fill('[name=password]', password)
+  await answered(page, () => page.locator('button.primary').click())
+}
+
+export async function send(page: Page, code: string): Promise<void> {
+  await page.fill('[name=code]', code)
+  await answered(page, () => page.locator('button.primary').click())
+}
+
+/** Scans the QR code on the page, types what the app shows, and answers the app's key. */
+export async function bindApp({ nextCode }: ApacheSite, page: Page): Promise<string> {
+  await at(page, 'bind-totp')
+  const secret = new URL(await decodeQr(page)).searchParams.get('secret') ?? ''
+  await send(page, nextCode(secret))
+  return secret
+}
+
+/** Does what leads to another page, and waits for the one at the end of its redirects. */
+export async function answered(page: Page, act: () => Promise<unknown>): Promise<void> {
+  await Promise.all([page.waitForEvent('framenavigated'), act()])
+  await page.waitForLoadState('load')
+}
+
+/** What the pages of Apache's relying party show of the ID token and userinfo. */
+export async function claimsOf(page: Page): Promise<Record<string, string>> {
+  return page.evaluate(() =>
+    Object.fromEntries([...document.querySelectorAll('dd')].map(({ id, textContent }) => [id, textContent.trim()])),
+  )
+}
+
+/** A GET from another address of this machine. */
+export async function getFrom(
+  localAddress: string,
+  { url, headers, ca }: { url: string; headers: Record<string, string>; ca?: string },
+): Promise<number | undefined> {
+  const { protocol, hostname, port, pathname, search } = new URL(url)
+  const call = protocol === 'https:' ? secureRequest : plainRequest
+  const target = { host: '127.0.0.1', port, path: `${pathname}${search}`, agent: false, localAddress, headers }
+  const sent = call({ ...target, ...(protocol === 'https:' && { servername: hostname, ca }) })
+  sent.end()
+  const [response] = (await once(sent, 'response')) as [IncomingMessage]
+  response.resume()
+  return response.statusCode
+}
