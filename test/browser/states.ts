@@ -232,21 +232,21 @@ export const STATES: readonly State[] = [
       await enter(visit, await gallery.known('bo', 'mails'))
     },
   },
-  {
-    name: 'logout',
-    page: 'logout',
-    async reach(visit) {
-      await signIn(visit, await visit.gallery.known('anna', 'mails'))
-      await visit.page.goto(`${visit.gallery.gateway.issuer}/session/end?client_id=intranet`)
-    },
-  },
+  { name: 'logout', page: 'logout', reach: askToSignOut },
   {
     name: 'signed-out',
     page: 'signed-out',
     async reach(visit) {
-      await signIn(visit, await visit.gallery.known('anna', 'mails'))
-      await visit.page.goto(`${visit.gallery.gateway.issuer}/session/end?client_id=intranet`)
-      await visit.page.locator('button[name=logout]').click()
+      await askToSignOut(visit)
+      await sent(visit.page, () => visit.page.locator('button[name=logout]').click())
+    },
+  },
+  {
+    name: 'signed-out-not',
+    page: 'signed-out',
+    async reach(visit) {
+      await askToSignOut(visit)
+      await sent(visit.page, () => visit.page.locator('button.quiet').click())
     },
   },
   {
@@ -401,4 +401,9 @@ async function signIn(visit: Visit, person: Person): Promise<void> {
   await visit.page.fill('[name=code]', mailed(visit, person))
   await visit.page.locator('button.primary').click()
   await visit.page.waitForURL(`${CALLBACK}**`)
+}
+
+async function askToSignOut(visit: Visit): Promise<void> {
+  await signIn(visit, await visit.gallery.known('anna', 'mails'))
+  await visit.page.goto(`${visit.gallery.gateway.issuer}/session/end?client_id=intranet`)
 }
