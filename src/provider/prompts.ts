@@ -41,14 +41,24 @@ export function createPromptPolicy(dependencies: PromptDependencies): interactio
   login.checks.remove('essential_acr')
   login.checks.remove('essential_acrs')
   login.checks.remove('max_age')
-  login.checks.add(new Check('max_age', 'the authentication is too old', async (ctx) => tooOld(ctx)))
+  login.checks.add(new Check('max_age', 'the authentication is too old', 'login_required', async (ctx) => tooOld(ctx)))
   login.checks.add(
-    new Check('session_ended', 'the session has ended', async (ctx) => {
+    new Check('session_ended', 'the session has ended', 'login_required', async (ctx) => {
       if (ctx.oidc.session?.accountId === undefined) return false
       const account = accountOf(ctx)
       const record = await recordOf(ctx)
       if (account === undefined || record === undefined) return true
       return !aliveFor(account, record) || dependencies.clock.now() >= record.expiresAt
+    }),
+  )
+  login.checks.add(
+    new Check('subject', 'another account was asked for', 'login_required', async (ctx) => {
+      // OIDC Core, 3.1.2.1: whoever signed in, it is not the one that the request names; asking again would be a loop (OA-19).
+      const wanted = result(ctx)?.login && subjectOf(ctx)
+      if (wanted !== undefined && wanted !== ctx.oidc.session?.accountId) {
+        throw new errors.LoginRequired('another account was asked for')
+      }
+      return false
     }),
   )
   policy.add(
@@ -83,6 +93,16 @@ function promptNamed(policy: interactionPolicy.DefaultPolicy, name: string): int
 }
 
 const result = (ctx: KoaContextWithOIDC): SignInResult | undefined => ctx.oidc.result as SignInResult | undefined
+
+/** The account that the request names; the engine verified the hint when the request came in, and forgets it on the way back. */
+function subjectOf({ oidc }: KoaContextWithOIDC): string | undefined {
+  const claimed = oidc.claims.id_token?.sub as { value?: unknown } | null | undefined
+  if (typeof claimed?.value === 'string') return claimed.value
+  const [, payload] = String(oidc.params?.id_token_hint ?? '').split('.')
+  if (payload === undefined) return undefined
+  const { sub } = JSON.parse(Buffer.from(payload, 'base64url').toString('utf8')) as { sub?: string }
+  return sub
+}
 
 /** A step-up with an old password does not satisfy `max_age`; a password of this very request does, however long the code took (X3). */
 function tooOld(ctx: KoaContextWithOIDC): boolean {

@@ -44,6 +44,7 @@ export interface ClientEntry {
   id_token_signed_response_alg?: 'RS256' | 'ES256'
   jwks?: { keys: JWK[] }
   default_acr_values?: string[]
+  default_max_age?: number
   require?: 'pwd' | '2sv' | 'mfa'
   firstParty?: boolean
 }
