@@ -324,7 +324,6 @@ async function frontOf(site: Stores & Equipment, health: RequestListener): Promi
     { state, sealer, bindings, accounts, authenticators: registry, trail, clock },
   )
 
-  provider.use(securityHeaders(issuer))
   provider.use(boundary.middleware)
   provider.use(assetFiles(pages.assets))
   provider.use(
@@ -361,7 +360,7 @@ async function frontOf(site: Stores & Equipment, health: RequestListener): Promi
   provider.use(boundary.unknown)
 
   return createFrontDoor(
-    { issuer, trustedProxies: config.listen.trustedProxies },
+    { issuer, trustedProxies: config.listen.trustedProxies, headers: securityHeaders(issuer) },
     {
       inside: provider.callback(),
       health,

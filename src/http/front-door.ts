@@ -9,6 +9,8 @@ export interface FrontDoorOptions {
   issuer: string
   /** Addresses or networks whose X-Forwarded-* count. */
   trustedProxies: readonly string[]
+  /** Of every response, whoever writes it. */
+  headers: Readonly<Record<string, string>>
 }
 
 /**
@@ -23,7 +25,9 @@ export function createFrontDoor(
   const issuer = new URL(options.issuer)
   const trusted = createNetworks(options.trustedProxies)
   const { inside, health, onRefused } = dependencies
+  const headers = new Map(Object.entries(options.headers))
   return (request, response) => {
+    response.setHeaders(headers)
     const path = request.url ?? ''
     if (path.length > MAX_URL) return refuse(response, 414)
     if (!path.startsWith('/')) return refuse(response, 400)

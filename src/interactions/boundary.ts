@@ -58,7 +58,7 @@ export function createBoundary({ responder, parties, past, clock, log }: Boundar
       try {
         await next()
       } catch (error) {
-        const problem = problemOf(error)
+        const problem = problemOf(error, ctx)
         if (problem.code === 'internal')
           log.error('a request failed', { request: requestId(ctx), path: ctx.path, error })
         if (problem.code === 'unavailable') log.warn('a part is unavailable', { error })
@@ -73,11 +73,13 @@ function requestId(ctx: Context): string {
   return String(ctx.state.requestId)
 }
 
-function problemOf(error: unknown): PageError {
+function problemOf(error: unknown, { req }: Context): PageError {
   if (error instanceof RequestError) {
     return { code: error.code, ...(error.retryAfter !== undefined && { retryAfter: error.retryAfter }) }
   }
-  return unavailable(error) ? { code: 'unavailable' } : { code: 'internal' }
+  if (unavailable(error)) return { code: 'unavailable' }
+  // A client that hung up in the middle of its body: nobody reads this, and it is no fault of ours.
+  return req.destroyed && !req.complete ? { code: 'bad-request' } : { code: 'internal' }
 }
 
 /** Ours, or the engine's words for it. */

@@ -1,7 +1,6 @@
 import type { Context } from 'koa'
 import { Unavailable } from '../kernel/errors.ts'
 import type { Boundary } from './boundary.ts'
-import { FORMS_STAY } from './headers.ts'
 import type { Responder } from './responder.ts'
 
 /** As much of the engine's context as its pages need. */
@@ -65,7 +64,6 @@ export function createEnginePages({
         },
         localeOf(ctx),
       )
-      ctx.set('content-security-policy', FORMS_STAY)
       // A relying party's own origin clears its own; cookies of ours that are not the session's stay (SE-10).
       ctx.set('clear-site-data', '"cache", "storage"')
     },

@@ -1,5 +1,3 @@
-import type { Middleware } from 'koa'
-
 const YEAR = 31_536_000
 
 const POLICY = [
@@ -14,18 +12,14 @@ const POLICY = [
 ].join('; ')
 
 /** What every response carries, errors too (WE-5, WE-6, WE-7). There is no `form-action`: browsers apply it to the whole way back to the relying party. */
-export function securityHeaders(issuer: string): Middleware {
-  const fixed = {
+export function securityHeaders(issuer: string): Readonly<Record<string, string>> {
+  return {
     'content-security-policy': POLICY,
     'x-frame-options': 'DENY',
     'x-content-type-options': 'nosniff',
     'referrer-policy': 'same-origin',
     'cross-origin-opener-policy': 'same-origin',
     ...(issuer.startsWith('https:') && { 'strict-transport-security': `max-age=${YEAR}; includeSubDomains` }),
-  }
-  return (ctx, next) => {
-    ctx.set(fixed)
-    return next()
   }
 }
 

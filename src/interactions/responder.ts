@@ -2,6 +2,7 @@ import type { Context } from 'koa'
 import { SECOND } from '../kernel/clock.ts'
 import type { Page, PageError, Pages } from '../views/pages.ts'
 import type { Texts } from '../views/texts.ts'
+import { FORMS_STAY } from './headers.ts'
 
 /** A page without what every request decides anew. */
 export type Answer = Omit<Page, 'locale'>
@@ -10,6 +11,8 @@ export interface Responder {
   /** Of the request: `ui_locales`, then what the browser prefers. */
   locale(ctx: Context, uiLocales?: unknown): string
   page(ctx: Context, answer: Answer, locale: string): void
+  /** What a page's HEAD says, without making the page. */
+  nothing(ctx: Context): void
   /** 303: the answer to every form that succeeded (OA-7). */
   redirect(ctx: Context, location: string): void
 }
@@ -34,6 +37,9 @@ const STATUS: Record<PageError['code'], number> = {
   internal: 500,
 }
 
+/** Its form is the engine's, and may lead to the relying party like those of a sign-in. */
+const LEAVING: ReadonlySet<string> = new Set(['logout'])
+
 /** Seconds to say when nobody knows better. */
 const RETRY_AFTER = 5
 
@@ -51,8 +57,14 @@ export function createResponder({ texts, pages }: { texts: Texts; pages: Pages }
         ctx.set('retry-after', `${Math.max(1, wait)}`)
       }
       ctx.set('cache-control', 'no-store')
+      if (!LEAVING.has(answer.name) && answer.form === undefined) ctx.set('content-security-policy', FORMS_STAY)
       ctx.type = 'html'
       ctx.body = pages.render({ ...answer, locale })
+    },
+    nothing(ctx) {
+      ctx.status = 200
+      ctx.set('cache-control', 'no-store')
+      ctx.type = 'html'
     },
     redirect(ctx, location) {
       ctx.set('cache-control', 'no-store')

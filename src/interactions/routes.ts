@@ -37,6 +37,8 @@ export function interactionRoutes(dependencies: RouteDependencies): Middleware {
     const signIn = await loaded(ctx, String(ctx.params.uid), browsers.of(ctx))
     const { interaction } = signIn
     if (interaction.finished !== undefined) return responder.redirect(ctx, interaction.finished)
+    // A look of a link checker makes no code, sends no mail and finishes nothing (WE-4).
+    if (ctx.method === 'HEAD') return responder.nothing(ctx)
     if (interaction.prompt.name === 'consent') return pages.send(ctx, signIn, consent.page(interaction))
     if (ENDINGS.has(signIn.step.kind) && !switchesAccount(signIn)) return progress.moveOn(ctx, signIn)
     await pages.show(ctx, signIn)

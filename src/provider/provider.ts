@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events'
 import Provider, { type Configuration, errors, type KoaContextWithOIDC } from 'oidc-provider'
 import type { AccountStore } from '../accounts/account-store.ts'
 import type { AuditTrail } from '../audit/audit.ts'
@@ -91,6 +92,9 @@ export async function createProvider(options: ProviderOptions, dependencies: Pro
     if (ctx.oidc.route !== 'token') return
     onReplay(ctx.oidc.params?.grant_type === 'refresh_token' ? 'RefreshToken' : 'AuthorizationCode', grantId)
   })
+  // Koa's own words for connections that broke; it would print them beside the log.
+  const app: EventEmitter = provider
+  app.on('error', (error: Error) => log.warn('a request broke off', { reason: error.message }))
   provider.on('server_error', (ctx, error) => log.error('the engine failed', { path: ctx.path, error }))
   provider.on('backchannel.success', (_ctx, client, accountId) =>
     trail.record({ event: 'backchannel.ok', outcome: 'ok', account: accountId, client: client.clientId }),
