@@ -18,6 +18,8 @@ export interface AccountStore {
 }
 
 export interface Claimant {
+  /** Whose name it is; for the audit, which names nobody that does not exist (LG-3). */
+  accountId: string | undefined
   /** The account's id, or for a name nobody has the form in which names are compared: what limits count by (RL-5, EN-5). */
   key: string
   /** As `authenticate`. */

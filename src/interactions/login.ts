@@ -27,7 +27,10 @@ export interface LoginDependencies {
   clock: Clock
 }
 
-export type PasswordAnswer = { ok: true; signIn: SignIn } | { ok: false; error: PageError; username: string }
+/** `settle`: the try is counted no more; together with keeping the sign-in it is one trip to the store. */
+export type PasswordAnswer =
+  | { ok: true; signIn: SignIn; settle(): Promise<void> }
+  | { ok: false; error: PageError; username: string }
 
 interface Right {
   account: Account
@@ -51,7 +54,12 @@ export function createLogin(dependencies: LoginDependencies): Login {
     const { claimant, password } = given
     const known = cookies.known(ctx, claimant.key)
     const admission = await throttle.begin({ account: claimant.key, network: networkOf(ctx.ip), known })
-    const facts = { client: signIn.interaction.client.id, ip: ctx.ip, interaction: signIn.interaction.uid }
+    const facts = {
+      account: claimant.accountId,
+      client: signIn.interaction.client.id,
+      ip: ctx.ip,
+      interaction: signIn.interaction.uid,
+    }
     if (!admission.ok) {
       trail.record({ event: 'login.throttled', outcome: 'fail', ...facts })
       return { code: 'throttled', retryAfter: admission.retryAfter }
@@ -60,7 +68,7 @@ export function createLogin(dependencies: LoginDependencies): Login {
     if (account === undefined || account.disabled || !mayBe(signIn, account)) {
       await admission.failed()
       const reason = account === undefined ? 'credentials' : account.disabled ? 'disabled' : 'other-account'
-      trail.record({ event: 'login.fail', outcome: 'fail', account: account?.id, ...facts, details: { reason } })
+      trail.record({ event: 'login.fail', outcome: 'fail', ...facts, details: { reason } })
       return { code: 'credentials' }
     }
     return { account, settle: () => admission.succeeded() }

@@ -83,7 +83,11 @@ export function createSqlAccounts(db: Database, dependencies: { hasher: Hasher; 
     },
     async claimant(login) {
       const row = await rowOfLogin(login)
-      return { key: row?.id ?? loginKey(login), authenticate: (password) => authenticateAs(row, password) }
+      return {
+        accountId: row?.id,
+        key: row?.id ?? loginKey(login),
+        authenticate: (password) => authenticateAs(row, password),
+      }
     },
     authenticate: async (login, password) => authenticateAs(await rowOfLogin(login), password),
     insert: (account, audit) =>
