@@ -110,6 +110,8 @@ export interface Parts {
   slow?: <T extends object>(port: T) => T
 }
 
+/** Who has another address has not entered a code sent there. */
+const BOUND_TO_ADDRESS = KINDS.filter(({ block }) => block.needs === 'mail').map(({ type }) => type)
 /** How long requests under way may take after SIGTERM. */
 const DRAIN = 10 * SECOND
 
@@ -134,7 +136,7 @@ export async function openInstallation(config: Config, parts: Parts = {}): Promi
     secretKey,
     state: slow(openState(config, { clock, log })),
     database,
-    accounts: slow(createSqlAccounts(database, { hasher, clock })),
+    accounts: slow(createSqlAccounts(database, { hasher, clock, boundToAddress: BOUND_TO_ADDRESS })),
     bindings: slow(createSqlBindings(database, { sealer: recordSealer })),
     postponements: slow(createSqlPostponements(database)),
     keys: createSqlKeys(database, { sealer: recordSealer }),

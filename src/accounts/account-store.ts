@@ -37,7 +37,10 @@ export interface NewAccount {
 }
 
 export interface AccountChanges {
-  /** null removes it. Another one than before clears `emailVerified`, unless that is given too, and raises the factor epoch. */
+  /**
+   * null removes it. Another one than before clears `emailVerified`, unless that is given too, ends the factor that was bound by a code
+   * sent to it, and raises the factor epoch.
+   */
   email?: string | null
   name?: string | null
   groups?: string[]

@@ -15,9 +15,16 @@ import { Unavailable } from '../kernel/errors.ts'
 import type { Database } from './database.ts'
 import type { AccountRow, Tables } from './tables.ts'
 
-export function createSqlAccounts(db: Database, dependencies: { hasher: Hasher; clock: Clock }): AccountAdmin {
+export interface SqlAccountDependencies {
+  hasher: Hasher
+  clock: Clock
+  /** Types whose bindings are the address itself: they end when it changes. */
+  boundToAddress?: readonly string[]
+}
+
+export function createSqlAccounts(db: Database, dependencies: SqlAccountDependencies): AccountAdmin {
   const { kysely } = db
-  const { hasher, clock } = dependencies
+  const { hasher, clock, boundToAddress = [] } = dependencies
 
   const byId = kysely.selectFrom('accounts').selectAll().where('id', '=', '').compile()
   const byLogin = kysely
@@ -110,6 +117,13 @@ export function createSqlAccounts(db: Database, dependencies: { hasher: Hasher; 
         if (before === undefined) return undefined
         const after = changed(before, changes)
         await moveLogins(transaction, before, after)
+        if (after.email !== before.email && boundToAddress.length > 0) {
+          await transaction
+            .deleteFrom('bindings')
+            .where('account_id', '=', id)
+            .where('type', 'in', boundToAddress)
+            .execute()
+        }
         const { id: _, ...columns } = after
         await transaction.updateTable('accounts').set(columns).where('id', '=', id).execute()
         await db.writeAudit(transaction, audit)

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { assertPage, onEachStore } from '../flow/person-site.ts'
+import { appCode, assertPage, onEachStore } from '../flow/person-site.ts'
 
-onEachStore('found by walks', (site) => {
+onEachStore('found by walks, two people in one browser', (site) => {
   const here = site({
     config: {
       mfa: { enabled: true, methods: ['totp'] },
@@ -30,4 +30,39 @@ onEachStore('found by walks', (site) => {
       assert.ok(new URL(`${page.location}`).searchParams.has(end), page.location)
     })
   }
+})
+
+onEachStore('found by walks, addresses', (site) => {
+  const rules = [{ name: 'if bound', when: { groups: ['if-bound'] }, secondFactor: 'if-bound' }]
+  const here = site({ mail: 'on', config: { mfa: { enabled: true, methods: ['email', 'totp'] }, policy: { rules } } })
+  const changeAddress = ({ id }: { id: string }, email: string | null) =>
+    here.gateway.site.accounts.update(id, { email }, { event: 'user.changed', outcome: 'ok', account: id })
+
+  test('who has lost the address, and nothing else bound, binds an app: no dead end (walk 191)', async () => {
+    const person = await here.person()
+    const browser = here.browser()
+    let page = await here.enter(browser, person)
+    page = await browser.submit(page, { method: 'email' })
+    await here.redeem(await browser.submit(page, { code: here.mailed(person) }))
+    await changeAddress(person, null)
+    assert.deepEqual(await here.gateway.site.bindings.list(person.id), [])
+    const next = here.browser()
+    page = assertPage(await here.enter(next, person), 'bind-totp', undefined, 200)
+    const { claims } = await here.redeem(await next.submit(page, { code: appCode(here, page.text('[data-secret]')) }))
+    assert.equal(claims.acr, 'urn:stepgate:acr:mfa')
+  })
+
+  test('another address is not bound until a code sent to it is entered; a bound app stays (walk 191)', async () => {
+    const person = await here.person({ groups: ['if-bound'] })
+    await here.bindApp(person)
+    const browser = here.browser()
+    let page = await here.enter(browser, person)
+    page = await browser.submit(await browser.submit(page, { action: 'choose' }), { method: 'email' })
+    await here.redeem(await browser.submit(page, { code: here.mailed(person) }))
+    const types = async () => (await here.gateway.site.bindings.list(person.id)).map(({ type }) => type).toSorted()
+    assert.deepEqual(await types(), ['email', 'totp'])
+    await changeAddress(person, `other-${person.email}`)
+    assert.deepEqual(await types(), ['totp'])
+    assertPage(await here.enter(here.browser(), person), 'verify-totp')
+  })
 })
