@@ -1,5 +1,6 @@
 import type { EventEmitter } from 'node:events'
 import Provider, { type Configuration, errors, type KoaContextWithOIDC } from 'oidc-provider'
+import type { Account } from '../accounts/account.ts'
 import type { AccountStore } from '../accounts/account-store.ts'
 import type { AuditTrail } from '../audit/audit.ts'
 import type { ClientConfig, ResourceConfig } from '../config/config.ts'
@@ -8,7 +9,9 @@ import { ConfigError } from '../kernel/errors.ts'
 import type { Log } from '../kernel/log.ts'
 import { createSealer, deriveKey, sha256 } from '../kernel/secrets.ts'
 import type { AcrNames } from '../mfa/acr.ts'
+import type { Admissions } from '../mfa/admission.ts'
 import type { Level } from '../mfa/assurance.ts'
+import type { Question } from '../mfa/decider.ts'
 import { keyOf, type StateStore } from '../state/store.ts'
 import { createAdapterFactory } from './adapter.ts'
 import { CLAIMS } from './claims.ts'
@@ -20,6 +23,7 @@ import { createOutboundFetch } from './outbound.ts'
 import { createPromptPolicy, type PromptDependencies } from './prompts.ts'
 import { createRecheck } from './recheck.ts'
 import { mayIntrospect, resourceIndicators } from './resources.ts'
+import { guarded } from './store-down.ts'
 
 declare module 'oidc-provider' {
   interface AllClientMetadata {
@@ -74,7 +78,8 @@ export interface Engine {
 const seconds = (milliseconds: number): number => Math.max(1, Math.floor(milliseconds / SECOND))
 
 /** Builds the provider and checks every client by the engine's own rules; throws ConfigError for one that fails (B4). */
-export async function createProvider(options: ProviderOptions, dependencies: ProviderDependencies): Promise<Engine> {
+export async function createProvider(options: ProviderOptions, given: ProviderDependencies): Promise<Engine> {
+  const dependencies = { ...given, ...guardedPorts(given) }
   const { secretKey, state, trail, log } = dependencies
   const grantTtl = seconds(Math.max(options.tokens.refresh, options.sessions.absolute) + DAY)
   const grants = createGrantPolicy({ key: deriveKey(secretKey, 'grant-id'), resources: options.resources })
@@ -83,8 +88,9 @@ export async function createProvider(options: ProviderOptions, dependencies: Pro
   provider.proxy = true
   // One command instead of find, then save: a client assertion is good once (X5, OA-14).
   Object.assign(provider.ReplayDetection, {
-    unique: (issuer: string, id: string, expires: number) =>
+    unique: guarded((issuer: string, id: string, expires: number) =>
       state.add(keyOf('replay', issuer, id), '1', Math.max(1, expires * SECOND - dependencies.clock.now())),
+    ),
   })
   const onReplay = replayRecorder(dependencies)
   // At the token endpoint the engine revokes a grant for one reason: its code or refresh token was used before.
@@ -108,6 +114,16 @@ export async function createProvider(options: ProviderOptions, dependencies: Pro
   )
   await checkClients(provider, options.clients)
   return { provider, grants }
+}
+
+/** What the engine asks beside its adapter. */
+function guardedPorts({ accounts, decider, proofs, admissions }: ProviderDependencies) {
+  return {
+    accounts: { find: guarded((id: string) => accounts.find(id)) },
+    decider: { ...decider, demand: guarded((question: Question) => decider.demand(question)) },
+    proofs: { ...proofs, get: guarded(proofs.get), set: guarded(proofs.set) },
+    admissions: { of: guarded((...asked: Parameters<Admissions['of']>) => admissions.of(...asked)) },
+  }
 }
 
 async function checkClients(provider: Provider, clients: readonly ClientConfig[]): Promise<void> {
@@ -171,7 +187,8 @@ function configurationOf(options: ProviderOptions, parts: Parts): Configuration 
   }
 }
 
-function featuresOf({ resources }: ProviderOptions, { pages }: Parts): Configuration['features'] {
+function featuresOf({ resources }: ProviderOptions, parts: Parts): Configuration['features'] {
+  const { pages } = parts
   return {
     devInteractions: { enabled: false },
     userinfo: { enabled: true },
@@ -180,7 +197,7 @@ function featuresOf({ resources }: ProviderOptions, { pages }: Parts): Configura
     // A client may introspect what was issued to it or is meant for it, and revoke the former.
     introspection: {
       enabled: true,
-      allowedPolicy: async (_ctx, client, token) => mayIntrospect(resources, client, token),
+      allowedPolicy: async (_ctx, client, token) => mayIntrospect(resources, client, token) && stillGood(token, parts),
     },
     revocation: { enabled: true, allowedPolicy: async (_ctx, client, token) => token.clientId === client.clientId },
     rpInitiatedLogout: {
@@ -232,19 +249,33 @@ function metadataOf(client: ClientConfig): NonNullable<Configuration['clients']>
 }
 
 function accountFinder(parts: Parts): NonNullable<Configuration['findAccount']> {
-  const { accounts, grants } = parts
   const recheck = createRecheck(parts)
   return async (ctx, id, token) => {
-    const account = await accounts.find(id)
-    if (account === undefined || account.disabled) return undefined
-    if (token === undefined) return engineAccount(account)
-    if (!grants.good((token as { grantId?: string }).grantId, account)) return undefined
+    const account = await behind(id, token, parts)
+    if (account === undefined) return undefined
     const { client } = ctx.oidc
-    if (token.kind !== 'RefreshToken' || client === undefined) return engineAccount(account)
+    if (token === undefined || token.kind !== 'RefreshToken' || client === undefined) return engineAccount(account)
     const { acr, sessionUid } = token as { acr?: string; sessionUid?: string }
     const asked = { id: client.clientId, require: client.require as Level | undefined }
     return (await recheck(account, { acr, sessionUid, client: asked })) ? engineAccount(account) : undefined
   }
+}
+
+async function stillGood(token: object, parts: Parts): Promise<boolean> {
+  const { accountId } = token as { accountId?: string }
+  return accountId === undefined || (await behind(accountId, token, parts)) !== undefined
+}
+
+/** The account of a session or of this token, if it is still one that may be spoken of (SE-8). */
+async function behind(
+  id: string,
+  token: object | undefined,
+  { accounts, grants }: Parts,
+): Promise<Account | undefined> {
+  const account = await accounts.find(id)
+  if (account === undefined || account.disabled) return undefined
+  if (token === undefined) return account
+  return grants.good((token as { grantId?: string }).grantId, account) ? account : undefined
 }
 
 function provenClaims(ctx: KoaContextWithOIDC): Record<string, string | number | string[]> | undefined {

@@ -301,3 +301,10 @@ export async function postForm(
   const json = `${answer.headers['content-type']}`.includes('json')
   return { status: answer.status, body: json ? JSON.parse(answer.body.toString('utf8')) : {} }
 }
+
+/** 200, or what it is refused with. */
+export async function userinfoStatus(rp: RelyingParty, token: string | undefined): Promise<number> {
+  const { userinfo_endpoint } = (await rp.configuration()).serverMetadata()
+  const headers = { accept: 'application/json', authorization: `Bearer ${token}` }
+  return (await exchange({ url: `${userinfo_endpoint}`, headers })).status
+}
