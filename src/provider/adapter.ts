@@ -5,6 +5,7 @@ import type { Sealer } from '../kernel/secrets.ts'
 import { createRecords, type Records } from '../state/records.ts'
 import { keyOf, type StateKey, type StateStore } from '../state/store.ts'
 import { interactionAdapter } from './past-requests.ts'
+import { guarded } from './store-down.ts'
 
 /** Seconds by which clocks of several gateways may differ; the engine's own `clockTolerance`. */
 export const CLOCK_TOLERANCE = 15
@@ -26,23 +27,12 @@ interface AdapterDependencies {
   onReplay: (model: string, grantId: string | undefined) => void
 }
 
-/** A dead store as the protocol says it: 503, and on a checked redirect URI the relying party hears it too (architecture, section 6). */
-export class StoreDown extends errors.CustomOIDCProviderError {
-  constructor(cause: unknown) {
-    super('temporarily_unavailable', 'the service is temporarily unavailable')
-    this.status = 503
-    this.statusCode = 503
-    this.expose = true
-    this.cause = cause
-  }
-}
-
 const ONE_USE = new Set(['AuthorizationCode', 'RefreshToken', 'PushedAuthorizationRequest'])
 const BY_GRANT = new Set(['AccessToken', 'AuthorizationCode', 'RefreshToken'])
 
 /** The engine's storage over the state store: single use and merged sessions are its promise (oidc-provider.md, 3.3). */
 export function createAdapterFactory(options: AdapterOptions, dependencies: AdapterDependencies): AdapterFactory {
-  return (model) => guarded(adapterFor(model, options, dependencies))
+  return (model) => guardedAdapter(adapterFor(model, options, dependencies))
 }
 
 function adapterFor(model: string, options: AdapterOptions, dependencies: AdapterDependencies): Adapter {
@@ -53,25 +43,16 @@ function adapterFor(model: string, options: AdapterOptions, dependencies: Adapte
   return plainAdapter(model, dependencies)
 }
 
-/** Store failures become the protocol's own error; everything else flies on. */
-function guarded(adapter: Adapter): Adapter {
-  const guard =
-    <A extends unknown[], R>(call: (...args: A) => Promise<R>) =>
-    async (...args: A): Promise<R> => {
-      try {
-        return await call(...args)
-      } catch (error) {
-        throw error instanceof Unavailable ? new StoreDown(error) : error
-      }
-    }
+/** Store failures become the protocol's own error. */
+function guardedAdapter(adapter: Adapter): Adapter {
   return {
-    upsert: guard(adapter.upsert),
-    find: guard(adapter.find),
-    findByUid: guard(adapter.findByUid),
-    findByUserCode: guard(adapter.findByUserCode),
-    consume: guard(adapter.consume),
-    destroy: guard(adapter.destroy),
-    revokeByGrantId: guard(adapter.revokeByGrantId),
+    upsert: guarded(adapter.upsert),
+    find: guarded(adapter.find),
+    findByUid: guarded(adapter.findByUid),
+    findByUserCode: guarded(adapter.findByUserCode),
+    consume: guarded(adapter.consume),
+    destroy: guarded(adapter.destroy),
+    revokeByGrantId: guarded(adapter.revokeByGrantId),
   } as Adapter
 }
 
