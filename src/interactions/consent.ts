@@ -10,7 +10,7 @@ import type { Answer } from './responder.ts'
 export interface ConsentDependencies {
   accounts: Pick<AccountStore, 'find'>
   /** The id under which a consent of this session is kept. */
-  grantId(session: { uid: string }, clientId: string, account: Account): string
+  grantId(session: { uid: string }, clientId: string, account: Account): Promise<string>
   trail: AuditTrail
 }
 
@@ -36,7 +36,7 @@ export function createConsent({ accounts, grantId, trail }: ConsentDependencies)
       const { session, client, uid } = interaction
       const account = session && (await accounts.find(session.accountId))
       if (session === undefined || account === undefined || account.disabled) throw new RequestError('expired')
-      const granted = await interaction.grant(grantId(session, client.id, account), account)
+      const granted = await interaction.grant(await grantId(session, client.id, account), account)
       const facts = { account: account.id, client: client.id, ip: ctx.ip, interaction: uid }
       trail.record({ event: 'consent.granted', outcome: 'ok', ...facts })
       return interaction.finish({ consent: { grantId: granted } })

@@ -4,6 +4,7 @@ import { Unavailable } from '../kernel/errors.ts'
 import type { Sealer } from '../kernel/secrets.ts'
 import { createRecords, type Records } from '../state/records.ts'
 import { keyOf, type StateKey, type StateStore } from '../state/store.ts'
+import { beginGeneration } from './grants.ts'
 import { interactionAdapter } from './past-requests.ts'
 import { guarded } from './store-down.ts'
 
@@ -17,6 +18,7 @@ const MERGE_TRIES = 10
 export interface AdapterOptions {
   refreshTtl: number
   sessionTtl: number
+  grantTtl: number
 }
 
 interface AdapterDependencies {
@@ -39,6 +41,7 @@ function adapterFor(model: string, options: AdapterOptions, dependencies: Adapte
   if (model === 'Session') return sessionAdapter(options, dependencies)
   if (model === 'Interaction') return interactionAdapter(dependencies)
   if (model === 'Client') return NO_CLIENTS
+  if (model === 'Grant') return grantAdapter(options, dependencies)
   if (ONE_USE.has(model)) return oneUseAdapter(model, options, dependencies)
   return plainAdapter(model, dependencies)
 }
@@ -102,6 +105,18 @@ function plainAdapter(model: string, { state, sealer }: AdapterDependencies): Ad
   }
 }
 
+function grantAdapter({ grantTtl }: AdapterOptions, dependencies: AdapterDependencies): Adapter {
+  const plain = plainAdapter('Grant', dependencies)
+  return {
+    ...plain,
+    async destroy(id) {
+      // A request that is saving under this id right now learns of it, or comes too late to be found.
+      await beginGeneration(dependencies.state, id, lifetime(grantTtl))
+      await plain.destroy(id)
+    },
+  }
+}
+
 /** Codes, refresh tokens and pushed requests: used by the first who says so; kept until they expire, so that a second use is seen (OA-3, X5). */
 function oneUseAdapter(model: string, options: AdapterOptions, dependencies: AdapterDependencies): Adapter {
   const { state, sealer, onReplay } = dependencies
@@ -122,7 +137,7 @@ function oneUseAdapter(model: string, options: AdapterOptions, dependencies: Ada
       onReplay(model, grantId)
       if (grantId !== undefined) {
         await revokeGrant(state, grantId)
-        await createRecords<AdapterPayload>(kindOf('Grant'), { state, sealer }).delete(grantId)
+        await grantAdapter(options, dependencies).destroy(grantId)
       }
       throw model === 'PushedAuthorizationRequest'
         ? new errors.InvalidRequestUri('request_uri was used before')

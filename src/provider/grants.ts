@@ -2,6 +2,7 @@ import type { KoaContextWithOIDC, default as Provider } from 'oidc-provider'
 import type { Account } from '../accounts/account.ts'
 import type { ResourceConfig } from '../config/config.ts'
 import { equalSecrets, hmac } from '../kernel/secrets.ts'
+import { keyOf, type StateKey, type StateStore } from '../state/store.ts'
 import { CLAIMS } from './claims.ts'
 import { accountOf } from './engine-account.ts'
 
@@ -11,8 +12,8 @@ export const SCOPES = ['openid', 'profile', 'email', 'groups', 'offline_access']
 export interface GrantPolicy {
   /** The grant of this session for this client; made on the way for first-party clients. */
   existing(ctx: KoaContextWithOIDC): Promise<Grant | undefined>
-  /** The id under which a consent of this session is kept. */
-  idFor(session: { uid: string }, clientId: string, account: Account): string
+  /** The id under which the next grant of this session for this client is kept. */
+  idFor(session: { uid: string }, clientId: string, account: Account): Promise<string>
   /** Whether tokens of this grant are still good for this account: a changed password or an ended session kills them (PW-12, SE-8). */
   good(grantId: string | undefined, account: Account): boolean
 }
@@ -20,16 +21,23 @@ export interface GrantPolicy {
 type Grant = InstanceType<Provider['Grant']>
 
 /**
- * The id of a grant says for which state of the account it was given: `session-and-client.account-and-epochs`, both MACed. Two tabs
- * that authorize at the same time end up with one grant, because its id and what stands in it are the same for both.
+ * The id of a grant says for which state of the account it was given: `session-and-client~generation.account-and-epochs`, MACed. Two
+ * tabs that authorize at the same time end up with one grant, because its id and what stands in it are the same for both. Each
+ * revocation begins a new generation, so that no later grant brings back to life what was saved for a revoked one in that moment.
  */
-export function createGrantPolicy(options: { key: Buffer; resources: readonly ResourceConfig[] }): GrantPolicy {
+export function createGrantPolicy(
+  options: { key: Buffer; resources: readonly ResourceConfig[] },
+  { state }: { state: Pick<StateStore, 'get'> },
+): GrantPolicy {
+  const rootOf = (session: { uid: string }, clientId: string): string =>
+    hmac(options.key, 'grant', session.uid, clientId)
   const stateOf = (base: string, account: Account): string =>
     hmac(options.key, 'state', base, account.id, `${account.passwordEpoch}`, `${account.sessionEpoch}`)
 
   const policy: GrantPolicy = {
-    idFor(session, clientId, account) {
-      const base = hmac(options.key, 'grant', session.uid, clientId)
+    async idFor(session, clientId, account) {
+      const root = rootOf(session, clientId)
+      const base = `${root}~${(await state.get(generationOf(root))) ?? '0'}`
       return `${base}.${stateOf(base, account)}`
     },
     good(grantId, account) {
@@ -41,24 +49,53 @@ export function createGrantPolicy(options: { key: Buffer; resources: readonly Re
       const { client, session, provider } = oidc
       const account = accountOf(ctx)
       if (client === undefined || session === undefined || account === undefined) return undefined
-      const id = policy.idFor(session, client.clientId, account)
       const known =
         (oidc.result?.consent as { grantId?: string } | undefined)?.grantId ?? session.grantIdFor(client.clientId)
-      if (known === id) {
-        const grant = await provider.Grant.find(id)
+      if (known?.startsWith(`${rootOf(session, client.clientId)}~`) && policy.good(known, account)) {
+        const grant = await provider.Grant.find(known)
         if (grant !== undefined) return grant
       }
-      if (client.firstParty === false) return undefined
-      const grant = new provider.Grant({ accountId: account.id, clientId: client.clientId })
-      grant.jti = id
-      grant.addOIDCScope(SCOPES.join(' '))
-      grant.addOIDCClaims(Object.values(CLAIMS).flat())
-      for (const { id: resource, scopes, clients } of options.resources) {
-        if (clients.includes(client.clientId)) grant.addResourceScope(resource, scopes.join(' '))
-      }
-      await grant.save()
-      return grant
+      return client.firstParty === false ? undefined : made(ctx, account)
     },
   }
+
+  /** One that was revoked while it was being saved is not used. */
+  async function made(ctx: KoaContextWithOIDC, account: Account): Promise<Grant> {
+    const { client, session } = ctx.oidc
+    if (client === undefined || session === undefined) throw new Error('a grant for nobody')
+    for (;;) {
+      const id = await policy.idFor(session, client.clientId, account)
+      const grant = await saved(ctx, { id, accountId: account.id, clientId: client.clientId })
+      if ((await policy.idFor(session, client.clientId, account)) === id) return grant
+      await grant.destroy()
+    }
+  }
+
+  async function saved(
+    { oidc: { provider } }: KoaContextWithOIDC,
+    { id, accountId, clientId }: { id: string; accountId: string; clientId: string },
+  ): Promise<Grant> {
+    const grant = new provider.Grant({ accountId, clientId })
+    grant.jti = id
+    grant.addOIDCScope(SCOPES.join(' '))
+    grant.addOIDCClaims(Object.values(CLAIMS).flat())
+    for (const { id: resource, scopes, clients } of options.resources) {
+      if (clients.includes(clientId)) grant.addResourceScope(resource, scopes.join(' '))
+    }
+    await grant.save()
+    return grant
+  }
   return policy
+}
+
+const generationOf = (root: string): StateKey => keyOf('grant-generation', root)
+
+/** To be called before a grant is deleted. `ttl`: milliseconds, as long as its session and its tokens can live. */
+export async function beginGeneration(
+  state: Pick<StateStore, 'increment'>,
+  grantId: string,
+  ttl: number,
+): Promise<void> {
+  const [root = ''] = grantId.split('~')
+  await state.increment(generationOf(root), ttl)
 }

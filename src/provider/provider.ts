@@ -82,7 +82,7 @@ export async function createProvider(options: ProviderOptions, given: ProviderDe
   const dependencies = { ...given, ...guardedPorts(given) }
   const { secretKey, state, trail, log } = dependencies
   const grantTtl = seconds(Math.max(options.tokens.refresh, options.sessions.absolute) + DAY)
-  const grants = createGrantPolicy({ key: deriveKey(secretKey, 'grant-id'), resources: options.resources })
+  const grants = createGrantPolicy({ key: deriveKey(secretKey, 'grant-id'), resources: options.resources }, { state })
   const provider = new Provider(options.issuer, configurationOf(options, { ...dependencies, grants, grantTtl }))
   // Host, scheme and client address come from our own door (http/front-door.ts), which rewrites these headers for every request.
   provider.proxy = true
@@ -147,7 +147,11 @@ function configurationOf(options: ProviderOptions, parts: Parts): Configuration 
   const cookie = { httpOnly: true, sameSite: 'lax', secure, signed: true } as const
   return {
     adapter: createAdapterFactory(
-      { refreshTtl: seconds(options.tokens.refresh), sessionTtl: seconds(options.sessions.absolute) },
+      {
+        refreshTtl: seconds(options.tokens.refresh),
+        sessionTtl: seconds(options.sessions.absolute),
+        grantTtl: parts.grantTtl,
+      },
       { ...parts, sealer: createSealer(deriveKey(secretKey, 'engine')), onReplay: replayRecorder(parts) },
     ),
     clients: options.clients.map(metadataOf),
