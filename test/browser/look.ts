@@ -19,6 +19,8 @@ const PIXELS: Record<Size, { width: number; height: number }> = {
 
 /** Shows the page that is open as it looks there, without loading it again. */
 export async function lookAs(page: Page, { theme, size }: Look): Promise<void> {
+  // What the mouse was left on would look as if it were pointed at.
+  await page.mouse.move(0, 0)
   await page.setViewportSize(PIXELS[size])
   await page.emulateMedia({ colorScheme: theme, reducedMotion: 'reduce' })
 }

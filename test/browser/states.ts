@@ -1,7 +1,23 @@
 import { MINUTE } from '../../src/kernel/clock.ts'
-import type { Person } from '../harness/gateway.ts'
 import { codeAt, wrongCode } from '../harness/totp-app.ts'
-import { BROKEN, CALLBACK, NAMES, requestOf, type Visit } from './gallery.ts'
+import { BROKEN, NAMES, requestOf, type Visit } from './gallery.ts'
+import {
+  AUDIT,
+  askApp,
+  askMail,
+  askToSignOut,
+  bindApp,
+  enter,
+  later,
+  mailed,
+  now,
+  open,
+  resend,
+  sent,
+  signIn,
+  type,
+  wrongOf,
+} from './steps.ts'
 
 /** A page as a person can meet it, and how to get there. */
 export interface State {
@@ -319,91 +335,3 @@ export const STATES: readonly State[] = [
     reach: async ({ page, gallery }) => void (await page.goto(`${gallery.gateway.issuer}/nowhere`)),
   },
 ]
-
-const AUDIT = { event: 'password.changed', outcome: 'ok' } as const
-
-function now({ gallery }: Visit): number {
-  return gallery.gateway.clock.now()
-}
-
-/** What is done so much later; then the clock is turned back, for the next visit. */
-async function later(visit: Visit, by: number, act: () => Promise<unknown>): Promise<void> {
-  const { clock } = visit.gallery.gateway
-  clock.advance(by)
-  await act().finally(() => clock.advance(-by))
-}
-
-async function open(visit: Visit, parameters?: Record<string, string>): Promise<void> {
-  await visit.page.goto(requestOf(visit.gallery.gateway.issuer, parameters))
-}
-
-/** Fills in the login page and waits for the page that follows. */
-async function enter({ page }: Visit, { username, password }: Pick<Person, 'username' | 'password'>): Promise<void> {
-  await page.fill('[name=username]', username)
-  await page.fill('[name=password]', password)
-  await sent(page, () => page.locator('button.primary').click())
-}
-
-async function type({ page }: Visit, code: string): Promise<void> {
-  await page.fill('[name=code]', code)
-  await sent(page, () => page.locator('button.primary').click())
-}
-
-async function resend({ page }: Visit): Promise<void> {
-  await page.reload()
-  await sent(page, () => page.locator('button[value=resend]').click())
-}
-
-async function sent(page: Visit['page'], act: () => Promise<void>): Promise<void> {
-  const answered = page.waitForResponse((response) => response.request().method() === 'POST')
-  await Promise.all([answered, act()])
-  await page.waitForLoadState('load')
-}
-
-function mailed({ gallery }: Visit, person: Person): string {
-  return gallery.smtp.codeFor(`${person.email}`)
-}
-
-function wrongOf(visit: Visit, person: Person): string {
-  return `${(Number(mailed(visit, person)) + 1) % 1_000_000}`.padStart(6, '0')
-}
-
-/** To the page that asks for a mailed code. */
-async function askMail(visit: Visit): Promise<Person> {
-  const person = await visit.gallery.person('mails')
-  await open(visit)
-  await enter(visit, person)
-  return person
-}
-
-/** To the page that asks for the app's code. */
-async function askApp(visit: Visit): Promise<{ person: Person; secret: string }> {
-  const person = await visit.gallery.person('apps')
-  const secret = await visit.gallery.bindApp(person)
-  await open(visit)
-  await enter(visit, person)
-  return { person, secret }
-}
-
-/** To the page that binds an app, past the mailed code; answers the key. */
-async function bindApp(visit: Visit): Promise<string> {
-  const person = await visit.gallery.person('apps')
-  await open(visit)
-  await enter(visit, person)
-  await type(visit, mailed(visit, person))
-  return (await visit.page.locator('[data-secret]').textContent()) ?? ''
-}
-
-/** A whole sign-in; the relying party need not be there. */
-async function signIn(visit: Visit, person: Person): Promise<void> {
-  await open(visit)
-  await enter(visit, person)
-  await visit.page.fill('[name=code]', mailed(visit, person))
-  await visit.page.locator('button.primary').click()
-  await visit.page.waitForURL(`${CALLBACK}**`)
-}
-
-async function askToSignOut(visit: Visit): Promise<void> {
-  await signIn(visit, await visit.gallery.known('anna', 'mails'))
-  await visit.page.goto(`${visit.gallery.gateway.issuer}/session/end?client_id=intranet`)
-}
