@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Gallery, openGallery } from '../test/browser/gallery.ts'
 import { MARGIN, PICTURES, takeCard, takePictures } from '../test/browser/pictures.ts'
 import { startChromium } from '../test/harness/browser.ts'
-import { smallPng } from './small-png.ts'
+import { differingPixels, smallPng } from './small-png.ts'
 
 /** Pictures of every page, made from a real gateway: `npm run screenshots [-- PART-OF-A-NAME…]`. */
 const FOLDER = 'docs/images'
@@ -14,6 +14,9 @@ const SHEET = 'sign-in.png'
 const COLUMNS = [['login', 'choose'], ['verify-email', 'verify-totp'], ['bind-totp']]
 /** What the pages look like must not hang on what else is installed; this one is near to what phones and desks have. */
 const FONT = { family: 'Inter', package: 'fonts-inter' }
+
+/** Pixels: Chromium does not paint every rounded corner the same way each time. */
+const NOISE = 100
 
 const FONTS = `<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
@@ -59,8 +62,7 @@ async function writePictures(gallery: Gallery, parts: string[]): Promise<void> {
   const visits = Map.groupBy(wanted, ({ state, language }) => `${state.name} ${language}`)
   for (const pictures of visits.values()) {
     for await (const [{ name }, png] of takePictures(gallery, pictures)) {
-      writeFileSync(join(FOLDER, name), png)
-      console.error(name)
+      if (keep(name, png) === 'changed') console.error(name)
     }
   }
 }
@@ -79,8 +81,16 @@ async function writeSheet(gallery: Gallery): Promise<void> {
   const chromium = await startChromium()
   const page = await (await chromium.newContext({ width: 1600, height: 600 })).newPage()
   await page.setContent(`<style>${style}</style>${columns.join('')}`)
-  writeFileSync(join(FOLDER, SHEET), smallPng(await page.locator('body').screenshot()))
+  keep(SHEET, smallPng(await page.locator('body').screenshot()))
   await chromium.close()
+}
+
+/** Writes a picture that a person could tell from the one that is there. */
+function keep(name: string, png: Buffer): 'changed' | 'same' {
+  const file = join(FOLDER, name)
+  if (existsSync(file) && differingPixels(readFileSync(file), png) <= NOISE) return 'same'
+  writeFileSync(file, png)
+  return 'changed'
 }
 
 /** Pictures of pages that are no more. */

@@ -34,6 +34,17 @@ export function smallPng(png: Buffer): Buffer {
   ])
 }
 
+/** How many pixels of two pictures differ; Infinity when their sizes do. */
+export function differingPixels(one: Buffer, other: Buffer): number {
+  const [left, right] = [PNG.sync.read(one), PNG.sync.read(other)]
+  if (left.width !== right.width || left.height !== right.height) return Number.POSITIVE_INFINITY
+  let count = 0
+  for (let at = 0; at < left.data.length; at += 4) {
+    if (left.data.readUInt32BE(at) !== right.data.readUInt32BE(at)) count++
+  }
+  return count
+}
+
 function paletteOf(pixels: Uint32Array): { palette: number[]; indexOf(colour: number): number } {
   const counts = new Map<number, number>()
   for (const colour of pixels) counts.set(colour, (counts.get(colour) ?? 0) + 1)

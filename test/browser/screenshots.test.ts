@@ -2,8 +2,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
 import { PNG } from 'pngjs'
-import { smallPng } from '../../scripts/small-png.ts'
-import { sha256 } from '../../src/kernel/secrets.ts'
+import { differingPixels, smallPng } from '../../scripts/small-png.ts'
 import { needs } from '../harness/needs.ts'
 import { decodeQrImage } from '../harness/qr.ts'
 import { type Gallery, openGallery } from './gallery.ts'
@@ -60,7 +59,11 @@ describe('taking them', { skip: needs('chromium') }, () => {
       const wanted = PICTURES.filter(({ state, language }) => state.name === name && language === 'en')
       const [first, second] = [await taken(wanted), await taken(wanted)]
       assert.equal(first.length, 4)
-      assert.deepEqual(first.map(fingerprint), second.map(fingerprint))
+      for (const [at, picture] of first.entries()) {
+        const differing = differingPixels(picture, second[at] ?? Buffer.alloc(0))
+        // Chromium does not paint every rounded corner the same way each time.
+        assert.ok(differing <= 40, `${wanted[at]?.name}: ${differing} pixels`)
+      }
       if (name === 'bind-totp') assert.match(decodeQrImage(first[0] ?? Buffer.alloc(0)), /secret=JBSWY3DPEHPK3PXP/)
     })
   }
@@ -71,7 +74,3 @@ describe('taking them', { skip: needs('chromium') }, () => {
     return pictures
   }
 })
-
-function fingerprint(png: Buffer): string {
-  return sha256(png.toString('base64'))
-}
