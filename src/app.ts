@@ -5,10 +5,11 @@ import type { AccountAdmin } from './accounts/account-store.ts'
 import { createPasswordThrottle } from './accounts/password-throttle.ts'
 import { createHasher, type Hasher } from './accounts/passwords.ts'
 import type { AuditStore, AuditTrail } from './audit/audit.ts'
+import { createSparingTrail } from './audit/sparing.ts'
 import { createAuditTrail } from './audit/trail.ts'
 import type { Config } from './config/config.ts'
 import type { SettingStore } from './config/setting-store.ts'
-import { addressLimits } from './http/address-limits.ts'
+import { addressLimits, routeOf } from './http/address-limits.ts'
 import { assetFiles } from './http/assets.ts'
 import { createFrontDoor } from './http/front-door.ts'
 import { createHealth } from './http/health.ts'
@@ -48,6 +49,7 @@ import { createRegistry, KINDS, type Registry } from './mfa/registry.ts'
 import { createRememberedDevices, type RememberedDevices } from './mfa/remembered-device.ts'
 import { createSessionProofs } from './mfa/session-proofs.ts'
 import { createVerifier } from './mfa/verification.ts'
+import { scopeOf } from './provider/claims.ts'
 import { cookieNames } from './provider/cookies.ts'
 import { formPostToGet } from './provider/form-post.ts'
 import type { KeyStore } from './provider/key-store.ts'
@@ -142,7 +144,7 @@ export async function openInstallation(config: Config, parts: Parts = {}): Promi
     keys: createSqlKeys(database, { sealer: recordSealer }),
     settings: createSqlSettings(database),
     audit,
-    trail: metrics.counting(trail),
+    trail: metrics.counting(createSparingTrail(trail, { clock })),
     metrics,
     hasher,
   }
@@ -338,7 +340,7 @@ async function frontOf(site: Stores & Equipment, health: RequestListener): Promi
       { state, clock, trail },
     ),
   )
-  provider.use(formPostToGet(['/auth', '/session/end']))
+  provider.use(formPostToGet(['/auth', '/session/end'], routeOf))
   const factors = createFactors({ verifier, authenticators: registry, devices, cookies, clock })
   const stepPages = createStepPages({ factors, responder, accounts, clock })
   const progress = createProgress({ signIns, factors, cookies, pages: stepPages, responder, trail })
@@ -353,6 +355,7 @@ async function frontOf(site: Stores & Equipment, health: RequestListener): Promi
       consent: createConsent({
         accounts,
         grantId: (session, id, account) => grants.idFor(session, id, account),
+        scopeOf,
         trail,
       }),
       trail,

@@ -51,11 +51,11 @@ export function createPasswordThrottle(
   }
 
   /** The account's own room: some free tries, the last of which closes the gate, and then one each time the gate opens. */
-  async function enter(keys: Keys): Promise<{ wait: number | undefined; leave(): Promise<void> }> {
+  async function enter(keys: Keys): Promise<number | undefined> {
     const place = await state.reserve(keys.free, options.tries, DAY)
-    if (!place.granted) return { wait: await passGate(keys), leave: async () => undefined }
+    if (!place.granted) return passGate(keys)
     if (place.left === 0) await state.set(keys.gate, `${now() + options.delay}`, options.delay)
-    return { wait: undefined, leave: () => state.release(keys.free, place) }
+    return undefined
   }
 
   const networkLimits = ({ network, known }: PasswordAttempt): Limit[] =>
@@ -72,22 +72,22 @@ export function createPasswordThrottle(
   return {
     async begin(attempt) {
       const keys = keysOf(attempt)
-      const [own, network, spraying] = await Promise.all([
-        enter(keys),
+      const [network, spraying] = await Promise.all([
         spend(networkLimits(attempt), state),
         attempt.known === undefined ? state.get(keys.spraying) : undefined,
       ])
+      if (!network.ok) return { ok: false, retryAfter: network.wait }
       const sprays = Number(spraying ?? 0) - now()
-      const wait = own.wait ?? (network.ok ? undefined : network.wait) ?? (sprays > 0 ? sprays : undefined)
+      // The account's own room comes last: what its network is refused for neither counts on it nor is kept for it.
+      const wait = sprays > 0 ? sprays : await enter(keys)
       if (wait !== undefined) {
-        // Not judged, so not counted.
-        await Promise.all([own.leave(), network.ok && network.giveBack()])
+        await network.giveBack()
         return { ok: false, retryAfter: wait }
       }
       return {
         ok: true,
         async succeeded() {
-          await Promise.all([state.delete(keys.free, keys.late, keys.gate), network.ok && network.giveBack()])
+          await Promise.all([state.delete(keys.free, keys.late, keys.gate), network.giveBack()])
         },
         failed: () => sprayed(attempt, keys),
       }

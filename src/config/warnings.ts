@@ -74,7 +74,9 @@ function lifetimes({ sessions }: Config): ConfigWarning[] {
 /** Characters that a new password needs: more where it alone may sign in (PW-1). */
 export function shortestPassword({ mfa, policy, passwords: { minLength } }: Config): number {
   const lenient = policy.rules.some(({ secondFactor }) => secondFactor === 'off' || secondFactor === 'if-bound')
-  return mfa.enabled === false || lenient ? Math.max(minLength, PASSWORD_ALONE) : minLength
+  const graces = [mfa.enrolment.grace, ...policy.rules.map(({ grace }) => grace ?? 'none')]
+  const waits = graces.some((grace) => grace !== 'none')
+  return mfa.enabled === false || lenient || waits ? Math.max(minLength, PASSWORD_ALONE) : minLength
 }
 
 function passwords(config: Config): ConfigWarning[] {

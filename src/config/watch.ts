@@ -10,7 +10,8 @@ import { loadConfig } from './load.ts'
 /** Editors write a file in several steps; what they do within this time, in milliseconds, is one change. */
 const SETTLES = 200
 /** Parts of the file that a running gateway keeps as they were at its start. */
-const FIXED = /^(issuer|listen\.(host|port|workers)|metrics\b|secretKey|stores\.)/
+const FIXED =
+  /^(issuer|listen\.(host|port|workers)|metrics\b|secretKey|stores\.|limits\.(hashQueue|hashWait|headerBytes|connections))/
 
 export interface Reloader {
   /** Reads the file now. Never rejects: what is wrong is logged with file, line and key, and changes nothing (B6). */

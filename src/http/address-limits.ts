@@ -23,7 +23,16 @@ interface Gate {
 /** Refusals one process remembers; whoever is forgotten is counted again. */
 const REMEMBERED = 10_000
 const AUTHORIZATION = '/auth'
-const CLIENT_ENDPOINTS = new Set(['/token', '/token/introspection', '/token/revocation', '/request'])
+const CLIENT_ENDPOINTS = new Set(['/token', '/token/introspection', '/token/revocation'])
+/** A sign-in goes on here; the engine begins another interaction where something is still missing. */
+const RESUME = /^\/auth\/[^/]+$/
+/** Here the engine keeps something for whoever asks: a pushed request, a session that waits for a sign-out. */
+const KEEPING = new Set(['/request', '/session/end'])
+
+/** A path as the engine's router reads it: any case, one slash at the end. */
+export function routeOf(path: string): string {
+  return (path.length > 1 ? path.replace(/\/$/, '') : path).toLowerCase()
+}
 
 /**
  * Bounds what strangers can make the gateway keep, and how fast client secrets can be guessed. Counting costs nothing on the way of
@@ -39,16 +48,18 @@ export function addressLimits(
   const closed = new Map<string, number>()
 
   function gateOf(ctx: Context): Gate | undefined {
-    if (ctx.path === AUTHORIZATION) return beginnings
-    return CLIENT_ENDPOINTS.has(ctx.path) ? failures : undefined
+    const route = routeOf(ctx.path)
+    if (route === AUTHORIZATION || RESUME.test(route) || KEEPING.has(route)) return beginnings
+    return CLIENT_ENDPOINTS.has(route) ? failures : undefined
   }
 
-  async function count(gate: Gate, network: string): Promise<boolean> {
-    const counted = await state.increment(keyOf(gate.name, network), gate.window)
-    if (counted < gate.limit) return counted <= gate.limit
+  /** Milliseconds until the window ends when there was no room left; undefined: counted. */
+  async function count(gate: Gate, network: string): Promise<number | undefined> {
+    const place = await state.reserve(keyOf(gate.name, network), gate.limit, gate.window)
+    if (place.granted) return undefined
     if (closed.size >= REMEMBERED) closed.clear()
-    closed.set(`${gate.name} ${network}`, clock.now() + gate.window)
-    return counted <= gate.limit
+    closed.set(`${gate.name} ${network}`, clock.now() + place.wait)
+    return place.wait
   }
 
   return async (ctx, next) => {
@@ -57,14 +68,14 @@ export function addressLimits(
     const network = networkOf(ctx.ip)
     const wait = (closed.get(`${gate.name} ${network}`) ?? 0) - clock.now()
     if (wait > 0) return refuse(ctx, wait)
-    const early = gate === beginnings && ctx.cookies.get(options.sessionCookie, { signed: false }) === undefined
-    const [counted] = await Promise.all([early ? count(gate, network) : undefined, next()])
-    if (counted === false) return refuse(ctx, gate.window)
-    if (gate === beginnings && !early && begunIn(ctx)) await count(gate, network)
-    if (gate === failures && ctx.status === 401) {
-      trail.record({ event: 'client.auth.fail', outcome: 'fail', ip: ctx.ip })
-      await count(gate, network)
-    }
+    const stranger = ctx.cookies.get(options.sessionCookie, { signed: false }) === undefined
+    const early = routeOf(ctx.path) === AUTHORIZATION && stranger
+    const [over] = await Promise.all([early ? count(gate, network) : undefined, next()])
+    if (over !== undefined) return refuse(ctx, over)
+    if (gate === beginnings && !early && (begunIn(ctx) || keptIn(ctx, stranger))) await count(gate, network)
+    const failed = ctx.status === 401 && routeOf(ctx.path) !== AUTHORIZATION
+    if (failed) trail.record({ event: 'client.auth.fail', outcome: 'fail', ip: ctx.ip })
+    if (failed) await count(failures, network)
   }
 }
 
@@ -72,9 +83,15 @@ function begunIn(ctx: Context): boolean {
   return ctx.status === 303 && ctx.response.get('location').startsWith('/interaction/')
 }
 
+function keptIn(ctx: Context, stranger: boolean): boolean {
+  const route = routeOf(ctx.path)
+  return KEEPING.has(route) && (route === '/request' || stranger) && ctx.status < 400
+}
+
 function refuse(ctx: Context, wait: number): void {
   // A person reads it, not a program.
-  if (ctx.path === AUTHORIZATION) throw new RequestError('throttled', { retryAfter: wait })
+  if (!CLIENT_ENDPOINTS.has(routeOf(ctx.path)) && routeOf(ctx.path) !== '/request')
+    throw new RequestError('throttled', { retryAfter: wait })
   ctx.status = 429
   ctx.set('retry-after', `${Math.max(1, Math.ceil(wait / SECOND))}`)
   ctx.set('cache-control', 'no-store')

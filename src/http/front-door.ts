@@ -67,12 +67,18 @@ function sameHost(host: string, issuer: URL): boolean {
 function clientAddress(chain: string, peer: string, trusted: (address: string) => boolean): string {
   let client = peer
   for (const entry of chain.split(',').reverse()) {
-    const address = canonicalAddress(entry.trim().replace(/^\[|\](:\d+)?$/g, ''))
-    if (address === undefined) return client
+    const address = canonicalAddress(withoutPort(entry.trim()))
+    // Somebody, but nobody can say who: no rule for a network may match.
+    if (address === undefined) return ''
     client = address
     if (!trusted(address)) return client
   }
   return client
+}
+
+/** Some proxies write the port too. */
+function withoutPort(entry: string): string {
+  return entry.replace(/^\[([^\]]*)\](?::\d+)?$/, '$1').replace(/^(\d+(?:\.\d+){3}):\d+$/, '$1')
 }
 
 function rewrite(request: IncomingMessage, { issuer, ip }: { issuer: URL; ip: string }): void {

@@ -3,6 +3,7 @@ import type { AccountStore } from '../accounts/account-store.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { RequestError } from '../kernel/errors.ts'
 import type { PendingProof } from '../mfa/pending-proof.ts'
+import { graceLeft } from '../mfa/postponement.ts'
 import type { PostponementStore } from '../mfa/postponement-store.ts'
 import type { PageError } from '../views/pages.ts'
 import type { FactorStep, Factors } from './factor.ts'
@@ -91,8 +92,13 @@ export function createAnswers(dependencies: AnswerDependencies): Answers {
     const { rule } = demanded
     const facts = { account: account.id, client: interaction.client.id, ip: ctx.ip, interaction: interaction.uid }
     const audit = { event: 'factor.postponed', outcome: 'ok', ...facts, details: { rule: rule ?? '' } } as const
-    const { firstAt } = await postponements.postpone(account.id, rule, { now: clock.now(), audit })
-    await moveOn(ctx, await signIns.proceed(signIn, { ...value, postponed: { rule, firstAt } }))
+    const now = clock.now()
+    const counted = await postponements.postpone(account.id, rule, { now, audit })
+    // Counted, then judged: pages that were opened before it cannot share one postponement.
+    const before = { ...counted, count: counted.count - 1 }
+    const over = graceLeft(demanded.grace, before, now) === undefined
+    if (over) return moveOn(ctx, await signIns.proceed(signIn, { ...value, binding: true }))
+    await moveOn(ctx, await signIns.proceed(signIn, { ...value, postponed: { rule, firstAt: counted.firstAt } }))
   }
 
   async function answerSwitch(ctx: Context, signIn: SignIn, form: Form): Promise<void> {

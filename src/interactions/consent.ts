@@ -3,7 +3,7 @@ import type { Account } from '../accounts/account.ts'
 import type { AccountStore } from '../accounts/account-store.ts'
 import type { AuditTrail } from '../audit/audit.ts'
 import { RequestError } from '../kernel/errors.ts'
-import type { Interaction } from './engine.ts'
+import { type Interaction, missingIn } from './engine.ts'
 import type { Form } from './form.ts'
 import type { Answer } from './responder.ts'
 
@@ -11,6 +11,8 @@ export interface ConsentDependencies {
   accounts: Pick<AccountStore, 'find'>
   /** The id under which a consent of this session is kept. */
   grantId(session: { uid: string }, clientId: string, account: Account): Promise<string>
+  /** The scope that a claim belongs to. */
+  scopeOf(claim: string): string | undefined
   trail: AuditTrail
 }
 
@@ -21,12 +23,16 @@ export interface Consent {
   answer(ctx: Context, interaction: Interaction, form: Form): Promise<string>
 }
 
-export function createConsent({ accounts, grantId, trail }: ConsentDependencies): Consent {
+export function createConsent({ accounts, grantId, scopeOf, trail }: ConsentDependencies): Consent {
   return {
-    page({ client, params }) {
-      const scopes = String(params.scope ?? '')
+    page({ client, params, prompt }) {
+      const asked = missingIn(prompt.details)
+      const named = String(params.scope ?? '')
         .split(' ')
         .filter(Boolean)
+      // A claim asked for by its own name is as much as the scope it belongs to.
+      const claimed = asked.claims.map((claim) => scopeOf(claim) ?? claim)
+      const scopes = [...new Set([...named, ...claimed, ...asked.resources.flatMap(([, list]) => list)])]
       const { name, uri, logo } = client
       const shown = { name, ...(uri !== undefined && { uri }), ...(logo !== undefined && { logo }) }
       return { name: 'consent', view: 'pages/consent', client: shown, data: { scopes } }

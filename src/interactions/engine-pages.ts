@@ -8,8 +8,8 @@ interface EngineContext extends Context {
   oidc: {
     params?: Record<string, unknown> | undefined
     client?: { clientName?: string | undefined; clientUri?: string | undefined; clientId: string } | undefined
-    session?: { accountId?: string | undefined } | undefined
-    entities: { IdTokenHint?: unknown }
+    session?: { accountId?: string | undefined; sidFor(clientId: string): string | undefined } | undefined
+    entities: { IdTokenHint?: { payload: { sub?: unknown; sid?: unknown } } | undefined }
   }
 }
 
@@ -18,6 +18,13 @@ export interface EnginePageSet {
   error(ctx: EngineContext, out: { error: string }, error: unknown): Promise<void>
   logout(ctx: EngineContext, form: { action: string; xsrf: string }): Promise<void>
   signedOut(ctx: EngineContext): Promise<void>
+}
+
+/** An ID token of another session, somebody else's perhaps, says nothing about this one. */
+function meansThisSession({ oidc: { client, entities, session } }: EngineContext): boolean {
+  const hint = entities.IdTokenHint?.payload
+  if (hint === undefined || client === undefined || session?.accountId === undefined) return false
+  return hint.sub === session.accountId && hint.sid !== undefined && hint.sid === session.sidFor(client.clientId)
 }
 
 const RESUME = /^\/auth\/([\w-]{16,64})$/
@@ -43,10 +50,10 @@ export function createEnginePages({
       ctx.status = status
     },
     async logout(ctx, { action, xsrf }) {
-      const { client, entities } = ctx.oidc
+      const { client } = ctx.oidc
       const name = client && (client.clientName ?? client.clientId)
-      // The relying party showed whose session it means: nothing is left to ask (LO-1).
-      const asked = entities.IdTokenHint !== undefined
+      // The relying party showed that it means this very session: nothing is left to ask (LO-1).
+      const asked = meansThisSession(ctx)
       const data = { action, xsrf, asked, ...(name !== undefined && { client: name }) }
       responder.page(ctx, { name: 'logout', view: 'pages/logout', data }, localeOf(ctx))
     },

@@ -102,12 +102,31 @@ function actionsOn(provider: Provider, found: EngineInteraction, ctx: Context) {
       const clientId = String(found.params.client_id)
       const grant = (await provider.Grant.find(id)) ?? new provider.Grant({ accountId: account.id, clientId })
       grant.jti = id
-      const { missingOIDCScope, missingOIDCClaims } = found.prompt.details as Record<string, string[] | undefined>
-      if (missingOIDCScope !== undefined) grant.addOIDCScope(missingOIDCScope.join(' '))
-      if (missingOIDCClaims !== undefined) grant.addOIDCClaims(missingOIDCClaims)
+      const asked = missingIn(found.prompt.details)
+      if (asked.scopes.length > 0) grant.addOIDCScope(asked.scopes.join(' '))
+      if (asked.claims.length > 0) grant.addOIDCClaims(asked.claims)
+      for (const [resource, scopes] of asked.resources) grant.addResourceScope(resource, scopes.join(' '))
       await grant.save()
       return id
     },
+  }
+}
+
+/** What a consent page is asked for: nothing beside it is granted. */
+export function missingIn(details: Readonly<Record<string, unknown>>): {
+  scopes: string[]
+  claims: string[]
+  resources: [string, string[]][]
+} {
+  const { missingOIDCScope, missingOIDCClaims, missingResourceScopes } = details as {
+    missingOIDCScope?: string[]
+    missingOIDCClaims?: string[]
+    missingResourceScopes?: Record<string, string[]>
+  }
+  return {
+    scopes: missingOIDCScope ?? [],
+    claims: missingOIDCClaims ?? [],
+    resources: Object.entries(missingResourceScopes ?? {}),
   }
 }
 

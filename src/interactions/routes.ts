@@ -34,7 +34,7 @@ export function interactionRoutes(dependencies: RouteDependencies): Middleware {
   }
 
   router.get('/interaction/:uid', async (ctx) => {
-    const signIn = await loaded(ctx, String(ctx.params.uid), browsers.of(ctx))
+    const signIn = await loaded(ctx, uidIn(ctx.params), browsers.of(ctx))
     const { interaction } = signIn
     if (interaction.finished !== undefined) return responder.redirect(ctx, interaction.finished)
     // A look of a link checker makes no code, sends no mail and finishes nothing (WE-4).
@@ -45,7 +45,7 @@ export function interactionRoutes(dependencies: RouteDependencies): Middleware {
   })
 
   router.post('/interaction/:uid', async (ctx) => {
-    const uid = String(ctx.params.uid)
+    const uid = uidIn(ctx.params)
     const form = await readForm(ctx, limits)
     const signIn = await loaded(ctx, uid, checked(ctx, form, uid))
     const { interaction } = signIn
@@ -68,6 +68,14 @@ export function interactionRoutes(dependencies: RouteDependencies): Middleware {
     throw new RequestError('method-not-allowed')
   })
   return router.routes() as Middleware
+}
+
+const UID = /^[\w-]{16,64}$/
+
+/** Anything else names no interaction, and goes nowhere: not into the audit log either. */
+function uidIn({ uid = '' }: { uid?: string }): string {
+  if (!UID.test(uid)) throw new RequestError('not-found')
+  return uid
 }
 
 /** Steps in which there is nothing to show. */

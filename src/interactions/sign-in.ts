@@ -94,7 +94,8 @@ export function createSignIns(dependencies: SignInDependencies): SignIns {
     ])
     if (account === undefined) return nobody
     if (pending !== undefined && !pendingFor(account, pending.value)) return { ...nobody, pending: undefined }
-    if (session !== undefined && !aliveFor(account, session)) return nobody
+    // It was ended while its page was open: only a request that starts anew can go on.
+    if (session !== undefined && !aliveFor(account, session)) throw new RequestError('expired')
     const demanded = decider.demandWith(
       {
         account,
@@ -153,7 +154,8 @@ export function createSignIns(dependencies: SignInDependencies): SignIns {
     result(signIn) {
       const { account, demanded, pending, session, interaction } = signIn
       if (account === undefined || demanded === undefined) throw new Error('a sign-in of nobody')
-      const proofs = [...liveProofs(proofsOf(signIn), demanded, interaction.startedAt)]
+      const all = proofsOf(signIn)
+      const proofs = liveProofs(all, demanded, interaction.startedAt)
       const level = highest(satisfiedBy(proofs, decider.lookup))
       const at = level && provenAt(proofs, level, decider.lookup)
       if (level === undefined || at === undefined) throw new Error('a sign-in without a level')
@@ -162,7 +164,8 @@ export function createSignIns(dependencies: SignInDependencies): SignIns {
       const startedAt = session?.startedAt ?? clock.now()
       const kept: SessionProofs = {
         accountId: account.id,
-        proofs,
+        // What does not count here may count elsewhere.
+        proofs: all,
         device,
         ...(postponed !== undefined && { postponed }),
         address: signIn.address,

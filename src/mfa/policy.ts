@@ -1,5 +1,5 @@
 import type { Grace } from '../config/config.ts'
-import type { Level, MethodLookup } from './assurance.ts'
+import { type Level, type MethodLookup, PASSWORD } from './assurance.ts'
 import type { Proof } from './verifier.ts'
 
 export type SecondFactor = 'required' | 'if-bound' | 'off'
@@ -143,9 +143,14 @@ function floorOf(rule: Rule | undefined, { client }: Facts, reasons: string[]): 
   return given.toSorted((left, right) => FLOORS.indexOf(right) - FLOORS.indexOf(left))[0] ?? 'pwd'
 }
 
-/** The proofs that still count under this demand at a time: each ages by itself (F3, SE-5). */
-export function liveProofs(proofs: readonly Proof[], { maxAge }: Pick<Demand, 'maxAge'>, at: number): readonly Proof[] {
-  return maxAge === undefined ? proofs : proofs.filter((proof) => at - proof.at <= maxAge)
+/** The proofs that count under this demand at a time: of a kind it accepts (B2), and each ages by itself (F3, SE-5). */
+export function liveProofs(
+  proofs: readonly Proof[],
+  { maxAge, methods }: Pick<Demand, 'maxAge' | 'methods'>,
+  at: number,
+): readonly Proof[] {
+  const accepted = ({ method }: Proof): boolean => method === PASSWORD || methods.includes(method)
+  return proofs.filter((proof) => accepted(proof) && (maxAge === undefined || at - proof.at <= maxAge))
 }
 
 /** Where a sign-in stands. */

@@ -24,6 +24,10 @@ export interface SessionProofs {
   /** Milliseconds since the epoch; the absolute limit counts from the start (SE-4). */
   startedAt: number
   expiresAt: number
+  /** How long it is kept: a refresh token that outlives the session is judged by it too. */
+  keptUntil?: number
+  /** The person signed out: only such tokens still go by it. */
+  ended?: true
 }
 
 /** Keyed by session uid. */

@@ -8,6 +8,20 @@ export const CLAIMS = {
   groups: ['groups'],
 } as const
 
+/** The claims of these scopes, and all others: what a client's registration leaves out is not given in other ways either (OA-18). */
+export function claimsWithin(scopes: readonly string[]): { own: string[]; others: string[] } {
+  const entries = Object.entries(CLAIMS)
+  const of = (within: boolean): string[] =>
+    entries.filter(([scope]) => scopes.includes(scope) === within).flatMap(([, claims]) => [...claims])
+  const own = of(true)
+  return { own, others: of(false).filter((claim) => !own.includes(claim)) }
+}
+
+/** The scope that a claim belongs to. */
+export function scopeOf(claim: string): string | undefined {
+  return Object.entries(CLAIMS).find(([, claims]) => (claims as readonly string[]).includes(claim))?.[0]
+}
+
 /** Everything a relying party may learn of an account; the engine filters by scope. */
 export function claimsOf(account: Account): { sub: string; [claim: string]: unknown } {
   return {

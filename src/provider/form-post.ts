@@ -6,10 +6,11 @@ const LIMIT = 56 * 1024
  * Form posts to the authorization and logout endpoints (OIDC Core 3.1.2.1) are answered by a 303 to the same request as GET: the
  * follow-up carries SameSite=Lax cookies, which a cross-site post does not.
  */
-export function formPostToGet(paths: readonly string[]): Middleware {
+export function formPostToGet(paths: readonly string[], routeOf: (path: string) => string): Middleware {
   const answered = new Set(paths)
   return async (ctx: Context, next: Next) => {
-    if (ctx.method !== 'POST' || !answered.has(ctx.path) || !ctx.is('application/x-www-form-urlencoded')) return next()
+    if (ctx.method !== 'POST' || !answered.has(routeOf(ctx.path)) || !ctx.is('application/x-www-form-urlencoded'))
+      return next()
     const body = await readForm(ctx)
     if (body === undefined) {
       ctx.status = 413

@@ -3,7 +3,7 @@ import type { Account } from '../accounts/account.ts'
 import type { ResourceConfig } from '../config/config.ts'
 import { equalSecrets, hmac } from '../kernel/secrets.ts'
 import { keyOf, type StateKey, type StateStore } from '../state/store.ts'
-import { CLAIMS } from './claims.ts'
+import { claimsWithin } from './claims.ts'
 import { accountOf } from './engine-account.ts'
 
 /** Scopes a first-party client is granted without asking, as far as its own registration allows them. */
@@ -72,13 +72,16 @@ export function createGrantPolicy(
   }
 
   async function saved(
-    { oidc: { provider } }: KoaContextWithOIDC,
+    { oidc: { provider, client } }: KoaContextWithOIDC,
     { id, accountId, clientId }: { id: string; accountId: string; clientId: string },
   ): Promise<Grant> {
     const grant = new provider.Grant({ accountId, clientId })
     grant.jti = id
     grant.addOIDCScope(SCOPES.join(' '))
-    grant.addOIDCClaims(Object.values(CLAIMS).flat())
+    const { own, others } = claimsWithin(client?.scope?.split(' ') ?? SCOPES)
+    grant.addOIDCClaims(own)
+    // Asked and refused: they never prompt and never show.
+    grant.rejectOIDCClaims(others)
     for (const { id: resource, scopes, clients } of options.resources) {
       if (clients.includes(clientId)) grant.addResourceScope(resource, scopes.join(' '))
     }

@@ -3,10 +3,11 @@ import type { AuditTrail } from '../audit/audit.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { type AcrNames, requestedAcr } from '../mfa/acr.ts'
 import type { Admissions } from '../mfa/admission.ts'
-import { amrOf, highest, type Level, provenAt, satisfiedBy } from '../mfa/assurance.ts'
+import { amrOf, highest, type Level, type MethodLookup, provenAt, satisfiedBy } from '../mfa/assurance.ts'
 import type { Decider } from '../mfa/decider.ts'
 import { aliveFor, type SessionProofRecords, type SessionProofs } from '../mfa/session-proofs.ts'
 import type { Proof } from '../mfa/verifier.ts'
+import type { Versioned } from '../state/records.ts'
 import { accountOf } from './engine-account.ts'
 
 /** What the pages hand over with their one finish, beside the engine's own `login`. */
@@ -41,14 +42,18 @@ export function createPromptPolicy(dependencies: PromptDependencies): interactio
   login.checks.remove('essential_acr')
   login.checks.remove('essential_acrs')
   login.checks.remove('max_age')
-  login.checks.add(new Check('max_age', 'the authentication is too old', 'login_required', async (ctx) => tooOld(ctx)))
+  login.checks.add(
+    new Check('max_age', 'the authentication is too old', 'login_required', async (ctx) =>
+      tooOld(ctx, await recordOf(ctx), { lookup: dependencies.decider.lookup, now: dependencies.clock.now() }),
+    ),
+  )
   login.checks.add(
     new Check('session_ended', 'the session has ended', 'login_required', async (ctx) => {
       if (ctx.oidc.session?.accountId === undefined) return false
       const account = accountOf(ctx)
       const record = await recordOf(ctx)
       if (account === undefined || record === undefined) return true
-      return !aliveFor(account, record) || dependencies.clock.now() >= record.expiresAt
+      return record.ended === true || !aliveFor(account, record) || dependencies.clock.now() >= record.expiresAt
     }),
   )
   login.checks.add(
@@ -104,32 +109,40 @@ function subjectOf({ oidc }: KoaContextWithOIDC): string | undefined {
   return sub
 }
 
-/** A step-up with an old password does not satisfy `max_age`; a password of this very request does, however long the code took (X3). */
-function tooOld(ctx: KoaContextWithOIDC): boolean {
+/**
+ * A step-up with an old password does not satisfy `max_age`; a password of this very request does, however long the code took (X3).
+ * The age is that of the oldest proof counted (OA-10), whatever an earlier request of this session was told.
+ */
+function tooOld(
+  ctx: KoaContextWithOIDC,
+  record: SessionProofs | undefined,
+  given: { lookup: MethodLookup; now: number },
+): boolean {
   const { params, session } = ctx.oidc
   if (params?.max_age === undefined) return false
-  if (session?.accountId === undefined) return true
-  return session.past(Number(params.max_age)) && result(ctx)?.login?.fresh !== true
+  if (session?.accountId === undefined || record === undefined) return true
+  if (result(ctx)?.login?.fresh === true) return false
+  const best = highest(satisfiedBy(record.proofs, given.lookup))
+  const oldest = best && provenAt(record.proofs, best, given.lookup)
+  // Whole seconds, as `auth_time` says it.
+  return oldest === undefined || Math.floor(given.now / 1000) - Math.floor(oldest / 1000) > Number(params.max_age)
 }
 
 /** The proofs of the request's session, read once per request; those that a finished sign-in brings are stored first. */
 function sessionRecords({ proofs, trail, clock, refresh }: PromptDependencies) {
-  /** What was proved is asked again at each refresh, so it is kept as long as a token can be refreshed. */
-  const lifeOf = (ctx: KoaContextWithOIDC, { expiresAt }: SessionProofs): number =>
-    Math.max(expiresAt - clock.now(), ctx.oidc.requestParamScopes.has('offline_access') ? refresh : 0)
+  const readings = new WeakMap<KoaContextWithOIDC, Promise<SessionProofs | undefined>>()
 
-  const known = new WeakMap<KoaContextWithOIDC, Promise<SessionProofs | undefined>>()
-  async function read(ctx: KoaContextWithOIDC): Promise<SessionProofs | undefined> {
-    const { session } = ctx.oidc
-    if (session === undefined) return undefined
-    const brought = result(ctx)?.proofs
-    if (brought === undefined) {
-      const known = (await proofs.get(session.uid))?.value
-      if (known !== undefined && ctx.oidc.requestParamScopes.has('offline_access'))
-        await proofs.set(session.uid, known, refresh)
-      return known
-    }
-    await proofs.set(session.uid, brought, Math.max(1, lifeOf(ctx, brought)))
+  /** What was proved is asked again at each refresh, so it is kept as long as any token of the session can be refreshed. */
+  function keptUntil(ctx: KoaContextWithOIDC, record: SessionProofs, before: SessionProofs | undefined): number {
+    const offline = ctx.oidc.requestParamScopes.has('offline_access') ? clock.now() + refresh : 0
+    return Math.max(record.expiresAt, before?.keptUntil ?? 0, offline)
+  }
+
+  async function store(ctx: KoaContextWithOIDC, uid: string, brought: SessionProofs): Promise<SessionProofs> {
+    const fresh = (ctx.oidc.session as { new?: boolean } | undefined)?.new === true
+    const before = fresh ? undefined : await proofs.get(uid)
+    const kept = { ...brought, keptUntil: keptUntil(ctx, brought, before?.value) }
+    await proofs.set(uid, kept, Math.max(1, kept.keptUntil - clock.now()))
     trail.record({
       event: 'session.created',
       outcome: 'ok',
@@ -138,11 +151,29 @@ function sessionRecords({ proofs, trail, clock, refresh }: PromptDependencies) {
       ip: ctx.ip,
       details: { methods: brought.proofs.map((proof) => proof.method), remembered: brought.device !== undefined },
     })
-    return brought
+    return kept
   }
+
+  /** Somebody else's write in between has more to say than a longer life. */
+  async function prolong(ctx: KoaContextWithOIDC, uid: string, found: Versioned<SessionProofs>): Promise<void> {
+    const until = keptUntil(ctx, found.value, found.value)
+    if (until <= (found.value.keptUntil ?? found.value.expiresAt)) return
+    await proofs.replace(uid, found.version, { ...found.value, keptUntil: until }, until - clock.now())
+  }
+
+  async function read(ctx: KoaContextWithOIDC): Promise<SessionProofs | undefined> {
+    const { session } = ctx.oidc
+    if (session === undefined) return undefined
+    const brought = result(ctx)?.proofs
+    if (brought !== undefined) return store(ctx, session.uid, brought)
+    const found = await proofs.get(session.uid)
+    if (found !== undefined) await prolong(ctx, session.uid, found)
+    return found?.value
+  }
+
   return (ctx: KoaContextWithOIDC): Promise<SessionProofs | undefined> => {
-    const reading = known.get(ctx) ?? read(ctx)
-    known.set(ctx, reading)
+    const reading = readings.get(ctx) ?? read(ctx)
+    readings.set(ctx, reading)
     return reading
   }
 }

@@ -13,7 +13,7 @@ import type { Admissions } from '../mfa/admission.ts'
 import type { Level } from '../mfa/assurance.ts'
 import type { Question } from '../mfa/decider.ts'
 import { keyOf, type StateStore } from '../state/store.ts'
-import { createAdapterFactory } from './adapter.ts'
+import { CLOCK_TOLERANCE, createAdapterFactory } from './adapter.ts'
 import { CLAIMS } from './claims.ts'
 import { CookieKeys, cookieNames } from './cookies.ts'
 import { engineAccount } from './engine-account.ts'
@@ -23,6 +23,7 @@ import { createOutboundFetch } from './outbound.ts'
 import { createPromptPolicy, type PromptDependencies } from './prompts.ts'
 import { createRecheck } from './recheck.ts'
 import { mayIntrospect, resourceIndicators } from './resources.ts'
+import { signedOut } from './signed-out.ts'
 import { guarded } from './store-down.ts'
 
 declare module 'oidc-provider' {
@@ -75,6 +76,17 @@ export interface Engine {
   grants: GrantPolicy
 }
 
+/** Bytes of what is fetched from relying parties (SS-2). */
+const OUTBOUND_BYTES = 64 * 1024
+/** Seconds that a client assertion may be good for (OA-14). */
+const ASSERTION_LIFE = 5 * 60
+
+function shortLived(expires: unknown, now: number): void {
+  if (Number(expires) > now / SECOND + ASSERTION_LIFE + CLOCK_TOLERANCE) {
+    throw new errors.InvalidClientAuth('the client assertion lives longer than five minutes')
+  }
+}
+
 const seconds = (milliseconds: number): number => Math.max(1, Math.floor(milliseconds / SECOND))
 
 /** Builds the provider and checks every client by the engine's own rules; throws ConfigError for one that fails (B4). */
@@ -112,6 +124,7 @@ export async function createProvider(options: ProviderOptions, given: ProviderDe
   provider.on('end_session.success', (ctx) =>
     trail.record({ event: 'logout', outcome: 'ok', account: ctx.oidc.session?.accountId, ip: ctx.ip }),
   )
+  provider.use(signedOut(dependencies))
   await checkClients(provider, options.clients)
   return { provider, grants }
 }
@@ -176,6 +189,8 @@ function configurationOf(options: ProviderOptions, parts: Parts): Configuration 
     extraClientMetadata: { properties: ['pkce', 'firstParty', 'require', 'allowOrigins'] },
     clientBasedCORS: (_ctx, origin, client) =>
       (client.allowOrigins as readonly string[] | undefined)?.includes(origin) ?? false,
+    fetchResponseBodyLimits: { jwks_uri: OUTBOUND_BYTES, sector_identifier_uri: OUTBOUND_BYTES },
+    assertJwtClientAuthClaimsAndHeader: async (_ctx, claims) => shortLived(claims.exp, parts.clock.now()),
     fetch: createOutboundFetch(options.allowHosts) as never,
     discovery: { ui_locales_supported: [...options.languages] },
     renderError: async (ctx, out, error) => pages.error(ctx, out, error),

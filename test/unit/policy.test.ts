@@ -302,6 +302,17 @@ describe('which methods help', () => {
   }
 })
 
+describe('the kind of proofs (B2)', () => {
+  const given = [
+    { method: 'password', at: 1000 },
+    { method: 'email', at: 2000 },
+  ]
+  test('a proof of a kind that the rule does not accept counts nothing, the password always does', () => {
+    assert.deepEqual(liveProofs(given, { maxAge: undefined, methods: ['totp'] }, 3000), [given[0]])
+    assert.deepEqual(liveProofs(given, { maxAge: undefined, methods: ['totp', 'email'] }, 3000), given)
+  })
+})
+
 describe('the age of proofs (F3, SE-5)', () => {
   const given = [
     { method: 'password', at: 1000 },
@@ -317,7 +328,7 @@ describe('the age of proofs (F3, SE-5)', () => {
   for (const [name, maxAge, at, expected] of rows) {
     test(name, () =>
       assert.deepEqual(
-        liveProofs(given, { maxAge }, at).map(({ method }) => method),
+        liveProofs(given, { maxAge, methods: ['totp'] }, at).map(({ method }) => method),
         expected,
       ),
     )

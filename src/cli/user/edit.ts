@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import type { AccountChanges } from '../../accounts/account-store.ts'
+import { createActivations } from '../../accounts/activation.ts'
 import type { Installation } from '../../app.ts'
 import { accountOf, administer, eventOf } from '../administration.ts'
 import { CommandFailed, UsageError } from '../failure.ts'
@@ -33,6 +34,10 @@ async function editAccount(site: Installation, name: string, options: AccountOpt
   if (options.passwordStdin === true) {
     const hash = await readNewPassword(site, account)
     await site.accounts.setPassword(account.id, hash, eventOf('password.changed', { account }))
+  }
+  // A link that was sent before may be in other hands now (PW-16).
+  if (options.passwordStdin === true || changes.email !== undefined) {
+    await createActivations(site).revoke(account.id)
   }
   const after =
     changed.length === 0

@@ -1,3 +1,4 @@
+import { createHmac, createSecretKey } from 'node:crypto'
 import { generateSecret, generateSync, generateURI, ScureBase32Plugin } from 'otplib'
 import { equalSecrets } from '../../kernel/secrets.ts'
 
@@ -33,6 +34,24 @@ export function matcher(key: SharedKey, code: string): (step: number) => boolean
     const expected = generateSync({ secret, digits: key.digits, period, epoch: step * period, algorithm: 'sha1' })
     return equalSecrets(expected, code)
   }
+}
+
+/**
+ * The first of these steps whose code this is. For steps that are not accepted anyway, so it need not take constant time; it does in
+ * a millisecond what the matcher does in ten (RFC 4226, 5.3, is six lines).
+ */
+export function findStep(key: SharedKey, code: string, steps: Iterable<number>): number | undefined {
+  const secret = createSecretKey(base32.decode(key.secret))
+  const wanted = Number(code)
+  const counter = Buffer.alloc(8)
+  for (const step of steps) {
+    if (step < 0) continue
+    counter.writeBigUInt64BE(BigInt(step))
+    const mac = createHmac('sha1', secret).update(counter).digest()
+    const offset = (mac.at(-1) ?? 0) & 0xf
+    if ((mac.readUInt32BE(offset) & 0x7fffffff) % 10 ** key.digits === wanted) return step
+  }
+  return undefined
 }
 
 /** The key URI that apps scan; SHA-1 is the one algorithm all of them know. */

@@ -1,8 +1,8 @@
 import { toDataURL } from 'qrcode'
-import { DAY, MINUTE } from '../../kernel/clock.ts'
+import { DAY, HOUR, MINUTE } from '../../kernel/clock.ts'
 import type { Authenticator, CeremonyContext, Finished, FinishInput, Show } from '../authenticator.ts'
 import type { Binding } from '../binding-store.ts'
-import { keyUri, matcher, newSecret, type SharedKey, stepAt } from './codes.ts'
+import { findStep, keyUri, matcher, newSecret, type SharedKey, stepAt } from './codes.ts'
 
 export interface TotpOptions {
   digits: 6 | 8
@@ -26,6 +26,8 @@ const TYPE = 'totp'
 const CHALLENGE = { ttl: 10 * MINUTE, attempts: 5 }
 /** How far off a clock may be for the hint to find it: a wrong time zone, a wrong day. */
 const HINT_RANGE = DAY
+const HINT_NEAR = 2 * HOUR
+const HINT_AROUND = 3 * MINUTE
 /** Modules of white around the symbol (ISO/IEC 18004), and pixels per module. */
 const QR = { margin: 4, scale: 6 } as const
 
@@ -83,7 +85,7 @@ function finishBind({ challenge, code, context }: FinishInput<SharedKey>, window
   const current = stepAt(challenge, context.now)
   const step = windowOf(current, window).find(fits)
   if (step !== undefined) return { ok: true, record: { ...challenge, lastStep: step } satisfies TotpRecord }
-  const offset = offsetOf(fits, { current, window, period: challenge.period })
+  const offset = offsetOf(challenge, digits, { current, window })
   return offset === undefined ? { ok: false, reason: 'mismatch' } : clockHint(offset, challenge)
 }
 
@@ -119,7 +121,7 @@ function hintFor(bindings: Binding[], tried: { code: string; now: number; window
     const digits = digitsOf(tried.code, record)
     if (digits === undefined) continue
     const current = stepAt(record, now)
-    const offset = offsetOf(matcher(record, digits), { current, window, period: record.period })
+    const offset = offsetOf(record, digits, { current, window })
     if (offset === undefined) continue
     const hint = clockHint(offset, record)
     if (offset < 0) return hint
@@ -129,16 +131,26 @@ function hintFor(bindings: Binding[], tried: { code: string; now: number; window
   return undefined
 }
 
-/** Steps from now to the nearest time outside the window that the code fits; undefined when there is none within the range. */
-function offsetOf(
-  fits: (step: number) => boolean,
-  at: { current: number; window: number; period: number },
-): number | undefined {
-  for (let distance = at.window + 1; distance * at.period <= HINT_RANGE; distance++) {
-    if (fits(at.current - distance)) return -distance
-    if (fits(at.current + distance)) return distance
+/** Steps from now to the nearest likely time outside the window that the code fits; undefined when there is none. */
+function offsetOf(key: SharedKey, code: string, at: { current: number; window: number }): number | undefined {
+  const step = findStep(key, code, likelySteps(key, at))
+  return step === undefined ? undefined : step - at.current
+}
+
+/** Nearest first: every step of the next two hours either way, then a few around each half hour, as wrong time zones are. */
+function* likelySteps(
+  { period }: SharedKey,
+  { current, window }: { current: number; window: number },
+): Generator<number> {
+  const near = HINT_NEAR / period
+  const halfHour = (30 * MINUTE) / period
+  const around = HINT_AROUND / period
+  for (let distance = window + 1; distance * period <= HINT_RANGE; distance++) {
+    const fromHalfHour = Math.min(distance % halfHour, halfHour - (distance % halfHour))
+    if (distance > near && fromHalfHour > around) continue
+    yield current - distance
+    yield current + distance
   }
-  return undefined
 }
 
 function clockHint(offset: number, key: SharedKey): Extract<Finished, { ok: false }> {
