@@ -404,8 +404,13 @@ onEachDatabase('the verifier', (databases) => {
       const all = await inParallel(15, (time) =>
         verifier.begin(attempt('email', { interaction: `${time}${person.id}` })),
       )
-      assert.equal(sent.length, 5)
-      assert.equal(all.filter(({ ok }) => ok).length, 5)
+      assert.ok(sent.length >= 1 && sent.length <= 5, `${sent.length}`)
+      assert.equal(all.filter(({ ok }) => ok).length, sent.length)
+      for (let time = sent.length; time < 5; time++) {
+        await begun(attempt('email', { interaction: `after ${time}${person.id}` }))
+      }
+      const last = await verifier.begin(attempt('email', { interaction: `last${person.id}` }))
+      assert.deepEqual([last.ok, !last.ok && last.reason], [false, 'throttled'])
     })
 
     test('a mail that cannot be sent leaves the code before it alone, and costs nothing', async () => {

@@ -157,6 +157,19 @@ onEachStore('codes of an app', (site) => {
       await here.redeem(await browser.submit(late, { code: appCode(here, secret) }))
     })
 
+    test('a code of another time says by how much the clocks differ, and binds nothing (D7)', async () => {
+      const person = await here.person()
+      const browser = here.browser()
+      const page = assertPage(await here.enter(browser, person), 'bind-totp')
+      const secret = page.text('[data-secret]')
+      const hint = await browser.submit(page, { code: appCode(here, secret, -120) })
+      assertPage(hint, 'bind-totp', 'clock', 401)
+      assert.match(hint.text(), /about 60 minutes/)
+      assert.equal(hint.text('[data-secret]'), secret)
+      assert.deepEqual(await here.gateway.site.bindings.list(person.id), [])
+      await here.redeem(await browser.submit(hint, { code: appCode(here, secret) }))
+    })
+
     test('five wrong codes end the key, and there is another, but not for ever', async () => {
       const person = await here.person()
       const browser = here.browser()

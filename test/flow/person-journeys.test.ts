@@ -220,6 +220,18 @@ onEachStore('journeys (J3)', (site) => {
       await here.redeem(await who.browser.submit(who.page, { code: appCode(here, who.secret) }))
     })
 
+    test('nor does it answer to the cookie of another sign-in, whoever sends it along (WE-3)', async () => {
+      const own = await asked(here)
+      const who = { page: await here.open(here.browser()) }
+      const cookie = await own.browser.jar.getCookieString(own.page.url)
+      assert.match(cookie, /stepgate-interaction=/)
+      assertPage(await own.browser.get(who.page.url, { headers: { cookie } }), 'error', 'expired', 410)
+      const fields = { ...own.page.form?.hidden, code: appCode(here, own.secret) }
+      const posted = await own.browser.post(who.page.url, fields, { from: who.page.url, headers: { cookie } })
+      assert.equal(posted.page, 'error')
+      await here.redeem(await own.browser.submit(own.page, { code: appCode(here, own.secret) }))
+    })
+
     test('a form of one sign-in does not fit another, not even in the same browser (WE-1)', async () => {
       const who = await asked(here)
       const second = await here.open(who.browser)
@@ -326,6 +338,19 @@ onEachStore('journeys (J3)', (site) => {
         )
       }
       assert.deepEqual(await here.gateway.site.bindings.list(bare.id), [])
+    })
+
+    test('what one person proved is not proved for the next one in the same sign-in (WE-3)', async () => {
+      const [first, second] = [await here.person(), await here.person()]
+      const browser = here.browser()
+      const login = await here.open(browser)
+      const choice = await browser.submit(login, { username: first.username, password: first.password })
+      const verify = await browser.submit(choice, { method: 'totp' })
+      assertPage(await browser.submit(verify, { code: here.mailed(first) }), 'bind-totp')
+      const next = await browser.submit(login, { username: second.username, password: second.password })
+      assertPage(next, 'choose', undefined, 200)
+      assertPage(await browser.submit(next, { method: 'totp' }), 'verify-email')
+      assert.deepEqual(await here.gateway.site.bindings.list(second.id), [])
     })
 
     test('a login_hint fills in the name, as text', async () => {
