@@ -79,19 +79,29 @@ export interface ProtocolSite {
   ): Promise<SignIn & { pages: string[] }>
 }
 
+type Suite = (site: (options?: ProtocolOptions) => ProtocolSite) => void
+
 /** The same suite on Redis with PostgreSQL, and on the embedded stores. */
-export function onBothStores(title: string, suite: (site: (options?: ProtocolOptions) => ProtocolSite) => void): void {
-  for (const kind of ['servers', 'embedded'] as const) {
-    const skip = kind === 'servers' ? needs('redis-server', 'postgres') : false
-    describe(`${title}: ${kind}`, { skip }, () => {
-      let stores: Stores
-      before(async () => {
-        stores = await startStores(kind)
-      })
-      after(() => stores?.stop())
-      suite((options = {}) => siteOn(kind, () => stores, options))
+export function onBothStores(title: string, suite: Suite): void {
+  onServers(title, suite)
+  onStores('embedded', title, suite)
+}
+
+/** For what only servers can do, such as being down. */
+export function onServers(title: string, suite: Suite): void {
+  onStores('servers', title, suite)
+}
+
+function onStores(kind: ProtocolSite['kind'], title: string, suite: Suite): void {
+  const skip = kind === 'servers' ? needs('redis-server', 'postgres') : false
+  describe(`${title}: ${kind}`, { skip }, () => {
+    let stores: Stores
+    before(async () => {
+      stores = await startStores(kind)
     })
-  }
+    after(() => stores?.stop())
+    suite((options = {}) => siteOn(kind, () => stores, options))
+  })
 }
 
 /** How far the clock stands behind at first, so that it can move on without being ahead of the engine's. */
