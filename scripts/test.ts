@@ -13,7 +13,7 @@ const MINUTE = 60 * SECOND
 const FILE_TIMEOUT = { usual: 2 * MINUTE, long: 20 * MINUTE }
 const FILES_AT_ONCE = 2
 /** Slow kinds first, so that none of them is left to run alone at the end. */
-const ORDER = ['browser', 'attack', 'flow', 'cli', 'contract', 'unit']
+const ORDER = ['browser', 'walks', 'attack', 'flow', 'cli', 'contract', 'unit']
 
 type Event<Type extends TestEvent['type']> = Extract<TestEvent, { type: Type }>['data']
 type Counts = Event<'test:summary'>['counts']

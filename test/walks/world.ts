@@ -1,0 +1,242 @@
+import { randomBytes } from 'node:crypto'
+import { mock } from 'node:test'
+import type { Log } from '../../src/kernel/log.ts'
+import { type RunningGateway, type Stores, startGateway } from '../harness/gateway.ts'
+import { freePort } from '../harness/services.ts'
+import { type SmtpService, startSmtp } from '../harness/smtp.ts'
+
+export const SECOND = 1000
+export const MINUTE = 60 * SECOND
+export const HOUR = 60 * MINUTE
+export const DAY = 24 * HOUR
+
+export type Level = 'pwd' | '2sv' | 'mfa'
+export type Factor = 'email' | 'totp'
+export type Grace = { signIns: number } | { within: number }
+
+/** A rule in the words of this model: milliseconds, lists, no defaults. */
+export interface WalkRule {
+  name: string
+  clients: readonly string[]
+  group?: string
+  /** Only where the browser is in `ELSEWHERE`. */
+  elsewhere?: true
+  secondFactor?: 'required' | 'if-bound' | 'off'
+  require?: Level
+  methods?: readonly Factor[]
+  rememberDays?: number
+  maxAge?: number
+  grace?: Grace
+  deny?: true
+}
+
+export interface WalkClient {
+  id: string
+  require?: Level
+  defaultAcr?: readonly string[]
+  thirdParty?: true
+}
+
+export const CLIENTS: readonly WalkClient[] = [
+  { id: 'plain' },
+  { id: 'strict', require: 'mfa' },
+  { id: 'asks', defaultAcr: ['urn:stepgate:acr:2sv'] },
+  { id: 'third', thirdParty: true },
+  { id: 'fresh' },
+  { id: 'app-only' },
+  { id: 'mail-only' },
+  { id: 'lazy' },
+  { id: 'open' },
+  { id: 'floor' },
+  { id: 'later' },
+  { id: 'weeks' },
+  { id: 'never' },
+]
+
+export const GROUPS = ['blocked', 'finance'] as const
+/** The address of every browser that is not at its usual place. */
+export const ELSEWHERE = '198.51.100.7'
+
+/** The first that matches decides. */
+export const RULES: readonly WalkRule[] = [
+  { name: 'blocked', clients: ['plain', 'third', 'lazy', 'later'], group: 'blocked', deny: true },
+  {
+    name: 'finance',
+    clients: ['plain', 'third'],
+    group: 'finance',
+    require: 'mfa',
+    methods: ['totp'],
+    maxAge: 15 * MINUTE,
+  },
+  { name: 'elsewhere', clients: ['plain', 'third', 'open'], elsewhere: true, rememberDays: 0 },
+  { name: 'fresh', clients: ['fresh'], maxAge: 15 * MINUTE },
+  { name: 'app-only', clients: ['app-only'], methods: ['totp'], rememberDays: 7 },
+  { name: 'mail-only', clients: ['mail-only'], methods: ['email'], rememberDays: 1 },
+  { name: 'lazy', clients: ['lazy'], secondFactor: 'if-bound' },
+  { name: 'open', clients: ['open'], secondFactor: 'off' },
+  { name: 'floor', clients: ['floor'], require: '2sv', maxAge: HOUR },
+  { name: 'later', clients: ['later'], methods: ['totp'], grace: { signIns: 2 } },
+  { name: 'weeks', clients: ['weeks'], methods: ['totp'], grace: { within: 7 * DAY } },
+  { name: 'never', clients: ['never'], rememberDays: 0 },
+]
+
+/** An installation to walk in. */
+export interface Profile {
+  name: string
+  mail: 'on' | 'off'
+  mfa: 'required' | 'if-bound'
+  limits: 'wide' | 'default'
+  /** Whether everything that is kept ends by the walk's clock: a server has one of its own. */
+  clock: 'ours' | 'server'
+}
+
+export const ALWAYS: Profile = { name: 'both kinds', mail: 'on', mfa: 'required', limits: 'wide', clock: 'ours' }
+export const APP_ONLY: Profile = {
+  name: 'no mail server',
+  mail: 'off',
+  mfa: 'required',
+  limits: 'wide',
+  clock: 'ours',
+}
+export const OPTIONAL: Profile = { name: 'asked if bound', mail: 'on', mfa: 'if-bound', limits: 'wide', clock: 'ours' }
+export const LIMITED: Profile = { name: 'usual limits', mail: 'on', mfa: 'required', limits: 'default', clock: 'ours' }
+export const SERVERS: Profile = {
+  name: 'Redis and PostgreSQL',
+  mail: 'on',
+  mfa: 'required',
+  limits: 'wide',
+  clock: 'server',
+}
+
+export interface World {
+  profile: Profile
+  gateway: RunningGateway
+  smtp: SmtpService | undefined
+  clients: readonly WalkClient[]
+  rules: readonly WalkRule[]
+  secret: string
+  /** What the gateway's log said at level error since it was last emptied. */
+  errors: string[]
+  /** How often something happened that makes walks worth walking. */
+  seen: Map<string, number>
+  /** Milliseconds, of the gateway and of its engine. */
+  now(): number
+  advance(by: number): void
+  stop(): Promise<void>
+}
+
+export const CALLBACK = 'http://127.0.0.1:9/callback'
+export const SIGNED_OUT = 'http://127.0.0.1:9/signed-out'
+export const SESSION = { idle: HOUR, absolute: 12 * HOUR, signIn: 15 * MINUTE }
+export const CODE_TTL = 5 * MINUTE
+
+const WIDE = {
+  codesPerInteraction: 10,
+  codesPerHour: 100,
+  codesPerDay: 300,
+  mailsPerInteraction: 10,
+  mailsPerDay: 200,
+  passwordTries: 100,
+  passwordFailuresPerAddress: 100_000,
+  accountsPerAddress: 100_000,
+  interactionsPerAddress: 1_000_000,
+  clientAuthPerMinute: 10_000,
+}
+
+/**
+ * A gateway whose time, its engine's included, moves only when a walk says so. The process must hold nothing else that needs the
+ * time: `Date` is replaced until `stop`.
+ */
+export async function startWorld(profile: Profile, stores: Stores): Promise<World> {
+  mock.timers.enable({ apis: ['Date'], now: Math.ceil(Date.now() / DAY) * DAY })
+  const errors: string[] = []
+  const say = (): undefined => undefined
+  const log: Log = {
+    debug: say,
+    info: say,
+    warn: say,
+    error(message, details = {}) {
+      const { error, ...rest } = details
+      const shown = error instanceof Error ? (error.stack ?? `${error}`) : `${error ?? ''}`
+      errors.push(`${message} ${JSON.stringify(rest)} ${shown}`)
+    },
+  }
+  const secret = randomBytes(24).toString('base64url')
+  const smtp = profile.mail === 'on' ? await startSmtp() : undefined
+  const port = await freePort()
+  const methods: Factor[] = smtp === undefined ? ['totp'] : ['email', 'totp']
+  const possible = ({ methods: own }: WalkRule): boolean =>
+    own === undefined || own.some((one) => methods.includes(one))
+  const rules = RULES.filter(possible)
+  const clients = CLIENTS.filter(({ id }) => smtp !== undefined || id !== 'mail-only')
+  const gateway = await startGateway({
+    stores,
+    port,
+    log,
+    config: {
+      listen: { port, trustedProxies: ['127.0.0.1'] },
+      mfa: {
+        ...(profile.mfa === 'required'
+          ? { enabled: true }
+          : { enabled: false, optOut: { understood: true, disableMfa: true } }),
+        methods,
+        rememberDays: 30,
+        ...(smtp !== undefined && profile.limits === 'wide' && { email: { maxSendsPerHour: 100 } }),
+      },
+      ...(smtp !== undefined && { mail: { smtp: smtp.url, from: 'Example <id@example.test>' } }),
+      ...(profile.limits === 'wide' && { limits: WIDE }),
+      policy: { rules: rules.map(fileRule) },
+      clients: clients.map((client) => fileClient(client, secret)),
+      tokens: { refresh: '30d' },
+    },
+  })
+  return {
+    profile,
+    gateway,
+    smtp,
+    clients,
+    rules,
+    secret,
+    errors,
+    seen: new Map(),
+    now: () => Date.now(),
+    advance(by) {
+      mock.timers.setTime(Date.now() + by)
+    },
+    async stop() {
+      mock.timers.reset()
+      await gateway.stop()
+      await smtp?.stop()
+    },
+  }
+}
+
+function fileRule({ name, clients, group, elsewhere, maxAge, grace, ...rest }: WalkRule): Record<string, unknown> {
+  return {
+    name,
+    when: {
+      clients,
+      ...(group !== undefined && { groups: [group] }),
+      ...(elsewhere && { networks: [`${ELSEWHERE}/32`] }),
+    },
+    ...(maxAge !== undefined && { maxAge: `${maxAge / MINUTE}m` }),
+    ...(grace !== undefined && {
+      grace: 'signIns' in grace ? `${grace.signIns} sign-ins` : `${grace.within / DAY}d`,
+    }),
+    ...rest,
+  }
+}
+
+function fileClient({ id, require, defaultAcr, thirdParty }: WalkClient, secret: string): Record<string, unknown> {
+  return {
+    client_id: id,
+    client_secret: secret,
+    redirect_uris: [CALLBACK],
+    post_logout_redirect_uris: [SIGNED_OUT],
+    grant_types: ['authorization_code', 'refresh_token'],
+    pkce: 'optional',
+    ...(require !== undefined && { require }),
+    ...(defaultAcr !== undefined && { default_acr_values: defaultAcr }),
+    ...(thirdParty && { firstParty: false }),
+  }
+}
