@@ -31,8 +31,8 @@ export interface PasswordThrottle {
 }
 
 export type Admission =
-  /** Judge it, and say how it went. */
-  | { ok: true; succeeded(): Promise<void>; failed(): Promise<void> }
+  /** Judge it, and say how it went. `unjudged`: that could not be done, and so it does not count (FA-6). */
+  | { ok: true; succeeded(): Promise<void>; failed(): Promise<void>; unjudged(): Promise<void> }
   /** Milliseconds until another try may be judged. */
   | { ok: false; retryAfter: number }
 
@@ -51,11 +51,16 @@ export function createPasswordThrottle(
   }
 
   /** The account's own room: some free tries, the last of which closes the gate, and then one each time the gate opens. */
-  async function enter(keys: Keys): Promise<number | undefined> {
+  async function enter(keys: Keys): Promise<Entry> {
     const place = await state.reserve(keys.free, options.tries, DAY)
-    if (!place.granted) return passGate(keys)
-    if (place.left === 0) await state.set(keys.gate, `${now() + options.delay}`, options.delay)
-    return undefined
+    // Whoever has won the gate cannot open it again: others may have seen it closed.
+    if (!place.granted) return { wait: await passGate(keys), leave: STAY }
+    const last = place.left === 0
+    if (last) await state.set(keys.gate, `${now() + options.delay}`, options.delay)
+    const leave = async (): Promise<void> => {
+      await Promise.all([state.release(keys.free, place), last && state.delete(keys.gate)])
+    }
+    return { wait: undefined, leave }
   }
 
   const networkLimits = ({ network, known }: PasswordAttempt): Limit[] =>
@@ -79,13 +84,16 @@ export function createPasswordThrottle(
       if (!network.ok) return { ok: false, retryAfter: network.wait }
       const sprays = Number(spraying ?? 0) - now()
       // The account's own room comes last: what its network is refused for neither counts on it nor is kept for it.
-      const wait = sprays > 0 ? sprays : await enter(keys)
-      if (wait !== undefined) {
+      const own: Entry = sprays > 0 ? { wait: sprays, leave: STAY } : await enter(keys)
+      if (own.wait !== undefined) {
         await network.giveBack()
-        return { ok: false, retryAfter: wait }
+        return { ok: false, retryAfter: own.wait }
       }
       return {
         ok: true,
+        async unjudged() {
+          await Promise.all([own.leave(), network.giveBack()])
+        },
         async succeeded() {
           await Promise.all([state.delete(keys.free, keys.late, keys.gate), network.giveBack()])
         },
@@ -94,6 +102,14 @@ export function createPasswordThrottle(
     },
   }
 }
+
+/** `wait`: milliseconds until there is room; undefined: there is. `leave` gives it back. */
+interface Entry {
+  wait: number | undefined
+  leave(): Promise<void>
+}
+
+const STAY = async (): Promise<void> => {}
 
 interface Keys {
   /** Tries without a delay. */

@@ -64,7 +64,10 @@ export function createLogin(dependencies: LoginDependencies): Login {
       trail.record({ event: 'login.throttled', outcome: 'fail', ...facts })
       return { code: 'throttled', retryAfter: admission.retryAfter }
     }
-    const account = await claimant.authenticate(password)
+    const account = await claimant.authenticate(password).catch(async (error: unknown) => {
+      await admission.unjudged()
+      throw error
+    })
     if (account === undefined || account.disabled || !mayBe(signIn, account)) {
       await admission.failed()
       const reason = account === undefined ? 'credentials' : account.disabled ? 'disabled' : 'other-account'

@@ -5,6 +5,7 @@ import { connect, type Socket } from 'node:net'
 import { describe, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { createHasher } from '../../src/accounts/passwords.ts'
+import { Unavailable } from '../../src/kernel/errors.ts'
 import type { Answer } from '../harness/exchange.ts'
 import { CLIENT } from '../harness/gateway.ts'
 import {
@@ -133,7 +134,7 @@ onServers('resource limits', (site) => {
 
   describe('passwords to hash', () => {
     const hasher = createHasher({ queue: 2, wait: 2000, concurrency: 1 })
-    const here = site({ hasher, config: { limits: { passwordTries: 100 } } })
+    const here = site({ hasher, config: { limits: { passwordTries: 10 } } })
 
     test('more than the queue holds is 503 with Retry-After, the others are judged, and signing in works afterwards (DO-1)', async () => {
       const person = await here.person()
@@ -163,6 +164,27 @@ onServers('resource limits', (site) => {
       const page = await here.enter(browser, person)
       assertSignedIn(await browser.submit(page, { code: here.code(secret) }))
       assert.deepEqual(here.faults, [])
+    })
+
+    test('what the queue had no room for was not judged, and counts against nobody (FA-6)', async () => {
+      const person = await here.person()
+      await here.bindApp(person)
+      const { verify } = hasher
+      const browser = here.browser()
+      const page = await here.open(browser)
+      const { username, password } = person
+      hasher.verify = () => Promise.reject(new Unavailable('hasher'))
+      try {
+        for (let time = 0; time < 12; time++) {
+          assertPage(await browser.submit(page, { username, password }), 'error', 'unavailable', 503)
+        }
+      } finally {
+        hasher.verify = verify
+      }
+      for (let time = 0; time < 9; time++) {
+        assertPage(await browser.submit(page, { username, password: 'wrong' }), 'login', 'credentials', 401)
+      }
+      assertPage(await browser.submit(page, { username, password }), 'verify-totp')
     })
 
     test('a form without its token, or too long, or too late costs no hash (DO-2)', async () => {
