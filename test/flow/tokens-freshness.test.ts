@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 import { answerIn, onBothStores, seen } from './protocol-site.ts'
 
 const MFA = 'urn:stepgate:acr:mfa'
@@ -80,6 +81,23 @@ onBothStores('how old a sign-in may be', (site) => {
     const { pages, end } = await here.walk(browser, member, page, { by: 'totp' })
     assert.deepEqual(pages, ['verify-totp'])
     assert.match(`${end.location}`, /[?&]code=/, seen(end))
+  })
+
+  test('a step-up that outlasts max_age asks for the password as well: its old one is too old by then (X3)', async () => {
+    const member = await here.member()
+    const browser = here.browser()
+    behind(0)
+    await here.signIn(browser, member, { by: 'email' })
+    const asked = await here.party().authorize({ max_age: '3', acr_values: MFA })
+    const page = await browser.get(asked)
+    assert.equal(page.page, 'verify-totp', seen(page))
+    // The engine's clock is the machine's.
+    await pause(4200)
+    const { pages, end } = await here.walk(browser, member, page, { by: 'totp' })
+    assert.deepEqual(pages.slice(0, 2), ['verify-totp', 'login'])
+    const { claims } = await here.party().callback(`${end.location}`)
+    assert.equal(claims.acr, MFA)
+    assert.ok(Number(claims.auth_time) >= seconds() - 3, `${claims.auth_time}, now ${seconds()}`)
   })
 
   test('prompt=none beyond max_age is login_required', async () => {
