@@ -67,7 +67,8 @@ onServers('cross-site request forgery', (site) => {
       403,
     )
     assertSignedIn(await browser.submit(page, { code }))
-    assert.equal((await here.events('csrf.rejected')).length, tokens.length + 1)
+    // The first of a minute tells the story: nobody fills the audit log.
+    assert.equal((await here.events('csrf.rejected')).length, 1)
   })
 
   test('the token of another sign-in in the same browser is no token of this one', async () => {

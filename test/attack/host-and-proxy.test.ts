@@ -66,7 +66,7 @@ onServers('host and proxy', (site) => {
       }
       const nameless = 'GET /jwks HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n'
       assert.match(await talk(here.port, nameless), /^HTTP\/1\.1 4(?:00|21) /)
-      assert.ok((await here.events('host.rejected')).length > 50)
+      assert.ok((await here.events('host.rejected')).length > 0)
     })
 
     test('the host may be spelt in capitals, and health is asked for by machines that know no name', async () => {
@@ -153,9 +153,13 @@ onServers('host and proxy', (site) => {
       ['6.6.6.6, 203.0.113.1, 10.1.2.3', '203.0.113.1', 'two proxies'],
       ['203.0.113.1,10.1.2.3,10.4.5.6', '203.0.113.1', 'three, without spaces'],
       ['10.1.2.3', '10.1.2.3', 'a client inside the trusted network'],
-      ['6.6.6.6, nonsense', '127.0.0.1', 'a proxy that writes nonsense vouches for nothing'],
-      ['6.6.6.6, nonsense, 10.1.2.3', '10.1.2.3', 'nor beyond it'],
-      ['6.6.6.6,', '127.0.0.1', 'an empty entry'],
+      [
+        '6.6.6.6, nonsense',
+        'unknown',
+        'a proxy that writes nonsense vouches for somebody, and nobody can say for whom',
+      ],
+      ['6.6.6.6, nonsense, 10.1.2.3', 'unknown', 'nor for anybody beyond it'],
+      ['6.6.6.6,', 'unknown', 'an empty entry'],
       ['', '127.0.0.1', 'nothing'],
       ['2001:db8::1', '2001:db8::1', 'IPv6'],
       ['[2001:db8::1]', '2001:db8::1', 'in brackets'],
