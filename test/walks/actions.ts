@@ -60,7 +60,12 @@ const openRequest: Action = async (walk) => {
   const client = walk.random.pick(walk.clients)
   const params = parametersOf(walk, client)
   tell(walk, `  ${who.name} opens ${client.id} ${JSON.stringify(params)}`)
-  await open(walk, who, { client, params })
+  const tab = await open(walk, who, { client, params })
+  for (let pages = walk.random.int(4); pages > 0; pages--) {
+    const page = tab.pages.at(-1)
+    if (page?.form === undefined || page.location !== undefined) return
+    await post(walk, tab, { page, what: 'answers right' })
+  }
 }
 
 const wholeSignIn: Action = async (walk) => {
@@ -99,6 +104,21 @@ const goBack: Action = async (walk) => {
   if (tab === undefined || tab.pages.length < 2) return
   const page = walk.random.chance(50) ? tab.pages[0] : walk.random.pick(tab.pages.slice(0, -1))
   if (page !== undefined) await post(walk, tab, { page, what: 'goes back and answers', owner: 30 })
+}
+
+/** What one person has proved on the way must not help the next one at the same page. */
+const takeOver: Action = async (walk) => {
+  const tabs = walk.walkers.flatMap(({ tabs }) => tabs).filter(({ request }) => request.proofs.length > 1)
+  const tab = tabs.findLast(({ pages }) => pages.at(-1)?.form !== undefined && pages[0]?.page === 'login')
+  const [page] = tab?.pages ?? []
+  const account = walk.accounts.find((one) => one !== tab?.request.account)
+  if (tab === undefined || page === undefined || account === undefined) return
+  const intent = rightAnswer(walk, tab, page, manners(walk, account))
+  if (intent === undefined) return
+  tell(walk, `  ${tab.who.name} takes over as ${account.username}`)
+  const next = await send(walk, tab, { page, intent })
+  if (next.form !== undefined && next.location === undefined)
+    await post(walk, tab, { page: next, what: 'answers right', owner: 100 })
 }
 
 async function post(
@@ -275,6 +295,10 @@ const refreshToken: Action = async (walk) => {
   const held = walk.issues.filter((issue) => issue.refreshToken !== undefined)
   if (held.length === 0) return
   const issue = walk.random.pick(held)
+  if (walk.random.chance(40)) {
+    tell(walk, '  960 s pass')
+    walk.world.advance(16 * MINUTE)
+  }
   tell(walk, `  ${issue.client.id} refreshes the tokens of ${issue.account.username}`)
   await refresh(walk, issue)
 }
@@ -341,6 +365,7 @@ const ACTIONS: readonly (readonly [number, Action])[] = [
   [26, answerRight],
   [6, answerWrong],
   [8, goBack],
+  [5, takeOver],
   [6, secondTab],
   [2, sendFromElsewhere],
   [3, press('cancel')],
@@ -351,7 +376,7 @@ const ACTIONS: readonly (readonly [number, Action])[] = [
   [12, letTimePass],
   [4, redeemLater],
   [2, replayCode],
-  [7, refreshToken],
+  [8, refreshToken],
   [2, disable],
   [2, changePassword],
   [3, changeGroups],

@@ -115,8 +115,12 @@ export function objection(asked: Asked, standing: Standing, world: World): strin
   return `policy wants one of ${asked.methods}, proved is ${methodsOf(live)}`
 }
 
-export function liveOf({ maxAge }: Asked, { proofs, asOf }: Pick<Standing, 'proofs' | 'asOf'>): Proof[] {
-  return newest(proofs).filter(({ at }) => maxAge === undefined || asOf - at <= maxAge + ROUNDING)
+/** Young enough, and of the kinds that are accepted here (B2). */
+export function liveOf({ maxAge, methods }: Asked, { proofs, asOf }: Pick<Standing, 'proofs' | 'asOf'>): Proof[] {
+  const accepted = ({ method }: Proof): boolean => method === 'password' || methods.includes(method)
+  return newest(proofs).filter(
+    (proof) => accepted(proof) && (maxAge === undefined || asOf - proof.at <= maxAge + ROUNDING),
+  )
 }
 
 function rememberedFor(asked: Asked, { devices, session: { account }, now }: Standing): boolean {
