@@ -342,8 +342,8 @@ const TABLES: { title: string; options: ProtocolOptions; member?: { app: 'none' 
   },
 ]
 
-/** Every proof has a time of its own, far enough from the last one for the app to show another code. */
-const APART = 31_000
+/** Every proof has a time of its own; a code that is typed so late is still good. */
+const APART = 25_000
 /** Less than what the binding of an app lets a password be old (FB-1), more than any row takes. */
 const BEHIND = 290_000
 
