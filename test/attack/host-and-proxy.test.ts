@@ -80,7 +80,7 @@ onServers('host and proxy', (site) => {
 
     test('a request line with a whole address in it is refused, whatever the Host says', async () => {
       const good = `127.0.0.1:${here.port}`
-      for (const target of [`http://${EVIL}/auth`, `http://${good}/auth`, `//${EVIL}/auth`, '*', `\\\\${EVIL}`]) {
+      for (const target of [`http://${EVIL}/jwks`, `http://${good}/jwks`, `//${EVIL}/jwks`, '*', `\\\\${EVIL}`]) {
         const answer = await talk(here.port, `GET ${target} HTTP/1.1\r\nHost: ${good}\r\nConnection: close\r\n\r\n`)
         assert.match(answer, /^HTTP\/1\.1 (?:400|404) /, `${target}: ${answer.slice(0, 60)}`)
         assert.doesNotMatch(answer, /evil/)

@@ -74,6 +74,9 @@ onServers('interaction confusion', (site) => {
         const answer = await here.browser().post(action, { ...hidden, csrf, code }, stop)
         assertPage(answer, 'error', 'csrf', 403)
       }
+      // Nor where nothing was proved yet, so that nothing is bound to a browser.
+      const begun = await here.open(here.browser())
+      assertPage(await here.browser().get(begun.url, stop), 'error', 'expired', 410)
       // The engine's way back follows the cookie: it leads to one's own sign-in, whosever the address is.
       const resumed = await here.browser().get(`${here.issuer}/auth/${uidIn(victim.page)}`, stop)
       assert.equal(isSignedIn(resumed), false)
