@@ -10,7 +10,7 @@ export interface AddressLimitOptions {
   interactions: number
   /** Failed client authentications per network and minute (RL-9). */
   clientFailures: number
-  /** A browser with this cookie has a session, and starts no interaction as a rule. */
+  /** Without this cookie a browser has no session, and a request of it begins an interaction as a rule. */
   sessionCookie: string
 }
 
@@ -23,11 +23,12 @@ interface Gate {
 /** Refusals one process remembers; whoever is forgotten is counted again. */
 const REMEMBERED = 10_000
 const AUTHORIZATION = '/auth'
-const CLIENT_ENDPOINTS = new Set(['/token', '/token/introspection', '/token/revocation'])
+const PUSHED = '/request'
+const CLIENT_ENDPOINTS = new Set(['/token', '/token/introspection', '/token/revocation', PUSHED])
+/** Here the engine keeps something for whoever asks: an interaction, a pushed request, a session of nobody. */
+const KEEPING = new Set([AUTHORIZATION, PUSHED, '/session/end', '/session/end/confirm'])
 /** A sign-in goes on here; the engine begins another interaction where something is still missing. */
 const RESUME = /^\/auth\/[^/]+$/
-/** Here the engine keeps something for whoever asks: a pushed request, a session that waits for a sign-out. */
-const KEEPING = new Set(['/request', '/session/end'])
 
 /** A path as the engine's router reads it: any case, one slash at the end. */
 export function routeOf(path: string): string {
@@ -47,51 +48,56 @@ export function addressLimits(
   const failures: Gate = { name: 'client-failures', limit: options.clientFailures, window: MINUTE }
   const closed = new Map<string, number>()
 
-  function gateOf(ctx: Context): Gate | undefined {
-    const route = routeOf(ctx.path)
-    if (route === AUTHORIZATION || RESUME.test(route) || KEEPING.has(route)) return beginnings
-    return CLIENT_ENDPOINTS.has(route) ? failures : undefined
+  function gatesOf(route: string): Gate[] {
+    const keeps = KEEPING.has(route) || RESUME.test(route)
+    return [...(keeps ? [beginnings] : []), ...(CLIENT_ENDPOINTS.has(route) ? [failures] : [])]
   }
+
+  const nameOf = (gate: Gate, network: string): string => `${gate.name} ${network}`
 
   /** Milliseconds until the window ends when there was no room left; undefined: counted. */
   async function count(gate: Gate, network: string): Promise<number | undefined> {
-    const place = await state.reserve(keyOf(gate.name, network), gate.limit, gate.window)
-    if (place.granted) return undefined
+    const key = keyOf(gate.name, network)
+    const place = await state.reserve(key, gate.limit, gate.window)
+    if (place.granted && place.left > 0) return undefined
+    // The last place was taken: nobody else has to ask.
+    const wait = place.granted ? await state.waitFor(key, gate.limit) : place.wait
+    if (wait === undefined) return undefined
     if (closed.size >= REMEMBERED) closed.clear()
-    closed.set(`${gate.name} ${network}`, clock.now() + place.wait)
-    return place.wait
+    closed.set(nameOf(gate, network), clock.now() + wait)
+    return place.granted ? undefined : wait
   }
 
   return async (ctx, next) => {
-    const gate = gateOf(ctx)
-    if (gate === undefined) return next()
+    const route = routeOf(ctx.path)
+    const gates = gatesOf(route)
+    if (gates.length === 0) return next()
     const network = networkOf(ctx.ip)
-    const wait = (closed.get(`${gate.name} ${network}`) ?? 0) - clock.now()
+    const wait = Math.max(...gates.map((gate) => closed.get(nameOf(gate, network)) ?? 0)) - clock.now()
     if (wait > 0) return refuse(ctx, wait)
-    const stranger = ctx.cookies.get(options.sessionCookie, { signed: false }) === undefined
-    const early = routeOf(ctx.path) === AUTHORIZATION && stranger
-    const [over] = await Promise.all([early ? count(gate, network) : undefined, next()])
+    const early = route === AUTHORIZATION && ctx.cookies.get(options.sessionCookie, { signed: false }) === undefined
+    const [over] = await Promise.all([early ? count(beginnings, network) : undefined, next()])
     if (over !== undefined) return refuse(ctx, over)
-    if (gate === beginnings && !early && (begunIn(ctx) || keptIn(ctx, stranger))) await count(gate, network)
-    const failed = ctx.status === 401 && routeOf(ctx.path) !== AUTHORIZATION
-    if (failed) trail.record({ event: 'client.auth.fail', outcome: 'fail', ip: ctx.ip })
-    if (failed) await count(failures, network)
+    if (!early && gates.includes(beginnings) && keptIn(ctx, options.sessionCookie)) await count(beginnings, network)
+    if (!CLIENT_ENDPOINTS.has(route) || ctx.status !== 401) return
+    trail.record({ event: 'client.auth.fail', outcome: 'fail', ip: ctx.ip })
+    await count(failures, network)
   }
 }
 
-function begunIn(ctx: Context): boolean {
-  return ctx.status === 303 && ctx.response.get('location').startsWith('/interaction/')
-}
-
-function keptIn(ctx: Context, stranger: boolean): boolean {
-  const route = routeOf(ctx.path)
-  return KEEPING.has(route) && (route === '/request' || stranger) && ctx.status < 400
+/** Whether the engine has begun an interaction, keeps a pushed request, or keeps a session of nobody, whatever cookie it came with. */
+function keptIn(ctx: Context, sessionCookie: string): boolean {
+  if (routeOf(ctx.path) === PUSHED) return ctx.status < 400
+  if (ctx.status === 303 && ctx.response.get('location').startsWith('/interaction/')) return true
+  const { session } = (ctx as { oidc?: { session?: { accountId?: string } } }).oidc ?? {}
+  if (session === undefined || session.accountId !== undefined) return false
+  const cookies = [ctx.res.getHeader('set-cookie') ?? []].flat()
+  return cookies.some((cookie) => `${cookie}`.startsWith(`${sessionCookie}=`))
 }
 
 function refuse(ctx: Context, wait: number): void {
   // A person reads it, not a program.
-  if (!CLIENT_ENDPOINTS.has(routeOf(ctx.path)) && routeOf(ctx.path) !== '/request')
-    throw new RequestError('throttled', { retryAfter: wait })
+  if (!CLIENT_ENDPOINTS.has(routeOf(ctx.path))) throw new RequestError('throttled', { retryAfter: wait })
   ctx.status = 429
   ctx.set('retry-after', `${Math.max(1, Math.ceil(wait / SECOND))}`)
   ctx.set('cache-control', 'no-store')

@@ -3,6 +3,8 @@ import { canonicalAddress, createNetworks } from '../kernel/network.ts'
 
 /** Longer request lines are refused; the engine's parameters of 56 KiB come by POST (DO-3). */
 const MAX_URL = 16 * 1024
+/** What RFC 7239, 6.2 calls a client without an address; an empty header would be taken for none at all. */
+const NOBODY = 'unknown'
 const ALLOWED_METHODS = new Set(['GET', 'HEAD', 'POST', 'OPTIONS'])
 
 export interface FrontDoorOptions {
@@ -65,11 +67,12 @@ function sameHost(host: string, issuer: URL): boolean {
 
 /** Walks the chain from our side: each trusted proxy vouches for the entry it wrote, the first address nobody vouches for is the client. */
 function clientAddress(chain: string, peer: string, trusted: (address: string) => boolean): string {
+  if (chain.trim() === '') return peer
   let client = peer
   for (const entry of chain.split(',').reverse()) {
     const address = canonicalAddress(withoutPort(entry.trim()))
     // Somebody, but nobody can say who: no rule for a network may match.
-    if (address === undefined) return ''
+    if (address === undefined) return NOBODY
     client = address
     if (!trusted(address)) return client
   }

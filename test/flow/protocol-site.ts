@@ -92,7 +92,7 @@ export function onServers(title: string, suite: Suite): void {
   onStores('servers', title, suite)
 }
 
-function onStores(kind: ProtocolSite['kind'], title: string, suite: Suite): void {
+export function onStores(kind: ProtocolSite['kind'], title: string, suite: Suite): void {
   const skip = kind === 'servers' ? needs('redis-server', 'postgres') : false
   describe(`${title}: ${kind}`, { skip }, () => {
     let stores: Stores

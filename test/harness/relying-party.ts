@@ -47,6 +47,8 @@ export interface ClientEntry {
   default_max_age?: number
   require?: 'pwd' | '2sv' | 'mfa'
   firstParty?: boolean
+  /** What it may be given. */
+  scope?: string
 }
 
 export interface SignIn {
