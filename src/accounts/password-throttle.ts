@@ -56,7 +56,9 @@ export function createPasswordThrottle(
     // Whoever has won the gate cannot open it again: others may have seen it closed.
     if (!place.granted) return { wait: await passGate(keys), leave: STAY }
     const last = place.left === 0
-    if (last) await state.set(keys.gate, `${now() + options.delay}`, options.delay)
+    // Somebody without a place may have passed the open gate a moment ago: one of the two is judged.
+    const closed = !last || (await state.add(keys.gate, `${now() + options.delay}`, options.delay))
+    if (!closed) return { wait: options.delay, leave: STAY }
     const leave = async (): Promise<void> => {
       await Promise.all([state.release(keys.free, place), last && state.delete(keys.gate)])
     }
