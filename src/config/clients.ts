@@ -52,7 +52,10 @@ export const client = z.strictObject({
   backchannel_logout_uri: url
     .optional()
     .describe('Where the end of a session is reported: https, or a host of `outbound.allowHosts` (SS-2).'),
-  backchannel_logout_session_required: z.boolean().optional().describe('Whether the report names the session (`sid`); absent: it does.'),
+  backchannel_logout_session_required: z
+    .boolean()
+    .optional()
+    .describe('Whether the report names the session (`sid`); absent: it does.'),
   grant_types: listOf(z.enum(['authorization_code', 'refresh_token', 'client_credentials']))
     .prefault(['authorization_code'])
     .describe('An empty list is a resource server that only introspects tokens.'),
