@@ -85,7 +85,7 @@ function siteOn(kind: Site['kind'], stores: () => Stores, options: SiteOptions):
   let gateway: RunningGateway
   let rp: RelyingParty
   let smtp: SmtpService | undefined
-  before(async () => {
+  async function open(): Promise<void> {
     const port = await freePort()
     rp = await startRelyingParty({ issuer: `http://127.0.0.1:${port}` })
     if (options.mail === 'on') smtp = await startSmtp()
@@ -104,6 +104,17 @@ function siteOn(kind: Site['kind'], stores: () => Stores, options: SiteOptions):
       ...(options.hasher !== undefined && { hasher: options.hasher }),
     })
     gateway.clock.advance(-(options.behind ?? 0))
+  }
+  before(async () => {
+    // Somebody else may take the port before the gateway does.
+    for (let attempt = 1; gateway === undefined; attempt++) {
+      try {
+        await open()
+      } catch (error) {
+        await Promise.all([rp?.stop(), smtp?.stop()])
+        if (attempt === 3) throw error
+      }
+    }
   })
   after(async () => {
     await gateway?.stop()

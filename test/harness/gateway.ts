@@ -130,9 +130,15 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
       hasher: options.hasher ?? testHasher,
       ...(options.latency !== undefined && { slow: (store) => slow(store, options.latency) }),
     })
-    const gateway = await createGateway(site)
-    await gateway.listen()
-    return { site, gateway }
+    try {
+      const gateway = await createGateway(site)
+      await gateway.listen()
+      return { site, gateway }
+    } catch (error) {
+      // What stays open would keep the test process alive.
+      await site.close()
+      throw error
+    }
   }
 
   async function close() {
