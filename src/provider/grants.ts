@@ -18,6 +18,8 @@ export interface GrantPolicy {
   good(grantId: string | undefined, account: Account): boolean
 }
 
+const FIRST = '0'
+
 type Grant = InstanceType<Provider['Grant']>
 
 /**
@@ -34,11 +36,15 @@ export function createGrantPolicy(
   const stateOf = (base: string, account: Account): string =>
     hmac(options.key, 'state', base, account.id, `${account.passwordEpoch}`, `${account.sessionEpoch}`)
 
+  const idWith = (root: string, generation: string, account: Account): string => {
+    const base = `${root}~${generation}`
+    return `${base}.${stateOf(base, account)}`
+  }
+
   const policy: GrantPolicy = {
     async idFor(session, clientId, account) {
       const root = rootOf(session, clientId)
-      const base = `${root}~${(await state.get(generationOf(root))) ?? '0'}`
-      return `${base}.${stateOf(base, account)}`
+      return idWith(root, (await state.get(generationOf(root))) ?? FIRST, account)
     },
     good(grantId, account) {
       const [base = '', state = ''] = (grantId ?? '').split('.')
@@ -63,6 +69,11 @@ export function createGrantPolicy(
   async function made(ctx: KoaContextWithOIDC, account: Account): Promise<Grant> {
     const { client, session } = ctx.oidc
     if (client === undefined || session === undefined) throw new Error('a grant for nobody')
+    // Of a session that begins with this request nothing was revoked yet.
+    if ((session as { new?: boolean }).new === true) {
+      const id = idWith(rootOf(session, client.clientId), FIRST, account)
+      return saved(ctx, { id, accountId: account.id, clientId: client.clientId })
+    }
     for (;;) {
       const id = await policy.idFor(session, client.clientId, account)
       const grant = await saved(ctx, { id, accountId: account.id, clientId: client.clientId })
