@@ -25,13 +25,19 @@ export function networkOf(address: string): string {
 export function createNetworks(entries: readonly string[]): (address: string) => boolean {
   const ranges = entries.map((entry) => {
     const [address, bits] = entry.includes('/') ? ipaddr.parseCIDR(entry) : [ipaddr.parse(entry), undefined]
-    return { address, bits: bits ?? (address.kind() === 'ipv4' ? 32 : 128) }
+    return canonicalRange(address, bits ?? (address.kind() === 'ipv4' ? 32 : 128))
   })
   return (text) => {
     const parsed = parse(text)
     if (parsed === undefined) return false
     return ranges.some(({ address, bits }) => address.kind() === parsed.kind() && parsed.match(address, bits))
   }
+}
+
+/** A network of IPv4 in IPv6 clothes, undressed as addresses are: else it would match nobody. */
+function canonicalRange(address: Address, bits: number): { address: Address; bits: number } {
+  const mapped = address.kind() === 'ipv6' && (address as ipaddr.IPv6).isIPv4MappedAddress() && bits >= 96
+  return mapped ? { address: (address as ipaddr.IPv6).toIPv4Address(), bits: bits - 96 } : { address, bits }
 }
 
 /** 127.0.0.0/8, ::1 and the name `localhost`. */

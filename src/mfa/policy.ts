@@ -179,7 +179,8 @@ export function missing(demanded: Demand, standing: Standing): Missing | undefin
     return { levels: demanded.requested, by: 'request' }
   }
   if (!demanded.asksSecondFactor) return undefined
-  const proved = standing.proved.some((method) => demanded.methods.includes(method))
+  // A proof of a kind that is not offered any more makes no level, whatever a rule still lists.
+  const proved = levels.has('2sv') && standing.proved.some((method) => demanded.methods.includes(method))
   const remembered = standing.remembered && demanded.rememberDays > 0
   return proved || remembered ? undefined : { levels: ['2sv'], by: 'policy' }
 }

@@ -216,6 +216,12 @@ describe('what is missing', () => {
       stands(byMail),
       { levels: ['2sv'], by: 'policy' },
     ],
+    [
+      'a factor that is not offered any more',
+      asks({ methods: ['fob'] }),
+      stands({ proved: ['password', 'fob'] }),
+      { levels: ['2sv'], by: 'policy' },
+    ],
     ['a remembered device', asks(), stands({ remembered: true }), undefined],
     [
       'a remembered device where none helps',
