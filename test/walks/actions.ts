@@ -179,7 +179,7 @@ const secondTab: Action = async (walk) => {
   const tab = anyTab(walk)
   const page = tab?.pages.at(-1)
   if (tab === undefined || page === undefined || !page.url.includes('/interaction/')) return
-  const twin: Tab = { who: tab.who, request: tab.request, pages: [] }
+  const twin: Tab = { who: tab.who, request: tab.request, openedAt: tab.openedAt, pages: [] }
   tab.who.tabs.push(twin)
   tell(walk, `  ${tab.who.name} opens the page ${page.page} once more`)
   await arrive(walk, twin, await tab.who.browser.get(page.url))
@@ -338,9 +338,12 @@ const changeGroups: Action = async (walk) => {
 
 const changeAddress: Action = async (walk) => {
   const account = walk.random.pick(walk.accounts)
+  const before = account.email
   account.email = walk.random.chance(25) ? undefined : `${account.username}-${walk.random.int(1e6)}@example.test`
-  account.factors++
-  account.mailBound = false
+  if (account.email !== before) {
+    account.factors++
+    account.mailBound = false
+  }
   tell(walk, `  ${account.username} has ${account.email ?? 'no address'}`)
   const { accounts } = walk.world.gateway.site
   await accounts.update(account.id, { email: account.email ?? null }, admin('user.changed', account))

@@ -89,7 +89,8 @@ export async function signIn(
     askedOnce(seen, { page, intent })
     const { error } = await send(walk, tab, { page, intent })
     const disabled = intent.password?.right === false
-    if (disabled && error !== 'credentials') throw new Broken(`a disabled account is told ${error}`)
+    if (disabled && error !== 'credentials' && error !== 'throttled')
+      throw new Broken(`a disabled account is told ${error}`)
     if (disabled || error === 'throttled') return { tab, kind: 'stuck', detail: `${error}` }
   }
   throw new Broken(`no end after ${MOST_PAGES} pages`)

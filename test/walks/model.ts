@@ -1,5 +1,5 @@
 import type { Browser, BrowserResponse } from '../harness/http-client.ts'
-import { type Factor, SESSION, type WalkClient } from './world.ts'
+import { type Factor, type Grace, type Level, SESSION, type WalkClient } from './world.ts'
 
 /** Times are milliseconds since the epoch everywhere here. */
 export interface WalkAccount {
@@ -59,6 +59,22 @@ export interface Device {
   days: number
 }
 
+/** What is asked of an account at a client, read anew from the public interface: nothing here is the product's. */
+export interface Asked {
+  rule: string
+  floor: Level
+  /** Values of the request that are known; undefined: it asks for none. */
+  levels: readonly Level[] | undefined
+  /** An essential request of unknown values alone. */
+  impossible: boolean
+  secondFactor: boolean
+  methods: readonly Factor[]
+  rememberDays: number
+  maxAge: number | undefined
+  grace: Grace | undefined
+  deny: boolean
+}
+
 /** One authorization request of one browser, over all its pages. */
 export interface Request {
   client: WalkClient
@@ -77,6 +93,7 @@ export interface Request {
 export interface Tab {
   who: Walker
   request: Request
+  openedAt: number
   /** Oldest first; the last one is on the screen. */
   pages: BrowserResponse[]
 }
@@ -99,6 +116,8 @@ export interface Issue {
   at: number
   client: WalkClient
   request: Request
+  /** When it was given: groups and factors may change before it is redeemed. */
+  asked: Asked
   account: WalkAccount
   epoch: number
   session: Session
@@ -159,7 +178,7 @@ export function commit(who: Walker, request: Request, now: number): void {
     usedAt: now,
     ended: false,
   }
-  session.proofs = newest([...kept, ...proofs])
+  session.proofs = [...kept, ...proofs]
   session.postponed = postponed ?? session.postponed
   session.usedAt = now
   if (who.session !== session && who.session !== undefined) who.session.ended = true

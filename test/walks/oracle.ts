@@ -1,21 +1,14 @@
-import { type Claims, type Device, type Issue, newest, type Proof, type Session, type WalkAccount } from './model.ts'
-import { DAY, ELSEWHERE, type Factor, type Grace, type Level, SECOND, type WalkClient, type World } from './world.ts'
-
-/** What is asked of an account at a client, read anew from the public interface: nothing here is the product's. */
-export interface Asked {
-  rule: string
-  floor: Level
-  /** Values of the request that are known; undefined: it asks for none. */
-  levels: readonly Level[] | undefined
-  /** An essential request of unknown values alone. */
-  impossible: boolean
-  secondFactor: boolean
-  methods: readonly Factor[]
-  rememberDays: number
-  maxAge: number | undefined
-  grace: Grace | undefined
-  deny: boolean
-}
+import {
+  type Asked,
+  type Claims,
+  type Device,
+  type Issue,
+  newest,
+  type Proof,
+  type Session,
+  type WalkAccount,
+} from './model.ts'
+import { DAY, ELSEWHERE, type Factor, type Level, SECOND, type WalkClient, type World } from './world.ts'
 
 const RANK: readonly Level[] = ['pwd', '2sv', 'mfa']
 const PREFIX = 'urn:stepgate:acr:'
@@ -149,11 +142,8 @@ export function usableOf(account: WalkAccount, { methods }: Pick<Asked, 'methods
 }
 
 /** What is wrong with an ID token; undefined: nothing. */
-export function wrongClaims(
-  asked: Asked,
-  issue: Issue,
-  given: { claims: Claims; live: readonly Proof[] },
-): string | undefined {
+export function wrongClaims(issue: Issue, given: { claims: Claims; live: readonly Proof[] }): string | undefined {
+  const { asked } = issue
   const { claims, live } = given
   if (claims.sub !== issue.account.id) return `sub is ${claims.sub}, not ${issue.account.username}`
   const level = levelOf(claims.acr)
@@ -180,7 +170,7 @@ function wrongMethods({ amr }: Claims, { level, live }: { level: Level; live: re
 
 function wrongTime(
   { auth_time }: Claims,
-  { request }: Issue,
+  { request, proofs }: Issue,
   { level, live }: { level: Level; live: readonly Proof[] },
 ): string | undefined {
   const at = (counts: (method: Proof['method']) => boolean): number =>
@@ -189,7 +179,9 @@ function wrongTime(
   const second = at((method) => method === 'totp' || (method === 'email' && level === '2sv'))
   const oldest = Math.floor((level === 'pwd' ? password : Math.min(password, second)) / SECOND)
   if (auth_time > oldest) return `auth_time ${auth_time} is newer than the oldest proof that counts, ${oldest}`
-  if (!live.some((proof) => Math.floor(proof.at / SECOND) === auth_time)) return `auth_time ${auth_time} is no proof's`
+  // A page that was opened before somebody signed in elsewhere brings proofs of its own, and older ones.
+  if (!proofs.some((proof) => Math.floor(proof.at / SECOND) === auth_time))
+    return `auth_time ${auth_time} is no proof's`
   const earliest = Math.floor(request.startedAt / SECOND) - Number(request.params.max_age ?? Number.POSITIVE_INFINITY)
   if (auth_time < earliest - 1) return `auth_time ${auth_time} is older than max_age allows, ${earliest}`
   return undefined

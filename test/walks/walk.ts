@@ -114,7 +114,12 @@ export async function open(
     nonce: random(),
     ...params,
   }
-  const tab: Tab = { who, request: requestOf(walk, who, { client, params: sent }), pages: [] }
+  const tab: Tab = {
+    who,
+    request: requestOf(walk, who, { client, params: sent }),
+    openedAt: walk.world.now(),
+    pages: [],
+  }
   who.tabs.push(tab)
   const url = `${walk.world.gateway.issuer}/auth?${new URLSearchParams(sent)}`
   await arrive(walk, tab, await who.browser.get(url))
@@ -190,7 +195,7 @@ function checkPage(walk: Walk, tab: Tab, response: BrowserResponse): void {
   if (response.page === 'bind-totp') checkBinding(walk, tab)
   const over = response.page === 'error' && (response.error === 'expired' || response.error === 'csrf')
   // A request is remembered for an hour after its pages were over.
-  const remembered = walk.world.now() < request.startedAt + SESSION.signIn + HOUR
+  const remembered = walk.world.now() < tab.openedAt + SESSION.signIn + HOUR
   if (over && remembered && response.find('main a[href]') === undefined)
     throw new Broken('a page that is over leads nowhere')
 }
@@ -241,7 +246,9 @@ async function answered(walk: Walk, tab: Tab, location: URL): Promise<void> {
   const { account } = session
   const own = request.proofs.filter((proof) => proof.account === account && proof.epoch === account.sessions)
   const proofs = request.anew ? own : session.proofs
+  const asked = askedOf(world, { ...request, account, address: who.address })
   const issue: Issue = {
+    asked,
     code,
     at: now,
     client: request.client,
@@ -253,7 +260,6 @@ async function answered(walk: Walk, tab: Tab, location: URL): Promise<void> {
     who,
     redeemed: false,
   }
-  const asked = askedBy(walk, issue)
   const standing = standingOf(walk, issue)
   const objected = objection(asked, standing, world)
   if (objected !== undefined) throw new Broken(`a code for ${account.username} at ${request.client.id}: ${objected}`)
@@ -267,10 +273,6 @@ async function answered(walk: Walk, tab: Tab, location: URL): Promise<void> {
 
 function count({ seen }: World, what: string): void {
   seen.set(what, (seen.get(what) ?? 0) + 1)
-}
-
-function askedBy({ world }: Walk, { account, client, who, request }: Issue) {
-  return askedOf(world, { account, client, address: who.address, params: request.params })
 }
 
 function standingOf({ world }: Walk, issue: Issue): Standing {
@@ -437,8 +439,7 @@ export async function redeem(walk: Walk, issue: Issue): Promise<void> {
   if (issue.account.disabled || issue.account.sessions !== issue.epoch)
     throw new Broken('a token for an account that has changed')
   const claims = claimsOf(body.id_token)
-  const asked = askedBy(walk, issue)
-  const wrong = wrongClaims(asked, issue, { claims, live: liveOf(asked, standingOf(walk, issue)) })
+  const wrong = wrongClaims(issue, { claims, live: liveOf(issue.asked, standingOf(walk, issue)) })
   if (wrong !== undefined)
     throw new Broken(`the ID token of ${issue.account.username} for ${issue.client.id}: ${wrong}`)
   if (claims.nonce !== issue.request.params.nonce) throw new Broken('the nonce of another request')
