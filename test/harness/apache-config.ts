@@ -145,6 +145,16 @@ function relyingParty(settings: ApacheSettings): string {
     OIDCUnAutzAction auth
     Require claim acr:urn:stepgate:acr:mfa
   </Location>
+  <Location /aged>
+    AuthType openid-connect
+    OIDCPathAuthRequestParams max_age=120
+    Require valid-user
+  </Location>
+  <Location /phrh>
+    AuthType openid-connect
+    OIDCPathAuthRequestParams acr_values=phrh
+    Require valid-user
+  </Location>
 </VirtualHost>`
 }
 
@@ -160,6 +170,8 @@ export function apachePages(): Record<string, string> {
     'pages/any/index.html': frame('any', list),
     'pages/mfa/index.html': frame('mfa', list),
     'pages/step-up/index.html': frame('step-up', list),
+    'pages/aged/index.html': frame('aged', list),
+    'pages/phrh/index.html': frame('phrh', list),
     'pages/signed-out.html': frame('signed-out-of-rp', 'Signed out'),
     'error.html': frame('rp-error', '<p id="error">%s</p><p id="description">%s</p>'),
   }

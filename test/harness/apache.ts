@@ -28,7 +28,8 @@ export interface Apache {
   readonly issuer: string
   /**
    * The relying party, on another site than the issuer. `/any/` wants a user, `/mfa/` the claim acr=urn:stepgate:acr:mfa, else 403;
-   * `/step-up/` sends users without it to the gateway with `acr_values`. Their pages have one element per claim, such as `#acr`.
+   * `/step-up/` sends users without it to the gateway with `acr_values`, `/aged/` those without a session with `max_age=120`, `/phrh/` with
+   * `acr_values` that nobody reaches. Their pages have one element per claim, such as `#acr`.
    */
   readonly rpUrl: string
   readonly redirectUri: string
