@@ -42,6 +42,8 @@ export interface Walk {
   accounts: WalkAccount[]
   walkers: Walker[]
   issues: Issue[]
+  /** By the interaction's uid. */
+  requests: Map<string, Request>
   /** What was done, one line each. */
   story: string[]
 }
@@ -52,7 +54,17 @@ const STEP = 30 * SECOND
 const FRESH = 5 * MINUTE
 
 export function createWalk(world: World, seed: number): Walk {
-  return { world, seed, random: createRandom(seed), clients: [], accounts: [], walkers: [], issues: [], story: [] }
+  return {
+    world,
+    seed,
+    random: createRandom(seed),
+    clients: [],
+    accounts: [],
+    walkers: [],
+    issues: [],
+    requests: new Map(),
+    story: [],
+  }
 }
 
 export function tell(walk: Walk, line: string): void {
@@ -150,12 +162,18 @@ export async function send(
   tab: Tab,
   { page, intent, form = page.form }: { page: BrowserResponse; intent: Intent; form?: Form | undefined },
 ): Promise<BrowserResponse> {
-  const { who, request } = tab
-  if (intent.cancels) request.cancelled = true
+  const { who } = tab
+  // An old page belongs to the request it was opened for, although the tab has begun anew since.
+  tab.request = requestFor(walk, tab, page)
+  if (intent.cancels) tab.request.cancelled = true
   const response = await who.browser.submit(page, intent.fields, form === undefined ? {} : { form })
   await note(walk, tab, { page, intent, response })
   await arrive(walk, tab, response, page)
   return response
+}
+
+function requestFor({ requests }: Walk, tab: Tab, page: BrowserResponse): Request {
+  return requests.get(`${uidOf(page)}`) ?? tab.request
 }
 
 /** Everything that must hold of any answer, and what the model learns from it. */
@@ -167,11 +185,16 @@ export async function arrive(walk: Walk, tab: Tab, response: BrowserResponse, fr
   const to =
     response.location === undefined ? '' : ` → ${response.location.replace(/([?&](?:code|state|iss)=)[^&]*/g, '$1…')}`
   tell(walk, `    ${response.status} ${path} ${response.page ?? ''} ${response.error ?? ''}${to}`)
-  readMail(walk, tab, from)
   if (world.errors.length > 0) throw new Broken(`the log says: ${world.errors.splice(0).join('\n')}`)
   if (response.status >= 500) throw new Broken(`${response.status}: ${response.text()}`)
   if (response.visited.length > MOST_REDIRECTS) throw new Broken('redirects go on and on')
   restarted(walk, tab, response)
+  const uid = uidOf(response)
+  if (uid !== undefined) {
+    tab.request = walk.requests.get(uid) ?? tab.request
+    walk.requests.set(uid, tab.request)
+  }
+  readMail(walk, tab, from)
   checkPage(walk, tab, response)
   if (alive(who.session, world.now())) who.session.usedAt = world.now()
   if (response.page === 'consent') commit(who, tab.request, world.now())
@@ -284,11 +307,11 @@ function standingOf({ world }: Walk, issue: Issue): Standing {
 const EXPECTED_ERRORS = new Set(['login_required', 'interaction_required', 'consent_required'])
 
 function checkError({ world }: Walk, { who, request }: Tab, error: string): void {
-  // The sign-in itself went through.
-  if (error !== 'access_denied') commit(who, request, world.now())
   const account = request.account ?? who.session?.account
   const { params, client } = request
   const asked = account && askedOf(world, { account, client, address: who.address, params })
+  // The sign-in itself went through.
+  if (error === 'login_required' || asked?.impossible) commit(who, request, world.now())
   count(world, error)
   if (error === 'access_denied' && (request.cancelled || asked?.deny)) return
   if (error === 'unmet_authentication_requirements' && (asked === undefined || asked.impossible || asked.levels)) return
@@ -302,6 +325,8 @@ async function note(
   tab: Tab,
   { page, intent, response }: { page: BrowserResponse; intent: Intent; response: BrowserResponse },
 ): Promise<void> {
+  // A page that has done its work judges nothing: its request begins anew.
+  if (response.visited.some((url) => new URL(url).pathname === '/auth')) return
   const { request, who } = tab
   const now = walk.world.now()
   if (intent.password?.right && passed(response, 'login')) {
@@ -361,9 +386,10 @@ async function learnBindings(walk: Walk, account: WalkAccount, code: NonNullable
 /** The code that is right for this page now; the time may have to go on for it. */
 export function rightCode(walk: Walk, tab: Tab, page: BrowserResponse): Intent['code'] & { text: string } {
   const { world } = walk
-  const account = tab.request.account ?? tab.who.session?.account
+  const request = requestFor(walk, tab, page)
+  const account = request.account ?? tab.who.session?.account
   if (page.page === 'verify-email') {
-    const sent = account && tab.request.codes.get(`${uidOf(page)} ${account.id}`)
+    const sent = account && request.codes.get(`${uidOf(page)} ${account.id}`)
     const right = sent !== undefined && world.now() < sent.at + CODE_TTL
     return { method: 'email', account, right, text: sent?.code ?? '000000' }
   }
