@@ -14,6 +14,8 @@ export interface Interaction {
   client: RelyingParty
   /** Of the browser, when the request came in. */
   session: { accountId: string; uid: string } | undefined
+  /** Of the browser now: where there was none, somebody may have signed in in another tab meanwhile. */
+  current: { accountId: string; uid: string } | undefined
   /** Milliseconds since the epoch. */
   startedAt: number
   expiresAt: number
@@ -23,7 +25,7 @@ export interface Interaction {
   before: { fresh: boolean } | undefined
   /** Ends it with this result; answers where the browser goes. */
   finish(result: Record<string, unknown>): Promise<string>
-  /** Before a sign-in as somebody else: the browser's session ends here and its grants with it, so that none of it goes on. */
+  /** Before a sign-in as somebody else: the browser's current session ends here and its grants with it, so that none of it goes on. */
   endSession(): Promise<void>
   /** Grants what the consent page asked for; answers the grant's id. */
   grant(id: string, account: Account): Promise<string>
@@ -45,7 +47,9 @@ export function createInteractions(provider: Provider, parties: RelyingParties):
       const client = parties.get(String(found.params.client_id))
       // The configuration was reloaded without this client.
       if (client === undefined) throw new RequestError('expired')
-      return { ...viewOf(found, client), ...actionsOn(provider, found, ctx) }
+      const view = viewOf(found, client)
+      const current = view.session ?? sessionIn(await provider.Session.get(ctx as KoaContextWithOIDC))
+      return { ...view, current, ...actionsOn(provider, found, { ctx, current }) }
     },
   }
 }
@@ -59,6 +63,10 @@ async function detailsOf(provider: Provider, req: IncomingMessage, res: ServerRe
   }
 }
 
+function sessionIn(session: { accountId?: string | undefined; uid: string } | undefined): Interaction['session'] {
+  return session?.accountId === undefined ? undefined : { accountId: session.accountId, uid: session.uid }
+}
+
 function viewOf(found: EngineInteraction, client: RelyingParty) {
   const { session, lastSubmission } = found
   const login = lastSubmission?.login as { fresh?: boolean } | undefined
@@ -67,7 +75,7 @@ function viewOf(found: EngineInteraction, client: RelyingParty) {
     prompt: { name: found.prompt.name, reasons: found.prompt.reasons, details: found.prompt.details },
     params: found.params,
     client,
-    session: session?.accountId === undefined ? undefined : { accountId: session.accountId, uid: session.uid },
+    session: sessionIn(session),
     startedAt: found.iat * SECOND,
     expiresAt: Number(found.exp) * SECOND,
     finished: found.result === undefined ? undefined : found.returnTo,
@@ -75,7 +83,11 @@ function viewOf(found: EngineInteraction, client: RelyingParty) {
   }
 }
 
-function actionsOn(provider: Provider, found: EngineInteraction, ctx: Context) {
+function actionsOn(
+  provider: Provider,
+  found: EngineInteraction,
+  { ctx, current }: { ctx: Context; current: Interaction['session'] },
+) {
   return {
     async finish(result: Record<string, unknown>) {
       found.result = 'error' in result ? result : { ...found.lastSubmission, ...result }
@@ -83,9 +95,8 @@ function actionsOn(provider: Provider, found: EngineInteraction, ctx: Context) {
       return found.returnTo
     },
     async endSession() {
-      const { session } = found
-      if (session === undefined) return
-      const stored = await provider.Session.findByUid(session.uid)
+      if (current === undefined) return
+      const stored = await provider.Session.findByUid(current.uid)
       // The engine would otherwise insist on finding the old session in the browser.
       delete found.session
       if (stored === undefined) return

@@ -68,8 +68,8 @@ export function createProgress({ signIns, factors, cookies, pages, responder, tr
   async function finish(ctx: Context, signIn: SignIn): Promise<void> {
     const { interaction, account, pending } = signIn
     if (account === undefined) throw new RequestError('expired')
-    if (interaction.session !== undefined && interaction.session.accountId !== account.id)
-      await interaction.endSession()
+    const { current } = interaction
+    if (current !== undefined && current.accountId !== account.id) await interaction.endSession()
     const [location] = await Promise.all([interaction.finish(signIns.result(signIn)), pending && signIns.drop(signIn)])
     cookies.keepKnown(ctx, account.id)
     const methods = pending?.value.proofs.map((proof) => proof.method) ?? []

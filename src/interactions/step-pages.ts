@@ -44,7 +44,7 @@ export function createStepPages({ factors, responder, accounts, clock }: StepPag
   }
 
   async function switchPage({ interaction, account }: SignIn): Promise<Answer> {
-    const current = interaction.session && (await accounts.find(interaction.session.accountId))
+    const current = interaction.current && (await accounts.find(interaction.current.accountId))
     const data = { current: current?.username ?? '', next: account?.username ?? '' }
     return { name: 'switch-account', view: 'pages/switch-account', data }
   }
@@ -73,8 +73,8 @@ export function createStepPages({ factors, responder, accounts, clock }: StepPag
 
 /** Whether this sign-in would end the session of somebody else in this browser, and nobody has agreed to that yet. */
 export function switchesAccount({ interaction, account, pending }: SignIn): boolean {
-  const { session } = interaction
-  return session !== undefined && account !== undefined && session.accountId !== account.id && !pending?.value.switching
+  const { current } = interaction
+  return current !== undefined && account !== undefined && current.accountId !== account.id && !pending?.value.switching
 }
 
 /** How long relying parties keep their own state at least (J3). */

@@ -30,6 +30,20 @@ onEachStore('found by walks, two people in one browser', (site) => {
       assert.ok(new URL(`${page.location}`).searchParams.has(end), page.location)
     })
   }
+
+  test('somebody signs in at a page that was open before somebody else did: asked once, then done (walk 5715)', async () => {
+    const [first, second] = [await here.person({ groups: ['off'] }), await here.person({ groups: ['off'] })]
+    const browser = here.browser()
+    const opened = await here.open(browser)
+    await here.redeem(await here.enter(browser, first))
+    const { username, password } = second
+    const asked = await browser.submit(opened, { username, password })
+    assertPage(asked, 'switch-account', undefined, 200)
+    assert.match(asked.text(), new RegExp(`${first.username}.*${second.username}`))
+    const { claims } = await here.redeem(await browser.submit(asked, { action: 'switch' }))
+    assert.equal(claims.sub, second.id)
+    assert.match(`${(await here.open(browser)).location}`, /[?&]code=/)
+  })
 })
 
 onEachStore('found by walks, addresses', (site) => {

@@ -209,7 +209,7 @@ function restarted(walk: Walk, tab: Tab, { visited }: BrowserResponse): void {
 
 function checkPage(walk: Walk, tab: Tab, response: BrowserResponse): void {
   const { request } = tab
-  if (response.page === undefined && response.location === undefined && response.status === 200 && !response.form) {
+  if (response.page === undefined && response.location === undefined && response.status === 200) {
     throw new Broken(`no page of ours: ${response.body.slice(0, 200)}`)
   }
   if (request.params.prompt === 'none' && response.page !== undefined && response.page !== 'error') {
