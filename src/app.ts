@@ -36,6 +36,8 @@ import { readOrMakeKey } from './kernel/key-file.ts'
 import { type Log, silentLog } from './kernel/log.ts'
 import { createSealer, deriveKey } from './kernel/secrets.ts'
 import { type Mailer, MailFailed } from './mail/mailer.ts'
+import { createNotices, type Notices } from './mail/notices.ts'
+import type { Outbox } from './mail/outbox.ts'
 import { createSmtpMailer } from './mail/smtp-mailer.ts'
 import { type AcrNames, createAcrNames } from './mfa/acr.ts'
 import { createAdmissions } from './mfa/admission.ts'
@@ -61,6 +63,7 @@ import { createSqlAudit } from './sql/audit.ts'
 import { createSqlBindings } from './sql/bindings.ts'
 import { type Database, openDatabase } from './sql/database.ts'
 import { createSqlKeys } from './sql/keys.ts'
+import { createSqlOutbox } from './sql/outbox.ts'
 import { createSqlPostponements } from './sql/postponements.ts'
 import { createSqlSettings } from './sql/settings.ts'
 import { createEmbeddedState } from './state/embedded.ts'
@@ -82,6 +85,7 @@ export interface Stores {
   postponements: PostponementStore
   keys: KeyStore
   settings: SettingStore
+  outbox: Outbox
   audit: AuditStore
   trail: AuditTrail
   metrics: Metrics
@@ -94,6 +98,7 @@ export interface Equipment {
   texts: Texts
   renderer: Renderer
   mailer: Mailer | undefined
+  notices: Notices
   registry: Registry
   devices: RememberedDevices
 }
@@ -143,6 +148,7 @@ export async function openInstallation(config: Config, parts: Parts = {}): Promi
     postponements: slow(createSqlPostponements(database)),
     keys: createSqlKeys(database, { sealer: recordSealer }),
     settings: createSqlSettings(database),
+    outbox: createSqlOutbox(database, { clock }),
     audit,
     trail: metrics.counting(createSparingTrail(trail, { clock })),
     metrics,
@@ -171,6 +177,12 @@ export function equip(config: Config, { secretKey, log, state, trail, clock }: S
     texts,
     renderer,
     mailer,
+    notices: createNotices({
+      mail: mailer !== undefined,
+      serviceName: config.branding.name,
+      locale: config.languages[0] ?? 'en',
+      accountUrl: `${config.issuer}/account`,
+    }),
     registry: createRegistry(authenticatorsOf(config, { mailer, secretKey })),
     devices: createRememberedDevices({ grace: config.limits.deviceGrace }, { state, sealer, trail, clock, notify }),
   }

@@ -1,4 +1,4 @@
-import type { AuditEvent } from '../audit/audit.ts'
+import type { Change } from '../audit/audit.ts'
 import type { Account } from './account.ts'
 
 /** Who may sign in, and whether this password is theirs. */
@@ -73,17 +73,17 @@ export class AccountGone extends Error {
  *  said, a change throws `AccountGone` when there is no such account. */
 export interface AccountAdmin extends AccountStore {
   /** Throws `LoginTaken`. The audit row names the new account. */
-  insert(account: NewAccount, audit: AuditEvent): Promise<Account>
+  insert(account: NewAccount, audit: Change): Promise<Account>
   /** Throws `LoginTaken`; undefined when the account is gone. */
-  update(id: string, changes: AccountChanges, audit: AuditEvent): Promise<Account | undefined>
+  update(id: string, changes: AccountChanges, audit: Change): Promise<Account | undefined>
   /** Raises the password and session epochs: sessions, remembered devices and refresh tokens are dead (PW-12). */
-  setPassword(id: string, passwordHash: string, audit: AuditEvent): Promise<void>
+  setPassword(id: string, passwordHash: string, audit: Change): Promise<void>
   /** Raises the session epoch. */
-  setDisabled(id: string, disabled: boolean, audit: AuditEvent): Promise<void>
+  setDisabled(id: string, disabled: boolean, audit: Change): Promise<void>
   /** Raises the session and factor epochs: sessions, remembered devices and refresh tokens are dead. */
-  endEverything(id: string, audit: AuditEvent): Promise<void>
+  endEverything(id: string, audit: Change): Promise<void>
   /** Removes the account with its bindings and counters. */
-  remove(id: string, audit: AuditEvent): Promise<void>
+  remove(id: string, audit: Change): Promise<void>
   /** In the order of `loginKey` of the user names; all of them unless `limit` is given. `after` is the last user name of the page before. */
   list(page?: { after?: string; limit?: number }): Promise<Account[]>
   count(): Promise<number>

@@ -1,3 +1,5 @@
+import type { Mail } from '../mail/mailer.ts'
+
 /** Names of events, in the past tense of the field (LG-1); the reference page is generated from this list. */
 export type AuditEventName =
   | 'login.ok'
@@ -27,6 +29,23 @@ export type AuditEventName =
   | 'step_up.fail'
   | 'consent.granted'
   | 'code.replay'
+  | 'recovery.used'
+  | 'recovery.regenerated'
+  | 'bypass.issued'
+  | 'bypass.used'
+  | 'factor.unlocked'
+  | 'factor.shown'
+  | 'factor.renamed'
+  | 'password.reset.requested'
+  | 'password.reset.done'
+  | 'email.change.requested'
+  | 'session.disowned'
+  | 'setup.answered'
+  | 'setup.done'
+  | 'key.rotated'
+  | 'clock.wrong'
+  | 'mail.sent'
+  | 'mail.given_up'
   | 'refresh.reuse_detected'
   | 'client.auth.fail'
   | 'csrf.rejected'
@@ -53,6 +72,12 @@ export interface AuditEvent {
   ip?: string | undefined
   interaction?: string | undefined
   details?: Record<string, string | number | boolean | string[] | undefined>
+}
+
+/** What is written with a change of an account or a factor, in the change's own transaction or not at all (LG-4). */
+export interface Change extends AuditEvent {
+  /** Letters about it: they wait in the outbox and go out once it is committed (FB-8, FA-11). */
+  mails?: readonly Mail[]
 }
 
 /** An event as it is stored. */

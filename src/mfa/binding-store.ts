@@ -1,4 +1,4 @@
-import type { AuditEvent } from '../audit/audit.ts'
+import type { Change } from '../audit/audit.ts'
 
 /** An authenticator bound to an account (NIST SP 800-63B-4, 4.1). Times are milliseconds since the epoch. */
 export interface Binding {
@@ -21,14 +21,14 @@ export interface BindingStore {
   /** Raises the account's factor epoch in the same transaction and writes `audit`. False when the account already has `maxOfType` of this type. */
   insert(
     binding: Omit<Binding, 'version' | 'lastUsedAt'>,
-    options: { maxOfType: number; audit: AuditEvent },
+    options: { maxOfType: number; audit: Change },
   ): Promise<boolean>
   /** Writes record and `lastUsedAt` only if the version is still `expected`: false *is* the replay protection (TO-4). */
   replace(id: string, expected: number, change: { record: unknown; lastUsedAt: number }): Promise<boolean>
   /** Removes one of the account's own, raises the factor epoch, writes `audit`; false when it is not theirs (FB-6). */
-  remove(accountId: string, id: string, audit: AuditEvent): Promise<boolean>
+  remove(accountId: string, id: string, audit: Change): Promise<boolean>
   /** Removes all, clears the counters, raises factor and session epoch: `mfa reset`. The number removed. */
-  removeAll(accountId: string, audit: AuditEvent): Promise<number>
+  removeAll(accountId: string, audit: Change): Promise<number>
   /**
    * Counts one attempt with an authenticator type and answers how many have now failed in a row, this one included; durable, so that
    * the hard cap outlives the state store (RL-1, RL-6).

@@ -9,7 +9,7 @@ import {
   type NewAccount,
 } from '../accounts/account-store.ts'
 import type { Hasher } from '../accounts/passwords.ts'
-import type { AuditEvent } from '../audit/audit.ts'
+import type { Change } from '../audit/audit.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { Unavailable } from '../kernel/errors.ts'
 import type { Database } from './database.ts'
@@ -39,7 +39,7 @@ export function createSqlAccounts(db: Database, dependencies: SqlAccountDependen
   }
 
   /** A change of one row with its audit row. */
-  function change(id: string, audit: AuditEvent, set: (row: Columns) => Changes): Promise<void> {
+  function change(id: string, audit: Change, set: (row: Columns) => Changes): Promise<void> {
     return db.transaction(async (transaction) => {
       const { numUpdatedRows } = await transaction
         .updateTable('accounts')

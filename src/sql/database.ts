@@ -1,11 +1,12 @@
 import { type Dialect, Kysely, sql, type Transaction } from 'kysely'
 import { Migrator } from 'kysely/migration'
-import type { AuditEvent } from '../audit/audit.ts'
+import type { Change } from '../audit/audit.ts'
 import { type Clock, MINUTE, SECOND } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
 import { createSortableIds } from '../kernel/sortable-id.ts'
 import { auditRow } from './audit-row.ts'
 import { createMigrations, type Kind } from './migrations.ts'
+import { outboxRows } from './outbox-row.ts'
 import { createPostgresDialect } from './postgres.ts'
 import { createSqliteDialect, openSqliteFile } from './sqlite.ts'
 import type { Tables } from './tables.ts'
@@ -26,8 +27,8 @@ export interface Database {
   readonly log: Log
   /** All or nothing, and in SQLite alone. Only SQL through the given transaction may be awaited inside. */
   transaction<R>(work: (transaction: Transaction<Tables>) => Promise<R>): Promise<R>
-  /** Writes the audit row of a change in the change's own transaction (LG-4). */
-  writeAudit(transaction: Transaction<Tables>, event: AuditEvent): Promise<void>
+  /** Writes the audit row of a change and its letters in the change's own transaction (LG-4). */
+  writeAudit(transaction: Transaction<Tables>, event: Change): Promise<void>
   /** Throws `Unavailable` unless the store answers. */
   ping(): Promise<void>
   close(): Promise<void>
@@ -58,6 +59,11 @@ export async function openDatabase(
     async writeAudit(transaction, event) {
       const row = auditRow({ ...event, id: nextId(), time: clock.now() })
       await transaction.insertInto('audit').values(row).execute()
+      if (event.mails === undefined || event.mails.length === 0) return
+      await transaction
+        .insertInto('outbox')
+        .values(outboxRows(event.mails, { nextId, now: clock.now() }))
+        .execute()
     },
     ping,
     close: () => engine.close(),

@@ -87,6 +87,19 @@ const MIGRATIONS: Record<string, Statements> = {
       primary key (account_id, rule)
     )${end}`,
   ],
+  '003-outbox': ({ key, number, end }) => [
+    `create table outbox (
+      id ${key} primary key,
+      recipient text not null,
+      template text not null,
+      locale text not null,
+      data text not null,
+      created_at ${number} not null,
+      due_at ${number} not null,
+      tries ${number} not null
+    )${end}`,
+    'create index outbox_by_due on outbox (due_at)',
+  ],
 }
 
 export function createMigrations(kind: Kind): MigrationProvider {

@@ -7,6 +7,13 @@ export function createSqlSettings(db: Database): SettingStore {
       const row = await db.kysely.selectFrom('settings').select('value').where('name', '=', name).executeTakeFirst()
       return row?.value
     },
+    async set(name, value) {
+      await db.kysely
+        .insertInto('settings')
+        .values({ name, value })
+        .onConflict((conflict) => conflict.column('name').doUpdateSet({ value }))
+        .execute()
+    },
     async addOnce(name, value) {
       const row = await db.kysely
         .insertInto('settings')

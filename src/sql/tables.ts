@@ -8,6 +8,7 @@ export interface Tables {
   signing_keys: SigningKeyRow
   settings: SettingRow
   audit: AuditRow
+  outbox: OutboxRow
 }
 
 export interface AccountRow {
@@ -84,4 +85,17 @@ export interface AuditRow {
   ip: string | null
   interaction: string | null
   details: string | null
+}
+
+export interface OutboxRow {
+  id: string
+  recipient: string
+  template: string
+  locale: string
+  /** JSON. */
+  data: string
+  created_at: number
+  /** Not before. */
+  due_at: number
+  tries: number
 }

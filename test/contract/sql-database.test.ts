@@ -96,7 +96,17 @@ async function tablesOf(db: Database): Promise<string[]> {
   return (await db.kysely.introspection.getTables()).map(({ name }) => name).sort()
 }
 
-const TABLES = ['accounts', 'attempts', 'audit', 'bindings', 'logins', 'postponements', 'settings', 'signing_keys']
+const TABLES = [
+  'accounts',
+  'attempts',
+  'audit',
+  'bindings',
+  'logins',
+  'outbox',
+  'postponements',
+  'settings',
+  'signing_keys',
+]
 
 onEachDatabase('database', (databases) => {
   test('four that open one empty place at the same time all succeed, and find one set of tables', async () => {

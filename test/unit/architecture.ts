@@ -88,7 +88,7 @@ export function strangersThatMet(imports: readonly Import[]): string[] {
 const ADAPTERS = ['src/sql/', 'src/state/redis.ts', 'src/state/embedded.ts']
 const ROOTS = ['src/app.ts', 'src/cli/', 'src/main.ts']
 /** Files that hold a port, or the types that one speaks of. */
-const PORT = /(?:\/store|-store|\/account|\/audit|\/passwords|\/outbox|\/ttl)\.ts$/
+const PORT = /(?:\/store|-store|\/account|\/audit|\/passwords|\/mailer|\/outbox|\/ttl)\.ts$/
 
 const startsWithOne = (path: string, places: readonly string[]): boolean =>
   places.some((place) => path.startsWith(place))

@@ -1,0 +1,63 @@
+import type { Mail } from './mailer.ts'
+
+/** What owners are told about their account (FB-8, G4); each is a text below `mail.notice` in the locales. */
+export type NoticeKind =
+  | 'factor-added'
+  | 'factor-removed'
+  | 'factor-shown'
+  | 'factors-reset'
+  | 'factor-locked'
+  | 'recovery-new'
+  | 'recovery-used'
+  | 'bypass-issued'
+  | 'device-remembered'
+  | 'device-copied'
+  | 'password-changed'
+  | 'password-reset'
+  | 'address-changed'
+  | 'sign-in-failed'
+  | 'account-disabled'
+  | 'session-disowned'
+
+export interface NoticeFacts {
+  /** Milliseconds since the epoch. */
+  time: number
+  /** Of the request; absent for what an administrator did. */
+  ip?: string | undefined
+  /** User-Agent header. */
+  browser?: string | undefined
+  /** What it was about: the name of an app, the masked new address. */
+  subject?: string | undefined
+}
+
+export interface Notices {
+  /**
+   * The letters that tell of it, for `Change.mails`: to the account's address, and to `also` (the one before a change). None where no
+   * mail is configured or no address is known.
+   */
+  of(
+    kind: NoticeKind,
+    account: { email: string | undefined; locale: string | undefined },
+    facts: NoticeFacts & { also?: string | undefined },
+  ): Mail[]
+}
+
+export function createNotices(options: {
+  /** Whether letters can be sent at all. */
+  mail: boolean
+  serviceName: string
+  /** The default. */
+  locale: string
+  /** Where the owner looks after their account. */
+  accountUrl: string
+}): Notices {
+  const { mail, serviceName, locale, accountUrl } = options
+  return {
+    of(kind, account, { time, ip, browser, subject, also }) {
+      if (!mail) return []
+      const addresses = new Set([account.email, also].filter((address) => address !== undefined))
+      const data = { kind, service: serviceName, account: accountUrl, time, ip, browser, subject }
+      return [...addresses].map((to) => ({ to, template: 'notice', locale: account.locale ?? locale, data }))
+    },
+  }
+}
