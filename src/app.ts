@@ -8,6 +8,7 @@ import type { AuditStore, AuditTrail } from './audit/audit.ts'
 import { createSparingTrail } from './audit/sparing.ts'
 import { createAuditTrail } from './audit/trail.ts'
 import type { Config } from './config/config.ts'
+import { placed } from './config/place.ts'
 import type { SettingStore } from './config/setting-store.ts'
 import { addressLimits, routeOf } from './http/address-limits.ts'
 import { assetFiles } from './http/assets.ts'
@@ -123,7 +124,11 @@ const BOUND_TO_ADDRESS = KINDS.filter(({ block }) => block.needs === 'mail').map
 const DRAIN = 10 * SECOND
 
 /** Opens the stores of an installation; throws ConfigError for what cannot work and `Unavailable` for a store that is down. */
-export async function openInstallation(config: Config, parts: Parts = {}): Promise<Installation> {
+export function openInstallation(config: Config, parts: Parts = {}): Promise<Installation> {
+  return atItsPlace(config, () => openParts(config, parts))
+}
+
+async function openParts(config: Config, parts: Parts): Promise<Installation> {
   const { clock = systemClock, log = silentLog, slow = (port) => port } = parts
   const { limits, stores } = config
   const secretKey = config.secretKey ?? readOrMakeKey(join(stores.dataDir, 'stepgate.key'))
@@ -237,7 +242,20 @@ export interface Gateway {
 }
 
 /** The gateway over an open installation. Throws ConfigError for clients the engine refuses. */
-export async function createGateway(site: Installation): Promise<Gateway> {
+export function createGateway(site: Installation): Promise<Gateway> {
+  return atItsPlace(site.config, () => openGateway(site))
+}
+
+/** What is wrong with the file names the line also when only a part finds out. */
+async function atItsPlace<R>({ file }: Config, work: () => Promise<R>): Promise<R> {
+  try {
+    return await work()
+  } catch (error) {
+    throw placed(error, file)
+  }
+}
+
+async function openGateway(site: Installation): Promise<Gateway> {
   const health = createHealth([
     { name: 'state', check: () => site.state.ping() },
     { name: 'accounts', check: () => site.database.ping() },
@@ -253,7 +271,7 @@ export async function createGateway(site: Installation): Promise<Gateway> {
         { ...config, listen: { ...config.listen, host: listen.host, port: listen.port }, stores, secretKey, metrics },
         site,
       )
-      serve = await frontOf({ ...site, ...next }, health)
+      serve = await atItsPlace(config, () => frontOf({ ...site, ...next }, health))
       const before = equipment
       equipment = next
       // Codes that are on their way out still go through the old pool.
@@ -421,9 +439,17 @@ function serving({ site, handler, health }: Serving): Omit<Gateway, 'reload'> {
 export const METHODS_SETTING = 'mfa.methods'
 
 /** What decides, under one configuration: for the gateway, and for commands that explain it. Throws ConfigError for a rule nobody can meet. */
-export async function decisionsOf(
-  site: Stores & Equipment,
-): Promise<{ policy: Policy; decider: Decider; acr: AcrNames }> {
+export function decisionsOf(site: Stores & Equipment): Promise<Decisions> {
+  return atItsPlace(site.config, () => decide(site))
+}
+
+interface Decisions {
+  policy: Policy
+  decider: Decider
+  acr: AcrNames
+}
+
+async function decide(site: Stores & Equipment): Promise<Decisions> {
   const { mfa } = site.config
   const policy = policyFrom(site.config, mfa.methods === 'auto' ? await decidedMethods(site) : mfa.methods)
   const decider = createDecider({ policy, authenticators: site.registry.list(), bindings: site.bindings })

@@ -15,6 +15,11 @@ export function keyOf(path: Path): string {
   }, '')
 }
 
+/** The other way round. */
+export function pathOf(key: string): Path {
+  return key.split(/[.[]/).map((part) => (part.endsWith(']') ? Number(part.slice(0, -1)) : part))
+}
+
 /** One problem when the condition holds, else none. */
 export function when(wrong: boolean, path: Path, reason: string): Problem[] {
   return wrong ? [{ path, reason }] : []

@@ -113,10 +113,15 @@ describe('stepgate policy', () => {
     })
   })
 
-  it('a floor that no method reaches is refused at load, with its key', async () => {
+  it('a floor that no method reaches is refused at load, with file, line and key', async () => {
     const broken = createSite(file('    - { name: keys, require: phr }'))
     try {
-      assertFailed(await broken.run(['serve']), 2, /policy\.rules\[0\]\.require: no method of totp reaches phr/)
+      const lines = broken.readConfig().split('\n')
+      const line = lines.findIndex((text) => text.includes('require: phr')) + 1
+      const place = `${broken.file}:${line}: policy.rules[0].require: no method of totp reaches phr`
+      const outcome = await broken.run(['serve'])
+      assertFailed(outcome, 2, /policy\.rules\[0\]\.require: no method of totp reaches phr/)
+      assert.ok(outcome.stderr.includes(place), outcome.stderr)
     } finally {
       broken.remove()
     }
