@@ -7,6 +7,7 @@ import {
   hkdfSync,
   type KeyObject,
   randomBytes,
+  randomInt,
   timingSafeEqual,
 } from 'node:crypto'
 
@@ -17,6 +18,11 @@ const TAG_BYTES = 16
 /** An opaque random value, base64url. 32 bytes are 43 characters (KM-7). */
 export function randomToken(bytes = 32): string {
   return randomBytes(bytes).toString('base64url')
+}
+
+/** A code of so many digits, each equally likely (EM-2): `randomInt` rejects what a remainder would favour. */
+export function randomDigits(digits: number): string {
+  return `${randomInt(10 ** digits)}`.padStart(digits, '0')
 }
 
 /** SHA-256, base64url: the form in which a bearer value is stored (KM-8). */

@@ -46,3 +46,16 @@ function asciiDomain(text: string): string | undefined {
 function isLabel(text: string): boolean {
   return text.length <= LABEL_LENGTH && LABEL.test(text) && !text.startsWith('-') && !text.endsWith('-')
 }
+
+/** Enough to recognise one's own address, not enough to learn somebody else's: `a•••@e•••.test`. */
+export function masked(address: string): string {
+  const at = address.lastIndexOf('@')
+  const domain = address.slice(at + 1)
+  const dot = domain.lastIndexOf('.')
+  const host = dot > 0 ? `${firstOf(domain)}•••${domain.slice(dot)}` : `${firstOf(domain)}•••`
+  return `${firstOf(address.slice(0, at))}•••@${host}`
+}
+
+function firstOf(text: string): string {
+  return [...text][0] ?? ''
+}

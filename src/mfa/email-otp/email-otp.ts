@@ -1,6 +1,6 @@
-import { randomInt } from 'node:crypto'
 import { MINUTE, SECOND } from '../../kernel/clock.ts'
-import { equalSecrets, hmac, randomToken } from '../../kernel/secrets.ts'
+import { equalSecrets, hmac, randomDigits, randomToken } from '../../kernel/secrets.ts'
+import { masked } from '../../mail/address.ts'
 import { type Mailer, MailFailed } from '../../mail/mailer.ts'
 import type { Authenticator, CeremonyContext, Finished, FinishInput, Refusal } from '../authenticator.ts'
 
@@ -62,7 +62,7 @@ export function createEmailOtp(options: EmailOtpOptions, dependencies: EmailOtpD
       async begin(_bindings, context) {
         const address = context.account.email
         if (address === undefined) return { ok: false, reason: 'no-address' }
-        const code = newCode(options.digits)
+        const code = randomDigits(options.digits)
         const salt = randomToken(16)
         const mac = macOf({ codeKey, salt, address, code }, context)
         const refusal = await send({ address, code }, context)
@@ -112,28 +112,10 @@ function finish({ bindings, challenge, code, context }: FinishInput<EmailChallen
   return { ok: true, record: { address }, address, ...(binding !== undefined && { binding }) }
 }
 
-/** Every code of so many digits is equally likely (EM-2): `randomInt` rejects what a remainder would favour. */
-export function newCode(digits: number): string {
-  return `${randomInt(10 ** digits)}`.padStart(digits, '0')
-}
-
 function macOf(
   secret: { codeKey: Buffer; salt: string; address: string; code: string },
   context: CeremonyContext,
 ): string {
   const { codeKey, salt, address, code } = secret
   return hmac(codeKey, 'sign-in', context.account.id, address, salt, code)
-}
-
-/** Enough to recognise one's own address, not enough to learn somebody else's: `a•••@e•••.test`. */
-export function masked(address: string): string {
-  const at = address.lastIndexOf('@')
-  const domain = address.slice(at + 1)
-  const dot = domain.lastIndexOf('.')
-  const host = dot > 0 ? `${firstOf(domain)}•••${domain.slice(dot)}` : `${firstOf(domain)}•••`
-  return `${firstOf(address.slice(0, at))}•••@${host}`
-}
-
-function firstOf(text: string): string {
-  return [...text][0] ?? ''
 }
