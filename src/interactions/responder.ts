@@ -22,6 +22,8 @@ const STATUS: Record<PageError['code'], number> = {
   credentials: 401,
   code: 401,
   clock: 401,
+  password: 400,
+  address: 400,
   csrf: 403,
   locked: 403,
   'no-address': 403,

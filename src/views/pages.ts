@@ -16,11 +16,24 @@ export type DataError =
   | 'csrf'
 
 export interface PageError {
-  code: DataError | 'bad-request' | 'not-found' | 'method-not-allowed' | 'too-large' | 'protocol' | 'internal'
+  code:
+    | DataError
+    | 'password'
+    | 'address'
+    | 'bad-request'
+    | 'not-found'
+    | 'method-not-allowed'
+    | 'too-large'
+    | 'protocol'
+    | 'internal'
+  /** Which of the texts `<code>-<reason>` says it. */
+  reason?: string
   /** Milliseconds until another try makes sense. */
   retryAfter?: number
   /** `clock`: by how much the clocks differ. */
   minutes?: number
+  /** `password`: the least number of characters. */
+  least?: number
 }
 
 export interface Page {
@@ -85,9 +98,10 @@ export function createPages(
 
   /** The page's own words for a problem, else the shared ones; with the wait where there is one to tell. */
   function problemText(name: string, error: PageError, locale: string): string {
-    const { code, retryAfter, minutes } = error
-    const values: TextValues = { count: minutes ?? 1 }
-    const keys = [`${name}.errors.${code}`, `errors.${code}`]
+    const { code, reason, retryAfter, minutes, least } = error
+    const values: TextValues = { count: minutes ?? 1, least: least ?? 1 }
+    const plain = [`${name}.errors.${code}`, `errors.${code}`]
+    const keys = reason === undefined ? plain : [`${name}.errors.${code}-${reason}`, `errors.${code}-${reason}`, ...plain]
     if (retryAfter === undefined) return texts.t(locale, keys, values)
     const waits = [`${name}.errors.${code}-wait`, `errors.${code}-wait`]
     return texts.t(locale, [...waits, ...keys], { ...values, duration: texts.duration(locale, retryAfter) })
