@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { hash, type Options, type ParsedHashOptions, parseOptions, verify } from '@node-rs/argon2'
 import { createGate } from './gate.ts'
+import { isTooLong, normalizePassword } from './password-rules.ts'
 
 /** OWASP's floor (PW-6), in KiB and passes. */
 const MEMORY = 19_456
@@ -35,9 +36,6 @@ const LEAST_MEMORY = 8
 const LEAST_SALT_BYTES = 8
 /** A shorter tag could be met by chance. */
 const LEAST_TAG_BYTES = 16
-
-/** PW-2: what is longer is refused before it is hashed. */
-const LONGEST_PASSWORD = { codePoints: 256, bytes: 1024 }
 
 /** Hashes passwords in the one form they are compared in, a few at a time; throws `Unavailable('hasher')` when too many wait. */
 export interface Hasher {
@@ -75,55 +73,6 @@ export function createHasher(options: { queue: number; wait: number; concurrency
       return parsed === undefined || !isCurrent(parsed)
     },
   }
-}
-
-/** NFC, at setting and at verifying: input that is the same text is the same password (PW-4). */
-export function normalizePassword(password: string): string {
-  return password.normalize('NFC')
-}
-
-export type PasswordProblem = 'too-short' | 'too-long' | 'guessable'
-
-/** What the password must not be, and how long it is at least. */
-export interface PasswordRules {
-  /** In code points. */
-  minLength: number
-  username?: string | undefined
-  email?: string | undefined
-  serviceName?: string | undefined
-}
-
-/** Why this password may not be set; undefined: it may (PW-1, PW-2, PW-5). */
-export function passwordProblem(password: string, rules: PasswordRules): PasswordProblem | undefined {
-  const normal = normalizePassword(password)
-  if (isTooLong(normal)) return 'too-long'
-  if (codePoints(normal) < rules.minLength) return 'too-short'
-  const { username, email, serviceName } = rules
-  const known = [username, email, email?.split('@', 1).join(), serviceName]
-  return known.some((name) => name !== undefined && isDerived(normal, name)) ? 'guessable' : undefined
-}
-
-function isTooLong(normal: string): boolean {
-  return Buffer.byteLength(normal) > LONGEST_PASSWORD.bytes || codePoints(normal) > LONGEST_PASSWORD.codePoints
-}
-
-function codePoints(text: string): number {
-  return [...text].length
-}
-
-/** Whether the password is the name itself, or the name with other signs, case or digits around it. */
-function isDerived(password: string, name: string): boolean {
-  const core = folded(name)
-  return password === name || (core !== '' && folded(password) === core)
-}
-
-/** `Anna-Bell.1984!` and `annabell` are one guess: letters and digits between them count; signs, case and outer digits do not. */
-function folded(text: string): string {
-  const plain = text.normalize('NFKC').toLowerCase()
-  return plain
-    .replaceAll(/[^\p{L}\p{N}]/gu, '')
-    .replace(/^\p{N}+/u, '')
-    .replace(/\p{N}+$/u, '')
 }
 
 function isUsable(stored: string): boolean {

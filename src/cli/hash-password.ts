@@ -1,9 +1,13 @@
 import type { Command } from 'commander'
+import { passwordProblem } from '../accounts/password-rules.ts'
 import { createHasher } from '../accounts/passwords.ts'
 import { invocationOf } from './invocation.ts'
 import { print } from './output.ts'
 import { readSecret } from './secret-input.ts'
+import { refused } from './user/password-input.ts'
 
+/** The least that any configuration asks for. */
+const MIN_LENGTH = 8
 const ALONE = { queue: 1, wait: 10_000, concurrency: 1 }
 
 export function addHashPassword(program: Command): void {
@@ -11,7 +15,11 @@ export function addHashPassword(program: Command): void {
     .command('hash-password')
     .description('read a password on standard input and print its argon2id hash (PHC string)')
     .action(async (_options: object, command: Command) => {
-      const hash = await createHasher(ALONE).hash(await readSecret('Password'))
+      const password = await readSecret('Password')
+      const problem = passwordProblem(password, { minLength: MIN_LENGTH, personal: [] })
+      // Whose it is, and how it may be used, is not known here: a common one is for the installation to refuse.
+      if (problem === 'too-short' || problem === 'too-long') throw refused(problem, MIN_LENGTH)
+      const hash = await createHasher(ALONE).hash(password)
       print({ text: hash, json: { hash } }, invocationOf(command).form)
     })
 }

@@ -2,6 +2,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { DAY, HOUR } from '../kernel/clock.ts'
 import { isLoopback } from '../kernel/network.ts'
 import type { Config } from './config.ts'
+import { shortestPassword } from './password-length.ts'
 import { passwordIn } from './url-secrets.ts'
 
 /** A setting that works and that somebody should think about. */
@@ -14,8 +15,6 @@ const OTHERS = 0o077
 /** SE-4. */
 const IDLE = HOUR
 const ABSOLUTE = DAY
-/** PW-1. */
-const PASSWORD_ALONE = 15
 
 /** What `check` and the start should say about it. Reads the file again to see whether it holds secrets for others to read. */
 export function warningsOf(config: Config): ConfigWarning[] {
@@ -71,18 +70,11 @@ function lifetimes({ sessions }: Config): ConfigWarning[] {
   ]
 }
 
-/** Characters that a new password needs: more where it alone may sign in (PW-1). */
-export function shortestPassword({ mfa, policy, passwords: { minLength } }: Config): number {
-  const lenient = policy.rules.some(({ secondFactor }) => secondFactor === 'off' || secondFactor === 'if-bound')
-  const graces = [mfa.enrolment.grace, ...policy.rules.map(({ grace }) => grace ?? 'none')]
-  const waits = graces.some((grace) => grace !== 'none')
-  return mfa.enabled === false || lenient || waits ? Math.max(minLength, PASSWORD_ALONE) : minLength
-}
-
-function passwords(config: Config): ConfigWarning[] {
-  const shortest = shortestPassword(config)
+function passwords({ mfa, policy, passwords: { minLength } }: Config): ConfigWarning[] {
+  const secondFactor = mfa.enabled === false ? 'if-bound' : 'required'
+  const shortest = shortestPassword({ secondFactor, grace: mfa.enrolment.grace, rules: policy.rules }, minLength)
   return warn(
-    config.passwords.minLength < shortest,
+    minLength < shortest,
     'passwords.minLength',
     `a password alone may sign in: new ones need ${shortest} characters (PW-1)`,
   )

@@ -98,6 +98,10 @@ describe('stepgate', () => {
       assert.match(first.stdout, /^\$argon2id\$v=19\$m=19456,t=2,p=1\$[\w+/]{22}\$[\w+/]{43}\n$/)
       assert.notEqual(first.stdout, second.stdout)
       assertFailed(await site.run(['hash-password']), 2, /standard input: is empty/)
+      const refused = async (input: string) =>
+        assertFailed(await site.run(['hash-password'], { input }), 1, /is refused: it/)
+      await refused('1234567\n')
+      await refused(`${'long'.repeat(65)}\n`)
     } finally {
       site.remove()
     }

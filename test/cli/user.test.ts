@@ -62,10 +62,12 @@ describe('stepgate user', () => {
     assert.ok(!outcome.stderr.includes('\u001b'))
   })
 
-  it('add refuses a short password, no password and more than one line, and makes no account', async () => {
+  it('add refuses a short password, one that everybody tries, none and more than one line, and makes no account', async () => {
     const add = (input: string) =>
       site.run(['user', 'add', 'short', '--email', 's@example.test', '--password-stdin'], { input })
     assertFailed(await add('short'), 1, /password is refused: it has fewer than/)
+    assertFailed(await add('P@ssw0rd1984'), 1, /^stepgate: the password is refused: it is one of those that are tried/m)
+    assertFailed(await add('short-2026!'), 1, /password is refused: it is the name of the user or of the service/)
     assertFailed(await add(''), 2, /standard input: is empty/)
     assertFailed(await add('one\ntwo\n'), 2, /standard input: has more than one line/)
     assertFailed(await site.run(['user', 'show', 'short']), 1, /^stepgate: user "short" does not exist$/m)

@@ -133,7 +133,10 @@ function shown(cycle: readonly string[]): string {
 /** Where a package may be imported; an entry that ends in a slash is a folder. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   '@node-rs/argon2': ['src/accounts/'],
+  '@node-rs/bcrypt': ['src/accounts/'],
+  '@zxcvbn-ts/language-common': ['src/accounts/password-rules.ts'],
   commander: ['src/cli/'],
+  'csv-parse': ['src/cli/'],
   ejs: ['src/views/renderer.ts'],
   i18next: ['src/views/texts.ts'],
   ioredis: ['src/state/redis.ts'],

@@ -3,7 +3,8 @@ import { describe, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { hash as argon2 } from '@node-rs/argon2'
 import { createGate } from '../../src/accounts/gate.ts'
-import { createHasher, normalizePassword, passwordProblem } from '../../src/accounts/passwords.ts'
+import { normalizePassword } from '../../src/accounts/password-rules.ts'
+import { createHasher } from '../../src/accounts/passwords.ts'
 import { Unavailable } from '../../src/kernel/errors.ts'
 
 const PASSWORD = 'correct horse battery staple'
@@ -164,46 +165,5 @@ describe('gate', () => {
     next.resolve()
     await third
     assert.deepEqual([late.started, next.started], [false, true])
-  })
-})
-
-describe('passwordProblem', () => {
-  test('the length counts in code points of the normal form (PW-1, PW-4)', () => {
-    assert.equal(passwordProblem('\u{1F469}'.repeat(7), { minLength: 8 }), 'too-short')
-    assert.equal(passwordProblem('\u{1F469}'.repeat(8), { minLength: 8 }), undefined)
-    assert.equal(passwordProblem('a\u{30A}'.repeat(7), { minLength: 8 }), 'too-short')
-    assert.equal(passwordProblem('', { minLength: 8 }), 'too-short')
-    assert.equal(passwordProblem('x'.repeat(256), { minLength: 8 }), undefined)
-    assert.equal(passwordProblem('x'.repeat(257), { minLength: 8 }), 'too-long')
-  })
-
-  test('there are no rules of composition (PW-3)', () => {
-    for (const plain of ['lowercaseonly', '7364528190', 'ååååååååå', '        ', 'with spaces'])
-      assert.equal(passwordProblem(plain, { minLength: 8 }), undefined, plain)
-  })
-
-  test('PW-5: the user name, the address, its local part and the service, and what is made of them, are refused', () => {
-    const rules = { minLength: 8, username: 'Anna-Bell', email: 'anna.berg@example.com', serviceName: 'Example Corp' }
-    for (const guess of [
-      'anna-bell',
-      'ANNABELL',
-      'annabell1984',
-      '1AnnaBell!!',
-      'anna.berg@example.com',
-      'anna.berg',
-      'Anna.Berg2024!',
-      'examplecorp',
-      'Example Corp 2025',
-    ])
-      assert.equal(passwordProblem(guess, rules), 'guessable', guess)
-    for (const fine of ['annabell rings twice', 'belladonna', '73645281', '!!!!!!!!!'])
-      assert.equal(passwordProblem(fine, rules), undefined, fine)
-  })
-
-  test('names without letters or digits, and names that are missing, forbid nothing else', () => {
-    const rules = { minLength: 8, username: '----------', email: undefined, serviceName: '' }
-    assert.equal(passwordProblem('----------', rules), 'guessable')
-    for (const fine of ['!!!!!!!!', 'something', '12345678901']) assert.equal(passwordProblem(fine, rules), undefined)
-    assert.equal(passwordProblem('20261234', { minLength: 8, username: '20261234' }), 'guessable')
   })
 })

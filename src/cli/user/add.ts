@@ -34,12 +34,14 @@ async function addAccount(site: Installation, name: string, options: AccountOpti
   const email = options.email === undefined ? undefined : checkedAddress(options.email)
   // The link lives in the state store: find out whether that answers before there is an account.
   if (options.passwordStdin !== true) await site.state.ping()
-  const passwordHash = options.passwordStdin === true ? await readNewPassword(site, { username, email }) : undefined
+  const displayName = options.name === undefined ? undefined : checkedName(options.name)
+  const passwordHash =
+    options.passwordStdin === true ? await readNewPassword(site, { username, email, name: displayName }) : undefined
   const account = await site.accounts.insert(
     {
       username,
       email,
-      name: options.name === undefined ? undefined : checkedName(options.name),
+      name: displayName,
       groups: checkedGroups(options.group ?? []),
       admin: options.admin === true,
       passwordHash,

@@ -1,29 +1,43 @@
 import type { Account } from '../../accounts/account.ts'
 import { createActivations } from '../../accounts/activation.ts'
-import { type PasswordProblem, passwordProblem } from '../../accounts/passwords.ts'
+import {
+  LONGEST_PASSWORD,
+  type PasswordProblem,
+  passwordProblem,
+  personalWords,
+} from '../../accounts/password-rules.ts'
 import type { Installation } from '../../app.ts'
-import { shortestPassword } from '../../config/warnings.ts'
+import { shortestPassword } from '../../config/password-length.ts'
+import { loadApp } from '../configuration.ts'
 import { CommandFailed } from '../failure.ts'
 import { readSecret } from '../secret-input.ts'
 
-const PROBLEMS: Record<PasswordProblem, (minLength: number) => string> = {
+const REASONS: Record<PasswordProblem, (minLength: number) => string> = {
   'too-short': (minLength) => `it has fewer than ${minLength} characters`,
-  'too-long': () => 'it is longer than 256 characters or 1024 bytes',
-  guessable: () => 'it is the name of the user or of the service',
+  'too-long': () => `it is longer than ${LONGEST_PASSWORD.codePoints} characters or ${LONGEST_PASSWORD.bytes} bytes`,
+  common: () => 'it is one of those that are tried first, or made of one',
+  personal: () => 'it is the name of the user or of the service, or made of it',
+}
+
+/** The line that says why a password may not be set. */
+export function refused(problem: PasswordProblem, minLength: number): CommandFailed {
+  return new CommandFailed(`the password is refused: ${REASONS[problem](minLength)}`)
 }
 
 /** The hash of the password on standard input, which must keep the rules. */
 export async function readNewPassword(
   site: Installation,
-  account: { username: string; email?: string | undefined },
+  account: { username: string; email?: string | undefined; name?: string | undefined },
 ): Promise<string> {
+  const { config, hasher } = site
   const password = await readSecret('New password')
-  const minLength = shortestPassword(site.config)
-  const { username, email } = account
-  const serviceName = site.config.branding.name
-  const problem = passwordProblem(password, { minLength, username, email, serviceName })
-  if (problem !== undefined) throw new CommandFailed(`the password is refused: ${PROBLEMS[problem](minLength)}`)
-  return site.hasher.hash(password)
+  const { decisionsOf } = await loadApp()
+  const { policy } = await decisionsOf(site)
+  const minLength = shortestPassword(policy, config.passwords.minLength)
+  const personal = personalWords({ ...account, serviceName: config.branding.name })
+  const problem = passwordProblem(password, { minLength, personal })
+  if (problem !== undefined) throw refused(problem, minLength)
+  return hasher.hash(password)
 }
 
 /** A one-use link with which the owner sets the password. */
