@@ -101,7 +101,8 @@ export function createPages(
     const { code, reason, retryAfter, minutes, least } = error
     const values: TextValues = { count: minutes ?? 1, least: least ?? 1 }
     const plain = [`${name}.errors.${code}`, `errors.${code}`]
-    const keys = reason === undefined ? plain : [`${name}.errors.${code}-${reason}`, `errors.${code}-${reason}`, ...plain]
+    const keys =
+      reason === undefined ? plain : [`${name}.errors.${code}-${reason}`, `errors.${code}-${reason}`, ...plain]
     if (retryAfter === undefined) return texts.t(locale, keys, values)
     const waits = [`${name}.errors.${code}-wait`, `errors.${code}-wait`]
     return texts.t(locale, [...waits, ...keys], { ...values, duration: texts.duration(locale, retryAfter) })
