@@ -8,8 +8,8 @@ import { FORMS_STAY } from './headers.ts'
 export type Answer = Omit<Page, 'locale'>
 
 export interface Responder {
-  /** Of the request: `ui_locales`, then what the browser prefers. */
-  locale(ctx: Context, uiLocales?: unknown): string
+  /** What the request asks for (`ui_locales`), then what its person has chosen, then what the browser prefers. */
+  locale(ctx: Context, uiLocales?: unknown, chosen?: string): string
   page(ctx: Context, answer: Answer, locale: string): void
   /** What a page's HEAD says, without making the page. */
   nothing(ctx: Context): void
@@ -47,9 +47,9 @@ const RETRY_AFTER = 5
 
 export function createResponder({ texts, pages }: { texts: Texts; pages: Pages }): Responder {
   return {
-    locale(ctx, uiLocales) {
+    locale(ctx, uiLocales, chosen) {
       const asked = typeof uiLocales === 'string' ? uiLocales.split(' ') : []
-      return texts.negotiate([...asked, ...ctx.acceptsLanguages()])
+      return texts.negotiate([...asked, ...(chosen === undefined ? [] : [chosen]), ...ctx.acceptsLanguages()])
     },
     page(ctx, answer, locale) {
       const { error } = answer

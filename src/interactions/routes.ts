@@ -30,7 +30,7 @@ export function interactionRoutes(dependencies: RouteDependencies): Middleware {
   const router = new Router()
 
   async function loaded(ctx: Context, uid: string, browser: Browser): Promise<SignIn> {
-    return signIns.load(ctx, { uid, browser, locale: (uiLocales) => responder.locale(ctx, uiLocales) })
+    return signIns.load(ctx, { uid, browser, locale: (uiLocales, chosen) => responder.locale(ctx, uiLocales, chosen) })
   }
 
   router.get('/interaction/:uid', async (ctx) => {

@@ -21,7 +21,10 @@ import type { Interaction, Interactions } from './engine.ts'
 export interface SignIn {
   interaction: Interaction
   browser: Browser
+  /** Of the pages: what its person has chosen counts once it is known who that is. */
   locale: string
+  /** The same for somebody who has chosen this language, or none. */
+  localeFor(chosen: string | undefined): string
   /** The client address. */
   address: string
   /** Who said the password, or whose session asks for more; undefined on the login page. */
@@ -55,8 +58,11 @@ export interface Fresh {
   bindings?: readonly Binding[]
 }
 
+/** Of a request that asks for these `ui_locales`, for somebody who has chosen this language. */
+export type LocaleOf = (uiLocales: unknown, chosen: string | undefined) => string
+
 export interface SignIns {
-  load(ctx: Context, at: { uid: string; browser: Browser; locale: (uiLocales: unknown) => string }): Promise<SignIn>
+  load(ctx: Context, at: { uid: string; browser: Browser; locale: LocaleOf }): Promise<SignIn>
   /** The same sign-in with this pending proof, decided anew: what is not given as read a moment ago is read again. */
   proceed(signIn: SignIn, pending: PendingProof, fresh?: Fresh): Promise<SignIn>
   /** Keeps the pending proof; false when another tab was faster. */
@@ -75,19 +81,20 @@ export function createSignIns(dependencies: SignInDependencies): SignIns {
   const { interactions, accounts, bindings, postponements, pendingProofs, sessionProofs, decider, rules, acr, clock } =
     dependencies
 
-  type Known = Pick<SignIn, 'interaction' | 'browser' | 'locale' | 'address' | 'pending' | 'session'>
+  type Known = Pick<SignIn, 'interaction' | 'browser' | 'localeFor' | 'address' | 'pending' | 'session'>
 
   async function decide(known: Known, fresh: Fresh = {}): Promise<SignIn> {
     const { interaction, pending, session } = known
     const nobody: SignIn = {
       ...known,
+      locale: known.localeFor(undefined),
       account: undefined,
       bindings: [],
       demanded: undefined,
       step: { kind: 'password' },
     }
     const id = pending?.value.accountId ?? session?.accountId
-    if (id === undefined) return nobody
+    if (id === undefined) return { ...nobody, locale: known.localeFor(await chosenByOwner(interaction)) }
     const [account, bound] = await Promise.all([
       fresh.account ?? accounts.find(id),
       fresh.bindings ?? bindings.list(id),
@@ -120,7 +127,13 @@ export function createSignIns(dependencies: SignInDependencies): SignIns {
       },
       rules,
     )
-    return { ...known, account, bindings: bound, demanded, step }
+    return { ...known, locale: known.localeFor(account.locale), account, bindings: bound, demanded, step }
+  }
+
+  /** Nothing is proved on the consent page, and yet the session says whose it is. */
+  async function chosenByOwner({ prompt, session }: Interaction): Promise<string | undefined> {
+    if (prompt.name !== 'consent' || session === undefined) return undefined
+    return (await accounts.find(session.accountId))?.locale
   }
 
   async function leftOf(account: Account, { grace, rule }: Demand): Promise<GraceLeft | undefined> {
@@ -134,13 +147,14 @@ export function createSignIns(dependencies: SignInDependencies): SignIns {
       // Of another browser: this one has the interaction's cookie but not the secret the proof is bound to.
       if (pending !== undefined && pending.value.browser !== browser.id) throw new RequestError('expired')
       const session = interaction.prompt.name === STEP_UP ? await sessionOf(interaction) : undefined
-      const known = { interaction, browser, locale: locale(interaction.params.ui_locales), address: ctx.ip }
+      const localeFor = (chosen: string | undefined): string => locale(interaction.params.ui_locales, chosen)
+      const known = { interaction, browser, localeFor, address: ctx.ip }
       return decide({ ...known, pending, session })
     },
     proceed(signIn, pending, fresh) {
-      const { interaction, browser, locale, address, session } = signIn
+      const { interaction, browser, localeFor, address, session } = signIn
       const version = signIn.pending?.version ?? ''
-      return decide({ interaction, browser, locale, address, session, pending: { value: pending, version } }, fresh)
+      return decide({ interaction, browser, localeFor, address, session, pending: { value: pending, version } }, fresh)
     },
     async keep({ interaction, pending }) {
       if (pending === undefined) return true

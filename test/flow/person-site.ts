@@ -60,17 +60,24 @@ type NewPerson = Parameters<RunningGateway['person']>[0]
 
 /** The same suite on both kinds of stores; `site` opens a gateway for the suite it is called in. */
 export function onEachStore(title: string, suite: (site: (options?: SiteOptions) => Site) => void): void {
-  for (const kind of ['embedded', 'servers'] as const) {
-    const skip = kind === 'servers' ? needs('redis-server', 'postgres') : false
-    describe(`${title}: ${kind}`, { skip }, () => {
-      let stores: Stores
-      before(async () => {
-        stores = await startStores(kind)
-      })
-      after(() => stores.stop())
-      suite((options = {}) => siteOn(kind, () => stores, options))
+  for (const kind of ['embedded', 'servers'] as const) onStore(kind, title, suite)
+}
+
+/** For promises that no store keeps. */
+export function onEmbeddedStores(title: string, suite: (site: (options?: SiteOptions) => Site) => void): void {
+  onStore('embedded', title, suite)
+}
+
+function onStore(kind: Site['kind'], title: string, suite: (site: (options?: SiteOptions) => Site) => void): void {
+  const skip = kind === 'servers' ? needs('redis-server', 'postgres') : false
+  describe(`${title}: ${kind}`, { skip }, () => {
+    let stores: Stores
+    before(async () => {
+      stores = await startStores(kind)
     })
-  }
+    after(() => stores.stop())
+    suite((options = {}) => siteOn(kind, () => stores, options))
+  })
 }
 
 let addresses = 0
