@@ -1,6 +1,11 @@
 import type { RequestListener, Server } from 'node:http'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
+import { accountRoutes } from './account/account-page.ts'
+import { devicesSection } from './account/devices.ts'
+import { createEntrance } from './account/entrance.ts'
+import { ownClients } from './account/own-clients.ts'
+import { createVisitors } from './account/visitors.ts'
 import type { AccountAdmin } from './accounts/account-store.ts'
 import { createPasswordThrottle } from './accounts/password-throttle.ts'
 import { createHasher, type Hasher } from './accounts/passwords.ts'
@@ -52,6 +57,7 @@ import { createRegistry, KINDS, type Registry } from './mfa/registry.ts'
 import { createRememberedDevices, type RememberedDevices } from './mfa/remembered-device.ts'
 import { createSessionProofs } from './mfa/session-proofs.ts'
 import { createVerifier } from './mfa/verification.ts'
+import { createEngineSessions } from './provider/account-session.ts'
 import { scopeOf } from './provider/claims.ts'
 import { cookieNames } from './provider/cookies.ts'
 import { formPostToGet } from './provider/form-post.ts'
@@ -290,14 +296,16 @@ async function frontOf(site: Stores & Equipment, health: RequestListener): Promi
   const pendingProofs = createPendingProofs({ state, sealer })
   const pages = createPages({ branding: config.branding }, { texts, renderer })
   const responder = createResponder({ texts, pages })
-  const parties = relyingPartiesOf(config.clients)
+  const clients = [...config.clients, ...ownClients({ issuer, name: config.branding.name })]
+  const parties = relyingPartiesOf(clients)
   const past = createPastRequests({ state, sealer: createSealer(deriveKey(secretKey, 'engine')), clock })
   const boundary = createBoundary({ responder, parties, past, clock, log })
 
+  const admissions = createAdmissions({ decider, devices, clock })
   const { provider, grants } = await createProvider(
     {
       issuer,
-      clients: config.clients,
+      clients,
       resources: config.resources,
       sessions,
       tokens: config.tokens,
@@ -309,7 +317,7 @@ async function frontOf(site: Stores & Equipment, health: RequestListener): Promi
       decider,
       acr,
       proofs: sessionProofs,
-      admissions: createAdmissions({ decider, devices, clock }),
+      admissions,
       trail,
       clock,
       log,
@@ -376,11 +384,12 @@ async function frontOf(site: Stores & Equipment, health: RequestListener): Promi
   const progress = createProgress({ signIns, factors, cookies, pages: stepPages, responder, trail })
   const login = createLogin({ accounts, throttle, devices, cookies, signIns, trail, clock })
   const { postponements } = site
+  const browsers = createBrowsers({ issuer, csrfKey: deriveKey(secretKey, 'csrf') })
   const shared = { signIns, pages: stepPages, progress, responder }
   provider.use(
     interactionRoutes({
       ...shared,
-      browsers: createBrowsers({ issuer, csrfKey: deriveKey(secretKey, 'csrf') }),
+      browsers,
       answers: createAnswers({ ...shared, login, factors, accounts, postponements, clock }),
       consent: createConsent({
         accounts,
@@ -388,6 +397,27 @@ async function frontOf(site: Stores & Equipment, health: RequestListener): Promi
         scopeOf,
         trail,
       }),
+      trail,
+      limits,
+    }),
+  )
+  const visitors = createVisitors({
+    sessions: createEngineSessions(provider),
+    sessionProofs,
+    accounts,
+    bindings,
+    decider,
+    admissions,
+    responder,
+    clock,
+  })
+  provider.use(
+    accountRoutes({
+      sections: [devicesSection({ devices })],
+      visitors,
+      entrance: createEntrance({ issuer }, { visitors, responder }),
+      browsers,
+      responder,
       trail,
       limits,
     }),

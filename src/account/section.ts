@@ -1,6 +1,7 @@
 import type { Account } from '../accounts/account.ts'
 import type { Form } from '../interactions/form.ts'
 import type { Binding } from '../mfa/binding-store.ts'
+import type { Demand } from '../mfa/policy.ts'
 import type { SessionProofs } from '../mfa/session-proofs.ts'
 import type { PageError } from '../views/pages.ts'
 
@@ -9,6 +10,8 @@ export interface Visitor {
   account: Account
   bindings: readonly Binding[]
   session: SessionProofs & { uid: string }
+  /** What policy asks of this account here. */
+  demanded: Demand
   /** Whether the strongest factor of the account was proved within the last five minutes (FB-1). */
   fresh: boolean
   locale: string
@@ -19,12 +22,19 @@ export interface Visitor {
   browser: string
 }
 
-/** What an action came to: the page at `to` (a path from `/account` on), or the account page again with what was wrong. */
-export type Outcome = { to: string; notice?: string } | { error: PageError; field?: string }
+/**
+ * What an action came to: the page at `to` (a path from `/account` on), or the same page again with what was wrong. `notice`: one of
+ * `DONE`. `signIn`: on the way there the person proves more.
+ */
+export type Outcome =
+  | { to: string; notice?: string; signIn?: { acrValues: string } }
+  | { error: PageError; field?: string }
 
 export interface Action {
   /** Needs no fresh second factor: it changes nothing that protects the account. */
   open?: true
+  /** The page that this action leads to, for who must prove something first; absent: the action is asked for again. */
+  page?: string
   act(visitor: Visitor, form: Form): Promise<Outcome>
 }
 

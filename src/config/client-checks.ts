@@ -2,6 +2,7 @@ import { isLoopback } from '../kernel/network.ts'
 import { isHttpsOrLoopback, isInternal, strictUrl } from './addresses.ts'
 import type { FileClient } from './clients.ts'
 import { acrValuesOf, LEVELS } from './levels.ts'
+import { OWN_CLIENTS } from './own-clients.ts'
 import { type Path, type Problem, when } from './problem.ts'
 import { redirectProblem } from './redirect-uris.ts'
 import type { FileConfig } from './schema.ts'
@@ -9,11 +10,13 @@ import { weaknessOf } from './secret-values.ts'
 
 /** What a client's keys must be to each other and to the rest of the file. */
 export function clientChecks(config: FileConfig): Problem[] {
+  const own: readonly string[] = Object.values(OWN_CLIENTS)
   const ids = config.clients.map(({ client_id }) => client_id)
   return config.clients.flatMap((client, index) => {
     const path = ['clients', index]
     return [
       ...when(ids.indexOf(client.client_id) < index, [...path, 'client_id'], 'is used by another client'),
+      ...when(own.includes(client.client_id), [...path, 'client_id'], "is the gateway's own, for its account page"),
       ...authentication(client, path),
       ...keys(client, path),
       ...grants(client, path),

@@ -1,5 +1,6 @@
 import type { ClientConfig } from '../config/config.ts'
 import type { Level } from '../mfa/assurance.ts'
+import type { OwnPage } from '../mfa/policy.ts'
 
 /** Who asks for a sign-in, as pages speak of it. */
 export interface RelyingParty {
@@ -8,6 +9,8 @@ export interface RelyingParty {
   uri: string | undefined
   logo: string | undefined
   require: Level | undefined
+  /** It is the gateway's own account page. */
+  own?: OwnPage | undefined
   /** Where a sign-in starts on its side (`initiate_login_uri`). */
   startUri: string | undefined
   native: boolean
@@ -16,7 +19,7 @@ export interface RelyingParty {
 /** By client id. */
 export type RelyingParties = ReadonlyMap<string, RelyingParty>
 
-export function relyingPartiesOf(clients: readonly ClientConfig[]): RelyingParties {
+export function relyingPartiesOf(clients: readonly (ClientConfig & { own?: OwnPage })[]): RelyingParties {
   return new Map(
     clients.map((client) => [
       client.client_id,
@@ -26,7 +29,8 @@ export function relyingPartiesOf(clients: readonly ClientConfig[]): RelyingParti
         uri: client.client_uri,
         logo: client.logo_uri,
         require: client.require,
-        startUri: client.initiate_login_uri,
+        own: client.own,
+        startUri: client.own === undefined ? client.initiate_login_uri : '/account',
         native: client.application_type === 'native',
       },
     ]),

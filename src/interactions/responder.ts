@@ -36,6 +36,7 @@ const STATUS: Record<PageError['code'], number> = {
   'method-not-allowed': 405,
   'too-large': 413,
   protocol: 400,
+  'not-signed-in': 403,
   internal: 500,
 }
 

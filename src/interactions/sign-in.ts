@@ -106,7 +106,7 @@ export function createSignIns(dependencies: SignInDependencies): SignIns {
     const demanded = decider.demandWith(
       {
         account,
-        client: { id: interaction.client.id, require: interaction.client.require },
+        client: { id: interaction.client.id, require: interaction.client.require, own: interaction.client.own },
         address: known.address,
         requested: requestedAcr(interaction.params, acr).levels,
       },

@@ -2,12 +2,12 @@ import type { Account } from '../accounts/account.ts'
 import type { Level, MethodLookup } from './assurance.ts'
 import type { Authenticator } from './authenticator.ts'
 import type { Binding, BindingStore } from './binding-store.ts'
-import { type Demand, demand, type Policy } from './policy.ts'
+import { type Demand, demand, type OwnPage, type Policy } from './policy.ts'
 
 /** One question to policy. */
 export interface Question {
   account: Account
-  client: { id: string; require: Level | undefined }
+  client: { id: string; require: Level | undefined; own?: OwnPage | undefined }
   /** The client address, canonical. */
   address: string
   requested: readonly Level[] | undefined
@@ -35,8 +35,8 @@ export function createDecider({ policy, authenticators, bindings }: DeciderDepen
   const leftToAccounts = [policy, ...policy.rules].some(({ secondFactor }) => secondFactor === 'if-bound')
   const decider: Decider = {
     async demand(question) {
-      // What is bound decides only where policy leaves it to the account.
-      const bound = leftToAccounts ? await bindings.list(question.account.id) : []
+      // What is bound decides only where policy leaves it to the account, and what its owner must prove to see the account page.
+      const bound = leftToAccounts || question.client.own !== undefined ? await bindings.list(question.account.id) : []
       return decider.demandWith(question, bound)
     },
     demandWith({ account, client, address, requested }, bound) {
@@ -44,6 +44,7 @@ export function createDecider({ policy, authenticators, bindings }: DeciderDepen
         client,
         address,
         requested,
+        worth: (type) => decider.lookup(type)?.assurance,
         account: {
           groups: account.groups,
           bound: [...new Set(bound.map((binding) => binding.type))],

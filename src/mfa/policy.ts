@@ -1,4 +1,5 @@
 import type { Grace } from '../config/config.ts'
+import { MINUTE } from '../kernel/clock.ts'
 import { type Level, type MethodLookup, PASSWORD } from './assurance.ts'
 import type { Proof } from './verifier.ts'
 
@@ -43,9 +44,14 @@ export interface Policy extends Terms {
   rules: readonly Rule[]
 }
 
+/**
+ * What the gateway's own account page asks for: to be looked at, or to change what protects the account. Nothing in the file refines it.
+ */
+export type OwnPage = 'view' | 'change'
+
 /** What decides. Nothing else does. */
 export interface Facts {
-  client: { id: string; require: Level | undefined }
+  client: { id: string; require: Level | undefined; own?: OwnPage | undefined }
   /** The client address, canonical. */
   address: string
   /** Levels the request accepts, in its order of preference; undefined: it asks for none. Unknown values are gone by now (OA-8). */
@@ -57,6 +63,8 @@ export interface Facts {
     /** Types that can be verified without having been bound: a mailbox on record. */
     usableUnbound: readonly string[]
   }
+  /** What a password and one of these types are worth together; only the account page asks. */
+  worth?: (type: string) => Level | undefined
 }
 
 /** What policy asks of this account at this client in this request. */
@@ -73,6 +81,8 @@ export interface Demand {
   rememberDays: number
   /** Milliseconds after which a proof counts no more; undefined: as long as the session lives. */
   maxAge: number | undefined
+  /** The same for every proof but the password. */
+  factorMaxAge?: number
   grace: Grace
   /** Nobody gets in. */
   deny: boolean
@@ -93,11 +103,14 @@ export function demand(policy: Policy, facts: Facts): Demand {
   }
   const bound = facts.account.bound.filter((type) => terms.methods.includes(type))
   const asks = asksSecondFactor(terms.secondFactor, bound, reasons)
-  const require = floorOf(rule, facts, reasons)
+  const own = ownTerms(terms, facts, reasons)
+  const require = floorOf({ rule, own }, facts, reasons)
   if (facts.requested !== undefined) reasons.push(`the request asks for ${facts.requested.join(' or ')}`)
-  if (rule?.maxAge !== undefined) reasons.push(`a proof counts for ${rule.maxAge / 1000} s`)
+  const maxAge = shorter(rule?.maxAge, own?.maxAge)
+  if (maxAge !== undefined) reasons.push(`a proof counts for ${maxAge / 1000} s`)
   if (rule?.deny === true) reasons.push('the rule denies access')
-  const remembers = require === 'pwd' && (facts.requested === undefined || facts.requested.includes('pwd'))
+  const remembers =
+    own === undefined && require === 'pwd' && (facts.requested === undefined || facts.requested.includes('pwd'))
   return {
     rule: rule?.name ?? null,
     secondFactor: terms.secondFactor,
@@ -105,7 +118,8 @@ export function demand(policy: Policy, facts: Facts): Demand {
     requested: facts.requested,
     methods: terms.methods,
     rememberDays: remembers ? terms.rememberDays : 0,
-    maxAge: rule?.maxAge,
+    maxAge,
+    ...(own?.factorMaxAge !== undefined && { factorMaxAge: own.factorMaxAge }),
     grace: terms.grace,
     deny: rule?.deny === true,
     asksSecondFactor: asks,
@@ -135,22 +149,59 @@ function asksSecondFactor(secondFactor: SecondFactor, bound: readonly string[], 
 /** From weak to strong, as floors. */
 const FLOORS: readonly Level[] = ['pwd', '2sv', 'mfa', 'phr', 'phrh']
 
-/** The client's own floor and the rule's: both hold, so the higher one does. */
-function floorOf(rule: Rule | undefined, { client }: Facts, reasons: string[]): Level {
+/** Milliseconds for which a second factor opens the changes of an account page (FB-1). */
+const CHANGE_AGE = 5 * MINUTE
+
+interface OwnTerms {
+  require: Level
+  maxAge?: number
+  factorMaxAge?: number
+}
+
+/**
+ * The account page is seen with the strongest factor the account has, whatever policy leaves open (CVE-2024-45042), and no remembered
+ * device helps (TD-7). Changes want it fresh; an account that has none, its password.
+ */
+function ownTerms({ methods }: Terms, facts: Facts, reasons: string[]): OwnTerms | undefined {
+  const { client, account, worth } = facts
+  if (client.own === undefined) return undefined
+  const usable = methods.filter((type) => account.bound.includes(type) || account.usableUnbound.includes(type))
+  const require = highestOf(usable.map((type) => worth?.(type)))
+  reasons.push(`the account page wants the strongest factor the account has: ${require}`)
+  if (client.own === 'view') return { require }
+  return require === 'pwd' ? { require, maxAge: CHANGE_AGE } : { require, factorMaxAge: CHANGE_AGE }
+}
+
+function shorter(left: number | undefined, right: number | undefined): number | undefined {
+  return left === undefined || right === undefined ? (left ?? right) : Math.min(left, right)
+}
+
+function highestOf(levels: readonly (Level | undefined)[]): Level {
+  const given = levels.filter((level) => level !== undefined)
+  return given.toSorted((left, right) => FLOORS.indexOf(right) - FLOORS.indexOf(left))[0] ?? 'pwd'
+}
+
+/** The client's own floor and the rule's: all hold, so the highest one does. */
+function floorOf(
+  { rule, own }: { rule: Rule | undefined; own: OwnTerms | undefined },
+  { client }: Facts,
+  reasons: string[],
+): Level {
   if (rule?.require !== undefined) reasons.push(`the rule requires ${rule.require}`)
   if (client.require !== undefined) reasons.push(`the client requires ${client.require}`)
-  const given = [rule?.require, client.require].filter((level) => level !== undefined)
-  return given.toSorted((left, right) => FLOORS.indexOf(right) - FLOORS.indexOf(left))[0] ?? 'pwd'
+  return highestOf([rule?.require, client.require, own?.require])
 }
 
 /** The proofs that count under this demand at a time: of a kind it accepts (B2), and each ages by itself (F3, SE-5). */
 export function liveProofs(
   proofs: readonly Proof[],
-  { maxAge, methods }: Pick<Demand, 'maxAge' | 'methods'>,
+  { maxAge, factorMaxAge, methods }: Pick<Demand, 'maxAge' | 'factorMaxAge' | 'methods'>,
   at: number,
 ): readonly Proof[] {
   const accepted = ({ method }: Proof): boolean => method === PASSWORD || methods.includes(method)
-  return proofs.filter((proof) => accepted(proof) && (maxAge === undefined || at - proof.at <= maxAge))
+  const limitOf = ({ method }: Proof): number | undefined =>
+    method === PASSWORD ? maxAge : shorter(maxAge, factorMaxAge)
+  return proofs.filter((proof) => accepted(proof) && at - proof.at <= (limitOf(proof) ?? Number.POSITIVE_INFINITY))
 }
 
 /** Where a sign-in stands. */

@@ -5,6 +5,7 @@ import { type AcrNames, requestedAcr } from '../mfa/acr.ts'
 import type { Admissions } from '../mfa/admission.ts'
 import { amrOf, highest, type Level, type MethodLookup, provenAt, satisfiedBy } from '../mfa/assurance.ts'
 import type { Decider } from '../mfa/decider.ts'
+import type { OwnPage } from '../mfa/policy.ts'
 import { aliveFor, type SessionProofRecords, type SessionProofs } from '../mfa/session-proofs.ts'
 import type { Proof } from '../mfa/verifier.ts'
 import type { Versioned } from '../state/records.ts'
@@ -196,7 +197,11 @@ async function fallsShort(
   }
   const demanded = await decider.demand({
     account,
-    client: { id: client.clientId, require: client.require as Level | undefined },
+    client: {
+      id: client.clientId,
+      require: client.require as Level | undefined,
+      own: client.own as OwnPage | undefined,
+    },
     address: ctx.ip,
     requested: asked.levels,
   })

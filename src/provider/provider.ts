@@ -12,6 +12,7 @@ import type { AcrNames } from '../mfa/acr.ts'
 import type { Admissions } from '../mfa/admission.ts'
 import type { Level } from '../mfa/assurance.ts'
 import type { Question } from '../mfa/decider.ts'
+import type { OwnPage } from '../mfa/policy.ts'
 import { keyOf, type StateStore } from '../state/store.ts'
 import { CLOCK_TOLERANCE, createAdapterFactory } from './adapter.ts'
 import { CLAIMS } from './claims.ts'
@@ -31,13 +32,14 @@ declare module 'oidc-provider' {
     pkce?: 'required' | 'optional'
     firstParty?: boolean
     require?: Level
+    own?: OwnPage
     allowOrigins?: readonly string[]
   }
 }
 
 export interface ProviderOptions {
   issuer: string
-  clients: readonly ClientConfig[]
+  clients: readonly (ClientConfig & { own?: OwnPage })[]
   resources: readonly ResourceConfig[]
   sessions: { idle: number; absolute: number; signIn: number }
   tokens: { access: number; id: number; refresh: number }
@@ -186,7 +188,7 @@ function configurationOf(options: ProviderOptions, parts: Parts): Configuration 
     subjectTypes: ['public'],
     clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'],
     pkce: { required: (_ctx, client) => client.pkce !== 'optional' },
-    extraClientMetadata: { properties: ['pkce', 'firstParty', 'require', 'allowOrigins'] },
+    extraClientMetadata: { properties: ['pkce', 'firstParty', 'require', 'own', 'allowOrigins'] },
     clientBasedCORS: (_ctx, origin, client) =>
       (client.allowOrigins as readonly string[] | undefined)?.includes(origin) ?? false,
     fetchResponseBodyLimits: { jwks_uri: OUTBOUND_BYTES, sector_identifier_uri: OUTBOUND_BYTES },

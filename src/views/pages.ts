@@ -25,6 +25,7 @@ export interface PageError {
     | 'method-not-allowed'
     | 'too-large'
     | 'protocol'
+    | 'not-signed-in'
     | 'internal'
   /** Which of the texts `<code>-<reason>` says it. */
   reason?: string

@@ -8,6 +8,7 @@ import {
   askToSignOut,
   bindApp,
   enter,
+  goHome,
   later,
   mailed,
   now,
@@ -248,6 +249,7 @@ export const STATES: readonly State[] = [
       await enter(visit, await gallery.known('bo', 'mails'))
     },
   },
+  { name: 'account', page: 'account', reach: goHome },
   { name: 'logout', page: 'logout', reach: askToSignOut },
   {
     name: 'signed-out',
@@ -272,6 +274,15 @@ export const STATES: readonly State[] = [
     async reach(visit) {
       await open(visit)
       await later(visit, 16 * MINUTE, () => enter(visit, { username: NAMES.anna, password: 'a password' }))
+    },
+  },
+  {
+    name: 'error-not-signed-in',
+    page: 'error',
+    error: 'not-signed-in',
+    async reach({ page, gallery }) {
+      await page.goto(`${gallery.gateway.issuer}/account`)
+      await sent(page, () => page.locator('button[value=cancel]').click())
     },
   },
   {

@@ -104,6 +104,12 @@ async function submit(request: APIRequestContext, page: APIResponse, fields: Fie
   }
 }
 
+/** The account page of somebody who has just signed in. */
+export async function goHome(visit: Visit): Promise<void> {
+  await signIn(visit, await visit.gallery.known('anna', 'mails'))
+  await visit.page.goto(`${visit.gallery.gateway.issuer}/account`)
+}
+
 export async function askToSignOut(visit: Visit): Promise<void> {
   await signIn(visit, await visit.gallery.known('anna', 'mails'))
   await visit.page.goto(`${visit.gallery.gateway.issuer}/session/end?client_id=intranet`)

@@ -1,0 +1,194 @@
+import Router from '@koa/router'
+import type { Context, Middleware } from 'koa'
+import type { AuditTrail } from '../audit/audit.ts'
+import type { Browser, Browsers } from '../interactions/browser.ts'
+import { type Form, type FormLimits, readForm } from '../interactions/form.ts'
+import { FORMS_STAY } from '../interactions/headers.ts'
+import type { Answer, Responder } from '../interactions/responder.ts'
+import { RequestError } from '../kernel/errors.ts'
+import type { PageError } from '../views/pages.ts'
+import { DONE } from './done.ts'
+import { type Entrance, type Errand, HOME } from './entrance.ts'
+import type { Action, Outcome, Section, SubPage, Visitor } from './section.ts'
+import type { Visitors } from './visitors.ts'
+
+export interface AccountPageDependencies {
+  /** In the order of the page. */
+  sections: readonly Section[]
+  visitors: Visitors
+  entrance: Entrance
+  browsers: Browsers
+  responder: Responder
+  trail: AuditTrail
+  limits: FormLimits
+}
+
+/** Somebody at their own page: the request with what it was found to be. */
+interface Visit {
+  ctx: Context
+  browser: Browser
+  visitor: Visitor
+}
+
+type Problem = Extract<Outcome, { error: PageError }> & { section: string }
+
+/**
+ * The user's own page. It has no session of its own: each request asks whose the engine's is and what was proved in it; whoever falls short
+ * goes through the sign-in and comes back. GET shows, POST changes, and what changes the account's protection needs a fresh second factor.
+ */
+export function accountRoutes(dependencies: AccountPageDependencies): Middleware {
+  const { sections, visitors, entrance, browsers, responder, trail, limits } = dependencies
+  const actions = actionsOf(sections)
+  const subPages = new Map(sections.flatMap(({ pages = {} }) => Object.entries(pages)))
+  const router = new Router()
+
+  /** The visit, or undefined where the answer is the way to the sign-in. */
+  async function visit(ctx: Context, to: string): Promise<Visit | undefined> {
+    const browser = browsers.of(ctx)
+    const visitor = await visitors.of(ctx, browser)
+    if (visitor !== undefined) return { ctx, browser, visitor }
+    entrance.signIn(ctx, browser, { own: 'view', to })
+    return undefined
+  }
+
+  function send({ ctx, browser, visitor }: Visit, answer: Answer, action: string): void {
+    const form = { action, csrf: browser.csrf(csrfOf(visitor)), step: answer.name }
+    responder.page(ctx, { ...answer, form }, visitor.locale)
+    // No form here leads to a relying party.
+    ctx.set('content-security-policy', FORMS_STAY)
+  }
+
+  async function showPage(at: Visit, problem?: Problem): Promise<void> {
+    const shown = await Promise.all(
+      sections.map(async (section) => ({ name: section.name, data: await section.show(at.visitor) })),
+    )
+    const parts = shown
+      .filter(({ data }) => data !== undefined)
+      .map(({ name, data }) => ({ name, data, failed: problem?.section === name, field: problem?.field }))
+    const { account } = at.visitor
+    const done = at.ctx.query.done
+    const answer: Answer = {
+      name: 'account',
+      view: 'pages/account',
+      ...(problem !== undefined && { error: problem.error }),
+      data: {
+        parts,
+        person: account.name ?? account.username,
+        done: problem === undefined && typeof done === 'string' && DONE.has(done) ? done : undefined,
+      },
+    }
+    send(at, answer, HOME)
+  }
+
+  async function showSubPage(at: Visit, path: string, page: SubPage & { error?: PageError }): Promise<void> {
+    const data = await page.show(at.visitor)
+    if (data === undefined) return responder.redirect(at.ctx, HOME)
+    const { name, view, error } = page
+    send(at, { name, view, ...(error !== undefined && { error }), data }, `${HOME}/${path}`)
+  }
+
+  /** WE-1: bound to the browser and to the session. */
+  function check({ ctx, visitor }: Visit, form: Form): void {
+    try {
+      browsers.check(ctx, form, csrfOf(visitor))
+    } catch (error) {
+      trail.record({ event: 'csrf.rejected', outcome: 'fail', ip: ctx.ip, account: visitor.account.id })
+      throw error
+    }
+  }
+
+  function confirm({ ctx, browser, visitor }: Visit, errand: Omit<Errand, 'own' | 'locale'>): void {
+    entrance.signIn(ctx, browser, { ...errand, own: 'change', locale: visitor.account.locale })
+  }
+
+  function follow({ ctx, browser, visitor }: Visit, outcome: Exclude<Outcome, { error: PageError }>): void {
+    const { signIn, notice } = outcome
+    const to = notice === undefined ? outcome.to : withNotice(outcome.to, notice)
+    const { locale } = visitor.account
+    if (signIn !== undefined) entrance.signIn(ctx, browser, { own: 'view', to, acrValues: signIn.acrValues, locale })
+    else responder.redirect(ctx, to)
+  }
+
+  router.get(HOME, async (ctx) => {
+    if (ctx.method === 'HEAD') return responder.nothing(ctx)
+    const at = await visit(ctx, HOME)
+    if (at !== undefined) await showPage(at)
+  })
+
+  router.post(HOME, async (ctx) => {
+    const form = await readForm(ctx, limits)
+    const at = await visit(ctx, HOME)
+    if (at === undefined) return
+    check(at, form)
+    const found = actions.get(form.get('action') ?? '')
+    if (found === undefined) throw new RequestError('bad-request')
+    const { action, section } = found
+    // The form is not kept over the sign-in: what it would have done is asked for again.
+    if (action.open !== true && !at.visitor.fresh) {
+      return confirm(at, {
+        to: action.page === undefined ? withNotice(`${HOME}#${section}`, 'confirmed') : action.page,
+      })
+    }
+    const outcome = await action.act(at.visitor, form)
+    if ('error' in outcome) return showPage(at, { ...outcome, section })
+    follow(at, outcome)
+  })
+
+  router.get('/account/signed-in', (ctx) => entrance.arrived(ctx, browsers.of(ctx)))
+
+  router.get('/account/:page', async (ctx) => {
+    const [path, page] = subPageIn(ctx)
+    if (ctx.method === 'HEAD') return responder.nothing(ctx)
+    const at = await visit(ctx, `${HOME}/${path}`)
+    if (at === undefined) return
+    if (page.open !== true && !at.visitor.fresh) return confirm(at, { to: `${HOME}/${path}` })
+    await showSubPage(at, path, page)
+  })
+
+  router.post('/account/:page', async (ctx) => {
+    const [path, page] = subPageIn(ctx)
+    if (page.post === undefined) throw new RequestError('method-not-allowed')
+    const form = await readForm(ctx, limits)
+    const at = await visit(ctx, HOME)
+    if (at === undefined) return
+    check(at, form)
+    if (form.get('action') === 'cancel') return responder.redirect(ctx, HOME)
+    if (page.open !== true && !at.visitor.fresh) return confirm(at, { to: `${HOME}/${path}` })
+    const outcome = await page.post(at.visitor, form)
+    if ('error' in outcome) return showSubPage(at, path, { ...page, error: outcome.error })
+    follow(at, outcome)
+  })
+
+  function subPageIn({ params }: { params: { page?: string } }): [string, SubPage] {
+    const { page: path = '' } = params
+    const page = subPages.get(path)
+    if (page === undefined) throw new RequestError('not-found')
+    return [path, page]
+  }
+
+  router.all(HOME, notAllowed)
+  router.all('/account/:page', notAllowed)
+  return router.routes() as Middleware
+}
+
+function notAllowed(): never {
+  throw new RequestError('method-not-allowed')
+}
+
+const csrfOf = ({ session }: Visitor): string => `account ${session.uid}`
+
+/** `/account#factors` → `/account?done=KEY#factors`. */
+function withNotice(to: string, notice: string): string {
+  if (!DONE.has(notice)) throw new Error(`the account page cannot say ${notice}`)
+  const [path = HOME, place] = to.split('#')
+  return `${path}?done=${notice}${place === undefined ? '' : `#${place}`}`
+}
+
+function actionsOf(sections: readonly Section[]): ReadonlyMap<string, { action: Action; section: string }> {
+  const all = sections.flatMap(({ name, actions }) =>
+    Object.entries(actions).map(([key, action]) => [key, { action, section: name }] as const),
+  )
+  const byName = new Map(all)
+  if (byName.size !== all.length) throw new Error('two sections of the account page share the name of an action')
+  return byName
+}

@@ -1,0 +1,42 @@
+import { RequestError } from '../kernel/errors.ts'
+import { browserOf } from '../mail/user-agent.ts'
+import type { RememberedDevices } from '../mfa/remembered-device.ts'
+import type { Section } from './section.ts'
+
+const HERE = '/account#devices'
+
+/** Browsers that are spared the second factor (E6, TD-9). Forgetting one only makes it ask again. */
+export function devicesSection({ devices }: { devices: RememberedDevices }): Section {
+  return {
+    name: 'devices',
+    async show({ account }) {
+      const list = await devices.list(account)
+      return {
+        devices: list.map(({ id, userAgent, ip, createdAt, lastUsedAt, expiresAt }) => ({
+          id,
+          browser: browserOf(userAgent),
+          ip,
+          createdAt,
+          lastUsedAt,
+          expiresAt,
+        })),
+      }
+    },
+    actions: {
+      forget: {
+        open: true,
+        async act({ account }, form) {
+          if (!(await devices.forget(account.id, form.get('id') ?? ''))) throw new RequestError('not-found')
+          return { to: HERE, notice: 'device-forgotten' }
+        },
+      },
+      'forget-all': {
+        open: true,
+        async act({ account }) {
+          await devices.forgetAll(account.id)
+          return { to: HERE, notice: 'devices-forgotten' }
+        },
+      },
+    },
+  }
+}

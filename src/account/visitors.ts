@@ -1,0 +1,64 @@
+import type { Context } from 'koa'
+import type { AccountStore } from '../accounts/account-store.ts'
+import { OWN_CLIENTS } from '../config/own-clients.ts'
+import type { Browser } from '../interactions/browser.ts'
+import type { Responder } from '../interactions/responder.ts'
+import type { Clock } from '../kernel/clock.ts'
+import type { Admissions } from '../mfa/admission.ts'
+import type { BindingStore } from '../mfa/binding-store.ts'
+import type { Decider, Question } from '../mfa/decider.ts'
+import type { OwnPage } from '../mfa/policy.ts'
+import { aliveFor, type SessionProofRecords } from '../mfa/session-proofs.ts'
+import type { Visitor } from './section.ts'
+
+export interface VisitorDependencies {
+  /** The engine's own session of this browser. */
+  sessions: { of(ctx: Context): Promise<{ uid: string; accountId: string } | undefined> }
+  sessionProofs: Pick<SessionProofRecords, 'get'>
+  accounts: Pick<AccountStore, 'find'>
+  bindings: Pick<BindingStore, 'list'>
+  decider: Decider
+  admissions: Admissions
+  responder: Pick<Responder, 'locale'>
+  clock: Clock
+}
+
+export interface Visitors {
+  /** Undefined: nobody is signed in here, or not as strongly as this account can be (CVE-2024-45042). */
+  of(ctx: Context, browser: Browser): Promise<Visitor | undefined>
+}
+
+/** The same policy as at every authorization request, asked as the gateway's own two clients. */
+export function createVisitors(dependencies: VisitorDependencies): Visitors {
+  const { sessions, sessionProofs, accounts, bindings, decider, admissions, responder, clock } = dependencies
+  return {
+    async of(ctx, browser) {
+      const found = await sessions.of(ctx)
+      if (found === undefined) return undefined
+      const [proved, account] = await Promise.all([sessionProofs.get(found.uid), accounts.find(found.accountId)])
+      const record = proved?.value
+      if (account === undefined || record === undefined || record.ended === true) return undefined
+      if (!aliveFor(account, record) || clock.now() >= record.expiresAt) return undefined
+      const bound = await bindings.list(account.id)
+      const demandOf = (own: OwnPage) => {
+        const client = { id: OWN_CLIENTS[own], require: undefined, own }
+        const question: Question = { account, client, address: ctx.ip, requested: undefined }
+        return decider.demandWith(question, bound)
+      }
+      const [demanded, strict] = [demandOf('view'), demandOf('change')]
+      if (demanded.deny || !(await admissions.of(record, account, { demanded, asOf: undefined })).ok) return undefined
+      const fresh = await admissions.of(record, account, { demanded: strict, asOf: undefined })
+      return {
+        account,
+        bindings: bound,
+        session: { ...record, uid: found.uid },
+        demanded,
+        fresh: !strict.deny && fresh.ok,
+        locale: responder.locale(ctx, account.locale),
+        ip: ctx.ip,
+        userAgent: ctx.get('user-agent'),
+        browser: browser.id,
+      }
+    },
+  }
+}

@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { atHome, formOf, pageOf, press, sectionOf } from './account-site.ts'
+import { LIMITS, MAIL, remembered } from './device-site.ts'
+import { assertPage, onEachStore } from './person-site.ts'
+
+onEachStore('the account page', (site) => {
+  describe('the way in', () => {
+    const here = site()
+
+    it('signs in through the gateway and comes back', async () => {
+      const { page, person } = await atHome(here)
+      assert.equal(page.url.replace(/[?#].*/, ''), pageOf(here))
+      assert.ok(page.text().includes(person.username))
+      assert.equal(page.headers['cache-control'], 'no-store')
+      assert.match(`${page.headers['content-security-policy']}`, /form-action 'self'/)
+    })
+
+    it('CVE-2024-45042: a session of the password alone does not open it for who has a factor', async () => {
+      const person = await here.person()
+      const browser = here.browser()
+      const page = await here.enter(browser, person)
+      assertPage(page, 'bind-totp')
+      assertPage(await browser.get(pageOf(here)), 'login')
+    })
+
+    it('SE-2: an ended session ends the page too', async () => {
+      const { browser, person } = await atHome(here)
+      await here.gateway.site.accounts.endEverything(person.id, { event: 'session.ended', outcome: 'ok' })
+      assertPage(await browser.get(pageOf(here)), 'login')
+    })
+
+    it('a cancelled sign-in ends on a page that can be tried again, not in a loop', async () => {
+      const browser = here.browser()
+      const login = await browser.get(pageOf(here))
+      const page = assertPage(await browser.submit(login, { action: 'cancel' }), 'error', 'not-signed-in', 403)
+      const again = page.find('main a')?.attributes.href
+      assert.equal(again, '/account')
+    })
+
+    it('WE-8: nothing but the page itself is a place to come back to', async () => {
+      const { browser } = await atHome(here)
+      for (const state of ['https://evil.test', '//evil.test', 'dmlldyAvL2V2aWwudGVzdA.AAAA', '%00']) {
+        const page = await browser.get(`${pageOf(here)}/signed-in?code=x&state=${encodeURIComponent(state)}`)
+        assert.deepEqual(page.visited.slice(1), [pageOf(here)], state)
+      }
+    })
+
+    it('WE-4: a look changes nothing, and other methods are refused', async () => {
+      const { browser } = await atHome(here)
+      const head = await browser.send('HEAD', pageOf(here), undefined)
+      assert.equal(head.status, 200)
+      assert.equal((await browser.send('PUT', pageOf(here), undefined)).status, 405)
+      assertPage(await browser.get(`${pageOf(here)}/nowhere`), 'error', 'not-found', 404)
+    })
+  })
+
+  describe('TD-7: a remembered browser', () => {
+    const here = site({ mail: 'on', config: { mfa: MAIL, limits: LIMITS } })
+
+    it('is asked for the second factor all the same, and can be forgotten', async () => {
+      const { person, browser } = await remembered(here)
+      const login = assertPage(await browser.get(pageOf(here)), 'login')
+      const asked = await browser.submit(login, { username: person.username, password: person.password })
+      assertPage(asked, 'verify-email', undefined, 200)
+      const page = assertPage(await browser.submit(asked, { code: here.mailed(person) }), 'account', undefined, 200)
+      assert.match(sectionOf(page, 'devices'), /Chrome on Linux/)
+      const { id } = formOf(page, 'forget').hidden
+      const other = await remembered(here)
+      const [device] = await here.gateway.site.devices.list(
+        (await here.gateway.site.accounts.find(other.person.id)) ?? assert.fail(),
+      )
+      const csrf = formOf(page, 'forget').hidden.csrf
+      const stolen = await browser.post(pageOf(here), { action: 'forget', id: `${device?.id}`, csrf })
+      assertPage(stolen, 'error', 'not-found', 404)
+      const done = await press(browser, page, { action: 'forget', ...(id !== undefined && { id }) })
+      assertPage(done, 'account', undefined, 200)
+      assert.match(sectionOf(done, 'devices'), /No browser is remembered/)
+    })
+  })
+})
