@@ -56,6 +56,7 @@ import type { PostponementStore } from './mfa/postponement-store.ts'
 import { createRegistry, KINDS, type Registry } from './mfa/registry.ts'
 import { createRememberedDevices, type RememberedDevices } from './mfa/remembered-device.ts'
 import { createSessionProofs } from './mfa/session-proofs.ts'
+import type { Sessions } from './mfa/sessions.ts'
 import { createVerifier } from './mfa/verification.ts'
 import { createEngineSessions } from './provider/account-session.ts'
 import { scopeOf } from './provider/claims.ts'
@@ -65,6 +66,7 @@ import type { KeyStore } from './provider/key-store.ts'
 import { loadSigningKeys } from './provider/keys.ts'
 import { createPastRequests } from './provider/past-requests.ts'
 import { createProvider } from './provider/provider.ts'
+import { createSessions } from './provider/sessions.ts'
 import { createSqlAccounts } from './sql/accounts.ts'
 import { createSqlAudit } from './sql/audit.ts'
 import { createSqlBindings } from './sql/bindings.ts'
@@ -236,6 +238,8 @@ function copiedNotice(config: Config, { mailer, log, clock }: { mailer: Mailer |
 export interface Gateway {
   handler: RequestListener
   server: Server
+  /** By the configuration served now. */
+  readonly sessions: Sessions
   /** Throws what node throws for an address that cannot be had. */
   listen(): Promise<{ port: number }>
   /**
@@ -245,6 +249,14 @@ export interface Gateway {
   reload(config: Config): Promise<void>
   /** Requests under way finish first. The installation stays open. */
   close(): Promise<void>
+}
+
+/** What serves under one configuration. */
+interface Front {
+  handler: RequestListener
+  sessions: Sessions
+  /** Waits for what relying parties are still to be told. */
+  settled(): Promise<unknown>
 }
 
 /** The gateway over an open installation. Throws ConfigError for clients the engine refuses. */
@@ -267,17 +279,25 @@ async function openGateway(site: Installation): Promise<Gateway> {
     { name: 'accounts', check: () => site.database.ping() },
   ])
   let equipment: Equipment = site
-  let serve = await frontOf(site, health)
-  const handler: RequestListener = (request, response) => serve(request, response)
+  let front = await frontOf(site, health)
+  const retired = new Set<Promise<unknown>>()
+  const handler: RequestListener = (request, response) => front.handler(request, response)
+  const settled = () => Promise.all([front.settled(), ...retired])
   return {
-    ...serving({ site, handler, health }),
+    ...serving({ site, handler, health, settled }),
+    get sessions() {
+      return front.sessions
+    },
     async reload(config) {
       const { listen, stores, secretKey, metrics } = site.config
       const next = equip(
         { ...config, listen: { ...config.listen, host: listen.host, port: listen.port }, stores, secretKey, metrics },
         site,
       )
-      serve = await atItsPlace(config, () => frontOf({ ...site, ...next }, health))
+      const after = await atItsPlace(config, () => frontOf({ ...site, ...next }, health))
+      const told = front.settled().finally(() => retired.delete(told))
+      retired.add(told)
+      front = after
       const before = equipment
       equipment = next
       // Codes that are on their way out still go through the old pool.
@@ -286,28 +306,26 @@ async function openGateway(site: Installation): Promise<Gateway> {
   }
 }
 
-/** Everything a request meets under one configuration. */
-async function frontOf(site: Stores & Equipment, health: RequestListener): Promise<RequestListener> {
-  const { config, clock, log, state, accounts, bindings, trail, secretKey, registry, devices, texts, renderer } = site
-  const { issuer, sessions, limits } = config
+/** The engine under one configuration, with what it asks and what asks it: a gateway answers by it, a command ends sessions with it. */
+async function engineOf(site: Stores & Equipment) {
+  const { config, clock, log, state, accounts, trail, secretKey, registry, devices, texts, renderer } = site
+  const { issuer, sessions: lives } = config
   const { policy, decider, acr } = await decisionsOf(site)
   const sealer = createSealer(deriveKey(secretKey, 'state'))
   const sessionProofs = createSessionProofs({ state, sealer })
-  const pendingProofs = createPendingProofs({ state, sealer })
   const pages = createPages({ branding: config.branding }, { texts, renderer })
   const responder = createResponder({ texts, pages })
   const clients = [...config.clients, ...ownClients({ issuer, name: config.branding.name })]
   const parties = relyingPartiesOf(clients)
   const past = createPastRequests({ state, sealer: createSealer(deriveKey(secretKey, 'engine')), clock })
   const boundary = createBoundary({ responder, parties, past, clock, log })
-
   const admissions = createAdmissions({ decider, devices, clock })
-  const { provider, grants } = await createProvider(
+  const { provider, grants, backChannel } = await createProvider(
     {
       issuer,
       clients,
       resources: config.resources,
-      sessions,
+      sessions: lives,
       tokens: config.tokens,
       allowHosts: config.outbound.allowHosts,
       languages: config.languages,
@@ -329,9 +347,35 @@ async function frontOf(site: Stores & Equipment, health: RequestListener): Promi
       pages: createEnginePages({ responder, boundary }),
     },
   )
+  const sessions = createSessions({ provider, backChannel, proofs: sessionProofs, state, trail, clock })
+  return {
+    provider,
+    grants,
+    backChannel,
+    sessions,
+    sessionProofs,
+    sealer,
+    decider,
+    admissions,
+    acr,
+    pages,
+    responder,
+    parties,
+    boundary,
+  }
+}
+
+/** Everything a request meets under one configuration. */
+async function frontOf(site: Stores & Equipment, health: RequestListener): Promise<Front> {
+  const { config, clock, log, state, accounts, bindings, trail, secretKey, registry, devices } = site
+  const { issuer, limits } = config
+  const engine = await engineOf(site)
+  const { provider, grants, sessions, sessionProofs, sealer, decider, admissions, acr, pages } = engine
+  const { responder, parties, boundary } = engine
+  const pendingProofs = createPendingProofs({ state, sealer })
 
   const signIns = createSignIns({
-    interactions: createInteractions(provider, parties),
+    interactions: createInteractions({ provider, parties, sessions }),
     accounts,
     bindings,
     postponements: site.postponements,
@@ -341,7 +385,7 @@ async function frontOf(site: Stores & Equipment, health: RequestListener): Promi
     rules: { guard: config.mfa.enrolment.guard, authenticators: registry.list(), lookup: decider.lookup },
     acr,
     clock,
-    absolute: sessions.absolute,
+    absolute: config.sessions.absolute,
   })
   const cookies = createAccountCookies({ issuer, key: deriveKey(secretKey, 'known-browser'), now: () => clock.now() })
   const throttle = createPasswordThrottle(
@@ -361,7 +405,7 @@ async function frontOf(site: Stores & Equipment, health: RequestListener): Promi
       perHour: limits.codesPerHour,
       perDay: limits.codesPerDay,
       inARow: limits.codeFailuresInARow,
-      interaction: sessions.signIn,
+      interaction: config.sessions.signIn,
     },
     { state, sealer, bindings, accounts, authenticators: registry, trail, clock },
   )
@@ -424,7 +468,7 @@ async function frontOf(site: Stores & Equipment, health: RequestListener): Promi
   )
   provider.use(boundary.unknown)
 
-  return createFrontDoor(
+  const handler = createFrontDoor(
     { issuer, trustedProxies: config.listen.trustedProxies, headers: securityHeaders(issuer) },
     {
       inside: provider.callback(),
@@ -435,15 +479,25 @@ async function frontOf(site: Stores & Equipment, health: RequestListener): Promi
       },
     },
   )
+  return { handler, sessions, settled: engine.backChannel.settled }
+}
+
+/** Ends sessions of an installation whose gateways run elsewhere. `unreached`: clients that could not be told, once everything else is done. */
+export async function openSessions(
+  site: Stores & Equipment,
+): Promise<{ sessions: Sessions; unreached(): Promise<string[]> }> {
+  const { sessions, backChannel } = await engineOf(site)
+  return { sessions, unreached: backChannel.settled }
 }
 
 interface Serving {
   site: Installation
   handler: RequestListener
   health: RequestListener
+  settled(): Promise<unknown>
 }
 
-function serving({ site, handler, health }: Serving): Omit<Gateway, 'reload'> {
+function serving({ site, handler, health, settled }: Serving): Omit<Gateway, 'reload' | 'sessions'> {
   const { config, metrics } = site
   const { headerBytes, connections } = config.limits
   const server = createHttpServer({ headerBytes, connections }, handler)
@@ -460,6 +514,7 @@ function serving({ site, handler, health }: Serving): Omit<Gateway, 'reload'> {
     },
     async close() {
       await Promise.all([drain(server, DRAIN), metricsServer && drain(metricsServer, 0)])
+      await settled()
       await site.trail.flush()
     },
   }

@@ -4,6 +4,7 @@ import { errors, type KoaContextWithOIDC, type default as Provider } from 'oidc-
 import type { Account } from '../accounts/account.ts'
 import { SECOND } from '../kernel/clock.ts'
 import { RequestError } from '../kernel/errors.ts'
+import type { Sessions } from '../mfa/sessions.ts'
 import type { RelyingParties, RelyingParty } from './relying-parties.ts'
 
 /** One authorization request that waits for a person: the engine's interaction as pages see it. */
@@ -25,7 +26,7 @@ export interface Interaction {
   before: { fresh: boolean } | undefined
   /** Ends it with this result; answers where the browser goes. */
   finish(result: Record<string, unknown>): Promise<string>
-  /** Before a sign-in as somebody else: the browser's current session ends here and its grants with it, so that none of it goes on. */
+  /** Before a sign-in as somebody else: the browser's current session ends as by a sign-out. */
   endSession(): Promise<void>
   /** Grants what the consent page asked for; answers the grant's id. */
   grant(id: string, account: Account): Promise<string>
@@ -36,10 +37,16 @@ export interface Interactions {
   load(ctx: Context, uid: string): Promise<Interaction>
 }
 
+export interface InteractionsDependencies {
+  provider: Provider
+  parties: RelyingParties
+  sessions: Pick<Sessions, 'end'>
+}
+
 type EngineInteraction = Awaited<ReturnType<Provider['interactionDetails']>>
 
 /** The one place of the pages that talks to the engine. */
-export function createInteractions(provider: Provider, parties: RelyingParties): Interactions {
+export function createInteractions({ provider, parties, sessions }: InteractionsDependencies): Interactions {
   return {
     async load(ctx, uid) {
       const found = await detailsOf(provider, ctx.req, ctx.res)
@@ -49,7 +56,7 @@ export function createInteractions(provider: Provider, parties: RelyingParties):
       if (client === undefined) throw new RequestError('expired')
       const view = viewOf(found, client)
       const current = view.session ?? sessionIn(await provider.Session.get(ctx as KoaContextWithOIDC))
-      return { ...view, current, ...actionsOn(provider, found, { ctx, current }) }
+      return { ...view, current, ...actionsOn(found, current, { provider, sessions }) }
     },
   }
 }
@@ -84,9 +91,9 @@ function viewOf(found: EngineInteraction, client: RelyingParty) {
 }
 
 function actionsOn(
-  provider: Provider,
   found: EngineInteraction,
-  { ctx, current }: { ctx: Context; current: Interaction['session'] },
+  current: Interaction['session'],
+  { provider, sessions }: Pick<InteractionsDependencies, 'provider' | 'sessions'>,
 ) {
   return {
     async finish(result: Record<string, unknown>) {
@@ -96,18 +103,9 @@ function actionsOn(
     },
     async endSession() {
       if (current === undefined) return
-      const stored = await provider.Session.findByUid(current.uid)
       // The engine would otherwise insist on finding the old session in the browser.
       delete found.session
-      if (stored === undefined) return
-      const { accountId = '', authorizations = {} } = stored
-      await Promise.all(Object.values(authorizations).map(({ grantId }) => revoke(provider, grantId)))
-      await stored.destroy()
-      const told = Object.entries(authorizations).map(([id, { sid }]) =>
-        tellLogout(provider, ctx, { id, accountId, sid }),
-      )
-      // Relying parties hear of it while the browser goes on: a slow one stops nobody.
-      void Promise.all(told)
+      await sessions.end(current.accountId, current.uid)
     },
     async grant(id: string, account: Account) {
       const clientId = String(found.params.client_id)
@@ -138,35 +136,5 @@ export function missingIn(details: Readonly<Record<string, unknown>>): {
     scopes: missingOIDCScope ?? [],
     claims: missingOIDCClaims ?? [],
     resources: Object.entries(missingResourceScopes ?? {}),
-  }
-}
-
-async function revoke(provider: Provider, grantId: string | undefined): Promise<void> {
-  if (grantId === undefined) return
-  await Promise.all([
-    provider.AccessToken.revokeByGrantId(grantId),
-    provider.RefreshToken.revokeByGrantId(grantId),
-    provider.AuthorizationCode.revokeByGrantId(grantId),
-  ])
-  await (await provider.Grant.find(grantId))?.destroy()
-}
-
-/** The engine's, which its types leave out. */
-type BackchannelLogout = (this: unknown, accountId: string, sid: string | undefined) => Promise<void>
-
-/** Back-channel logout, reported by the engine's own events; never rejects. */
-async function tellLogout(
-  provider: Provider,
-  ctx: Context,
-  { id, accountId, sid }: { id: string; accountId: string; sid: string | undefined },
-): Promise<void> {
-  const client = await provider.Client.find(id)
-  if (client?.backchannelLogoutUri === undefined) return
-  const asked = ctx as Parameters<typeof provider.emit>[1] & KoaContextWithOIDC
-  try {
-    await (client.backchannelLogout as BackchannelLogout).call(client, accountId, sid)
-    provider.emit('backchannel.success', asked, client, accountId, sid)
-  } catch (error) {
-    provider.emit('backchannel.error', asked, error, client, accountId, sid)
   }
 }

@@ -1,15 +1,13 @@
 import { errors, interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider'
-import type { AuditTrail } from '../audit/audit.ts'
-import type { Clock } from '../kernel/clock.ts'
 import { type AcrNames, requestedAcr } from '../mfa/acr.ts'
 import type { Admissions } from '../mfa/admission.ts'
 import { amrOf, highest, type Level, type MethodLookup, provenAt, satisfiedBy } from '../mfa/assurance.ts'
 import type { Decider } from '../mfa/decider.ts'
 import type { OwnPage } from '../mfa/policy.ts'
-import { aliveFor, type SessionProofRecords, type SessionProofs } from '../mfa/session-proofs.ts'
+import { aliveFor, type SessionProofs } from '../mfa/session-proofs.ts'
 import type { Proof } from '../mfa/verifier.ts'
-import type { Versioned } from '../state/records.ts'
 import { accountOf } from './engine-account.ts'
+import { createSessionRecords, type SessionRecords, type SessionRecordsDependencies } from './session-records.ts'
 
 /** What the pages hand over with their one finish, beside the engine's own `login`. */
 export interface SignInResult {
@@ -22,22 +20,18 @@ export interface SignInResult {
   stepUp?: true
 }
 
-export interface PromptDependencies {
+export interface PromptDependencies extends SessionRecordsDependencies {
   decider: Decider
   acr: AcrNames
-  proofs: SessionProofRecords
   admissions: Admissions
-  trail: AuditTrail
-  clock: Clock
-  /** Milliseconds: how long a refresh token can live that outlives its session. */
-  refresh: number
 }
 
 /** Which pages an authorization request needs: password, then what is missing of the demanded level, then consent (oidc-provider.md, 2.2). */
 export function createPromptPolicy(dependencies: PromptDependencies): interactionPolicy.DefaultPolicy {
   const { Prompt, Check, base } = interactionPolicy
   const policy = base()
-  const recordOf = sessionRecords(dependencies)
+  const records = createSessionRecords(dependencies)
+  const recordOf = records.of
   const login = promptNamed(policy, 'login')
   // Both would ask for the password for ever when the level is not reached (X2): the mfa prompt answers for levels.
   login.checks.remove('essential_acr')
@@ -71,7 +65,7 @@ export function createPromptPolicy(dependencies: PromptDependencies): interactio
     new Prompt(
       { name: 'mfa', requestable: false },
       new Check('level', 'a stronger authentication is required', 'interaction_required', async (ctx) => {
-        const short = await fallsShort(ctx, await recordOf(ctx), dependencies)
+        const short = await fallsShort(ctx, records, dependencies)
         if (short && result(ctx)?.stepUp === true) {
           throw new errors.UnmetAuthenticationRequirements('the requested authentication could not be reached')
         }
@@ -129,65 +123,16 @@ function tooOld(
   return oldest === undefined || Math.floor(given.now / 1000) - Math.floor(oldest / 1000) > Number(params.max_age)
 }
 
-/** The proofs of the request's session, read once per request; those that a finished sign-in brings are stored first. */
-function sessionRecords({ proofs, trail, clock, refresh }: PromptDependencies) {
-  const readings = new WeakMap<KoaContextWithOIDC, Promise<SessionProofs | undefined>>()
-
-  /** What was proved is asked again at each refresh, so it is kept as long as any token of the session can be refreshed. */
-  function keptUntil(ctx: KoaContextWithOIDC, record: SessionProofs, before: SessionProofs | undefined): number {
-    const offline = ctx.oidc.requestParamScopes.has('offline_access') ? clock.now() + refresh : 0
-    return Math.max(record.expiresAt, before?.keptUntil ?? 0, offline)
-  }
-
-  async function store(ctx: KoaContextWithOIDC, uid: string, brought: SessionProofs): Promise<SessionProofs> {
-    const fresh = (ctx.oidc.session as { new?: boolean } | undefined)?.new === true
-    const before = fresh ? undefined : await proofs.get(uid)
-    const kept = { ...brought, keptUntil: keptUntil(ctx, brought, before?.value) }
-    await proofs.set(uid, kept, Math.max(1, kept.keptUntil - clock.now()))
-    trail.record({
-      event: 'session.created',
-      outcome: 'ok',
-      account: brought.accountId,
-      client: ctx.oidc.client?.clientId,
-      ip: ctx.ip,
-      details: { methods: brought.proofs.map((proof) => proof.method), remembered: brought.device !== undefined },
-    })
-    return kept
-  }
-
-  /** Somebody else's write in between has more to say than a longer life. */
-  async function prolong(ctx: KoaContextWithOIDC, uid: string, found: Versioned<SessionProofs>): Promise<void> {
-    const until = keptUntil(ctx, found.value, found.value)
-    if (until <= (found.value.keptUntil ?? found.value.expiresAt)) return
-    await proofs.replace(uid, found.version, { ...found.value, keptUntil: until }, until - clock.now())
-  }
-
-  async function read(ctx: KoaContextWithOIDC): Promise<SessionProofs | undefined> {
-    const { session } = ctx.oidc
-    if (session === undefined) return undefined
-    const brought = result(ctx)?.proofs
-    if (brought !== undefined) return store(ctx, session.uid, brought)
-    const found = await proofs.get(session.uid)
-    if (found !== undefined) await prolong(ctx, session.uid, found)
-    return found?.value
-  }
-
-  return (ctx: KoaContextWithOIDC): Promise<SessionProofs | undefined> => {
-    const reading = readings.get(ctx) ?? read(ctx)
-    readings.set(ctx, reading)
-    return reading
-  }
-}
-
 /**
  * The net under every page: decides from what the session proves, never from what a page claims, and stamps what the tokens of this
  * request will say (security.md, section 3, rules 1 and 2).
  */
 async function fallsShort(
   ctx: KoaContextWithOIDC,
-  record: SessionProofs | undefined,
+  records: SessionRecords,
   { decider, acr, admissions, trail }: PromptDependencies,
 ): Promise<boolean> {
+  const record = await records.of(ctx)
   const account = accountOf(ctx)
   const { client, params } = ctx.oidc
   if (account === undefined || record === undefined || client === undefined) return true
@@ -208,6 +153,7 @@ async function fallsShort(
   if (demanded.deny) throw new errors.AccessDenied(undefined, 'access to this application is not allowed')
   const admission = await admissions.of(record, account, { demanded, asOf: result(ctx)?.asOf })
   if (admission.ok) {
+    await records.admitted(ctx)
     const levels = satisfiedBy(admission.live, decider.lookup)
     stamp(ctx, admission.live, { decider, acr, levels, values: asked.values, floor: demanded.require })
     return false

@@ -15,6 +15,7 @@ import type { Question } from '../mfa/decider.ts'
 import type { OwnPage } from '../mfa/policy.ts'
 import { keyOf, type StateStore } from '../state/store.ts'
 import { CLOCK_TOLERANCE, createAdapterFactory } from './adapter.ts'
+import { type BackChannel, createBackChannel } from './back-channel.ts'
 import { CLAIMS } from './claims.ts'
 import { CookieKeys, cookieNames } from './cookies.ts'
 import { engineAccount } from './engine-account.ts'
@@ -72,10 +73,11 @@ export interface ProviderDependencies extends PromptDependencies {
   log: Log
 }
 
-/** The engine's one instance for a configuration, and the grants its consent page writes. */
+/** The engine's one instance for a configuration, the grants its consent page writes, and who is told that a session has ended. */
 export interface Engine {
   provider: Provider
   grants: GrantPolicy
+  backChannel: BackChannel
 }
 
 /** Bytes of what is fetched from relying parties (SS-2). */
@@ -116,19 +118,12 @@ export async function createProvider(options: ProviderOptions, given: ProviderDe
   const app: EventEmitter = provider
   app.on('error', (error: Error) => log.warn('a request broke off', { reason: error.message }))
   provider.on('server_error', (ctx, error) => log.error('the engine failed', { path: ctx.path, error }))
-  provider.on('backchannel.success', (_ctx, client, accountId) =>
-    trail.record({ event: 'backchannel.ok', outcome: 'ok', account: accountId, client: client.clientId }),
-  )
-  provider.on('backchannel.error', (_ctx, error, client, accountId) => {
-    log.warn('back-channel logout was not delivered', { client: client.clientId, error })
-    trail.record({ event: 'backchannel.fail', outcome: 'fail', account: accountId, client: client.clientId })
-  })
   provider.on('end_session.success', (ctx) =>
     trail.record({ event: 'logout', outcome: 'ok', account: ctx.oidc.session?.accountId, ip: ctx.ip }),
   )
   provider.use(signedOut(dependencies))
   await checkClients(provider, options.clients)
-  return { provider, grants }
+  return { provider, grants, backChannel: createBackChannel(provider, { trail, log }) }
 }
 
 /** What the engine asks beside its adapter. */
@@ -136,7 +131,7 @@ function guardedPorts({ accounts, decider, proofs, admissions }: ProviderDepende
   return {
     accounts: { find: guarded((id: string) => accounts.find(id)) },
     decider: { ...decider, demand: guarded((question: Question) => decider.demand(question)) },
-    proofs: { ...proofs, get: guarded(proofs.get), set: guarded(proofs.set) },
+    proofs: { ...proofs, get: guarded(proofs.get), add: guarded(proofs.add), replace: guarded(proofs.replace) },
     admissions: { of: guarded((...asked: Parameters<Admissions['of']>) => admissions.of(...asked)) },
   }
 }

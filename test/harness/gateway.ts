@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Hasher } from '../../src/accounts/passwords.ts'
-import { createGateway, type Installation, openInstallation } from '../../src/app.ts'
+import { createGateway, type Gateway, type Installation, openInstallation } from '../../src/app.ts'
 import { configFrom } from '../../src/config/load.ts'
 import type { Clock } from '../../src/kernel/clock.ts'
 import { type Log, silentLog } from '../../src/kernel/log.ts'
@@ -72,6 +72,7 @@ export interface Person {
 export interface RunningGateway {
   issuer: string
   site: Installation
+  sessions: Gateway['sessions']
   clock: TestClock
   /** A new account with a name and a password of its own. */
   person(given?: { username?: string; email?: string | null; name?: string; groups?: string[] }): Promise<Person>
@@ -153,6 +154,9 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     clock,
     get site() {
       return running.site
+    },
+    get sessions() {
+      return running.gateway.sessions
     },
     async person(given = {}) {
       const username = given.username ?? `user-${randomToken(6).toLowerCase()}`
