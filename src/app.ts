@@ -41,9 +41,10 @@ import { type Clock, SECOND, systemClock } from './kernel/clock.ts'
 import { readOrMakeKey } from './kernel/key-file.ts'
 import { type Log, silentLog } from './kernel/log.ts'
 import { createSealer, deriveKey } from './kernel/secrets.ts'
-import { type Mailer, MailFailed } from './mail/mailer.ts'
+import type { Mailer } from './mail/mailer.ts'
 import { createNotices, type Notices } from './mail/notices.ts'
 import type { Outbox } from './mail/outbox.ts'
+import { createOutboxRunner, type OutboxRunner } from './mail/outbox-runner.ts'
 import { createSmtpMailer } from './mail/smtp-mailer.ts'
 import { type AcrNames, createAcrNames } from './mfa/acr.ts'
 import { createAdmissions } from './mfa/admission.ts'
@@ -54,7 +55,11 @@ import { createPendingProofs } from './mfa/pending-proof.ts'
 import type { Policy } from './mfa/policy.ts'
 import type { PostponementStore } from './mfa/postponement-store.ts'
 import { createRegistry, KINDS, type Registry } from './mfa/registry.ts'
-import { createRememberedDevices, type RememberedDevices } from './mfa/remembered-device.ts'
+import {
+  createRememberedDevices,
+  type RememberedDevices,
+  type RememberedDevicesDependencies,
+} from './mfa/remembered-device.ts'
 import { createSessionProofs } from './mfa/session-proofs.ts'
 import type { Sessions } from './mfa/sessions.ts'
 import { createVerifier } from './mfa/verification.ts'
@@ -148,7 +153,9 @@ async function openParts(config: Config, parts: Parts): Promise<Installation> {
   )
   const recordSealer = createSealer(deriveKey(secretKey, 'records'))
   const audit = slow(createSqlAudit(database))
+  const outbox = slow(createSqlOutbox(database, { clock }))
   const metrics = createMetrics()
+  metrics.watch(outbox, clock)
   const trail = createAuditTrail({}, { store: audit, clock, log })
   const opened: Stores = {
     clock,
@@ -161,7 +168,7 @@ async function openParts(config: Config, parts: Parts): Promise<Installation> {
     postponements: slow(createSqlPostponements(database)),
     keys: createSqlKeys(database, { sealer: recordSealer }),
     settings: createSqlSettings(database),
-    outbox: createSqlOutbox(database, { clock }),
+    outbox,
     audit,
     trail: metrics.counting(createSparingTrail(trail, { clock })),
     metrics,
@@ -179,23 +186,25 @@ async function openParts(config: Config, parts: Parts): Promise<Installation> {
   }
 }
 
-export function equip(config: Config, { secretKey, log, state, trail, clock }: Stores): Equipment {
+export function equip(config: Config, { secretKey, log, state, trail, outbox, clock }: Stores): Equipment {
   const texts = createTexts({ languages: config.languages })
   const renderer = createRenderer({ texts })
   const mailer = config.mail && createSmtpMailer(config.mail, { renderer, texts, log })
   const sealer = createSealer(deriveKey(secretKey, 'state'))
-  const notify = copiedNotice(config, { mailer, log, clock })
+  const notices = createNotices({
+    mail: mailer !== undefined,
+    serviceName: config.branding.name,
+    locale: config.languages[0] ?? 'en',
+    accountUrl: `${config.issuer}/account`,
+  })
+  const notify: RememberedDevicesDependencies['notify'] = (kind, account, { ip, userAgent }) =>
+    outbox.add(notices.of(kind, account, { time: clock.now(), ip, browser: userAgent }))
   return {
     config,
     texts,
     renderer,
     mailer,
-    notices: createNotices({
-      mail: mailer !== undefined,
-      serviceName: config.branding.name,
-      locale: config.languages[0] ?? 'en',
-      accountUrl: `${config.issuer}/account`,
-    }),
+    notices,
     registry: createRegistry(authenticatorsOf(config, { mailer, secretKey })),
     devices: createRememberedDevices({ grace: config.limits.deviceGrace }, { state, sealer, trail, clock, notify }),
   }
@@ -217,22 +226,6 @@ function authenticatorsOf(config: Config, { mailer, secretKey }: { mailer: Maile
   return KINDS.filter(({ block }) => block.needs !== 'mail' || mailer !== undefined).map((kind) =>
     kind.create(config.mfa.blocks[kind.type], dependencies),
   )
-}
-
-function copiedNotice(config: Config, { mailer, log, clock }: { mailer: Mailer | undefined; log: Log; clock: Clock }) {
-  return async (
-    account: { email: string | undefined; locale: string | undefined },
-    device: { userAgent: string; ip: string },
-  ) => {
-    if (mailer === undefined || account.email === undefined) return
-    const data = { service: config.branding.name, time: clock.now(), browser: device.userAgent, ip: device.ip }
-    const locale = account.locale ?? config.languages[0] ?? 'en'
-    // The device is dead already; nobody waits for the letter.
-    mailer.send({ to: account.email, template: 'device-copied', locale, data }).catch((error: unknown) => {
-      if (!(error instanceof MailFailed)) throw error
-      log.warn('a notice could not be sent', { template: 'device-copied' })
-    })
-  }
 }
 
 export interface Gateway {
@@ -282,9 +275,11 @@ async function openGateway(site: Installation): Promise<Gateway> {
   let front = await frontOf(site, health)
   const retired = new Set<Promise<unknown>>()
   const handler: RequestListener = (request, response) => front.handler(request, response)
+  const { outbox, clock, log, trail } = site
+  const runner = createOutboxRunner({}, { outbox, mailer: () => equipment.mailer, clock, log, trail })
   const settled = () => Promise.all([front.settled(), ...retired])
   return {
-    ...serving({ site, handler, health, settled }),
+    ...serving({ site, handler, health, settled, runner }),
     get sessions() {
       return front.sessions
     },
@@ -300,6 +295,7 @@ async function openGateway(site: Installation): Promise<Gateway> {
       front = after
       const before = equipment
       equipment = next
+      runner.nudge()
       // Codes that are on their way out still go through the old pool.
       if (before !== site) setTimeout(() => before.mailer?.close(), DRAIN).unref()
     },
@@ -372,6 +368,7 @@ async function frontOf(site: Stores & Equipment, health: RequestListener): Promi
   const engine = await engineOf(site)
   const { provider, grants, sessions, sessionProofs, sealer, decider, admissions, acr, pages } = engine
   const { responder, parties, boundary } = engine
+  const { notices, outbox } = site
   const pendingProofs = createPendingProofs({ state, sealer })
 
   const signIns = createSignIns({
@@ -407,7 +404,7 @@ async function frontOf(site: Stores & Equipment, health: RequestListener): Promi
       inARow: limits.codeFailuresInARow,
       interaction: config.sessions.signIn,
     },
-    { state, sealer, bindings, accounts, authenticators: registry, trail, clock },
+    { state, sealer, bindings, accounts, authenticators: registry, trail, notices, outbox, clock },
   )
 
   provider.use(boundary.middleware)
@@ -495,9 +492,10 @@ interface Serving {
   handler: RequestListener
   health: RequestListener
   settled(): Promise<unknown>
+  runner: OutboxRunner
 }
 
-function serving({ site, handler, health, settled }: Serving): Omit<Gateway, 'reload' | 'sessions'> {
+function serving({ site, handler, health, settled, runner }: Serving): Omit<Gateway, 'reload' | 'sessions'> {
   const { config, metrics } = site
   const { headerBytes, connections } = config.limits
   const server = createHttpServer({ headerBytes, connections }, handler)
@@ -509,11 +507,12 @@ function serving({ site, handler, health, settled }: Serving): Omit<Gateway, 're
       const { host, port } = config.listen
       await listening(server, { host, port })
       if (metricsServer !== undefined && config.metrics !== undefined) await listening(metricsServer, config.metrics)
+      runner.start()
       const address = server.address()
       return { port: typeof address === 'object' && address !== null ? address.port : port }
     },
     async close() {
-      await Promise.all([drain(server, DRAIN), metricsServer && drain(metricsServer, 0)])
+      await Promise.all([drain(server, DRAIN), metricsServer && drain(metricsServer, 0), runner.stop()])
       await settled()
       await site.trail.flush()
     },

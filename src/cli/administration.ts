@@ -2,9 +2,11 @@ import { userInfo } from 'node:os'
 import type { Command } from 'commander'
 import type { Account } from '../accounts/account.ts'
 import type { Installation } from '../app.ts'
-import type { AuditEvent, AuditEventName } from '../audit/audit.ts'
+import type { AuditEvent, AuditEventName, Change } from '../audit/audit.ts'
 import { createLogger } from '../kernel/logger.ts'
 import { createSortableIds } from '../kernel/sortable-id.ts'
+import type { Mail } from '../mail/mailer.ts'
+import type { NoticeKind } from '../mail/notices.ts'
 import { loadApp, readConfig } from './configuration.ts'
 import { CommandFailed } from './failure.ts'
 import { invocationOf } from './invocation.ts'
@@ -34,19 +36,30 @@ export async function accountOf(site: Installation, name: string): Promise<Accou
 /** The audit row of a change made here; the operating system's user is who ran the command, as far as that can be known. */
 export function eventOf(
   event: AuditEventName,
-  facts: { account?: Account; details?: AuditEvent['details'] } = {},
-): AuditEvent {
+  facts: { account?: Account; details?: AuditEvent['details']; mails?: Mail[] } = {},
+): Change {
   return {
     event,
     outcome: 'ok',
     account: facts.account?.id,
     details: { ...facts.details, by: 'cli', operator: operator() },
+    ...(facts.mails !== undefined && { mails: facts.mails }),
   }
+}
+
+/** What the owner is told of it, for `mails` of the change; the running gateway sends it. */
+export function noticeOf(
+  { notices, clock }: Installation,
+  kind: NoticeKind,
+  facts: { account: Account; also?: string | undefined; subject?: string | undefined },
+): Mail[] {
+  const { account, ...others } = facts
+  return notices.of(kind, account, { time: clock.now(), ...others })
 }
 
 /** For what changes no row of an account: the command itself is the event. Throws when it cannot be written. */
 export async function recordCommand(site: Installation, name: string, account: Account): Promise<void> {
-  const event = eventOf('admin.command', { account, details: { command: name } })
+  const event: AuditEvent = eventOf('admin.command', { account, details: { command: name } })
   await site.audit.append([{ ...event, id: createSortableIds(site.clock)(), time: site.clock.now() }])
 }
 

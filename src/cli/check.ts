@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import type { Installation } from '../app.ts'
 import type { Config } from '../config/config.ts'
 import { warningsOf } from '../config/warnings.ts'
+import { DAY, HOUR, MINUTE } from '../kernel/clock.ts'
 import { Unavailable } from '../kernel/errors.ts'
 import { silentLog } from '../kernel/log.ts'
 import { loadApp, readConfig } from './configuration.ts'
@@ -17,12 +18,20 @@ const NAMES = {
   state: 'state store',
   accounts: 'account store',
   mail: 'mail server',
+  outbox: 'outbox',
   keys: 'signing keys',
   addresses: 'addresses',
   clock: 'clock',
 } as const
 /** Names in one line before the rest is a number. */
 const SHOWN_NAMES = 10
+/** Younger letters are no sign of trouble. */
+const ON_ITS_WAY = MINUTE
+/** Ages are told in the largest unit of which there are two. */
+const UNITS = [
+  { word: 'days', size: DAY },
+  { word: 'h', size: HOUR },
+] as const
 
 export function addCheck(program: Command): void {
   program
@@ -74,6 +83,7 @@ async function checkSite(site: Installation): Promise<Finding[]> {
     find(NAMES.state, () => checkState(site)),
     find(NAMES.accounts, async () => ok(`${await site.accounts.count()} accounts`)),
     find(NAMES.mail, () => checkMail(site)),
+    find(NAMES.outbox, () => checkOutbox(site)),
     find(NAMES.keys, () => checkKeys(site)),
     find(NAMES.addresses, () => checkAddresses(site)),
     find(NAMES.clock, async () => skip(NOT_CHECKED)),
@@ -92,6 +102,21 @@ async function checkMail({ mailer }: Installation): Promise<Verdict> {
   if (mailer === undefined) return skip('not configured')
   await mailer.check()
   return ok('answers')
+}
+
+/** Letters about changes of accounts (FA-11); a running gateway looks every few seconds. */
+async function checkOutbox({ outbox, clock }: Installation): Promise<Verdict> {
+  const { count, oldest } = await outbox.waiting()
+  if (oldest === undefined) return ok('nothing waits')
+  const letters = count === 1 ? '1 letter waits' : `${count} letters wait`
+  const age = clock.now() - oldest
+  if (age < ON_ITS_WAY) return ok(letters)
+  return warn(`${letters}, the oldest since ${ageText(age)}: is the gateway running, and does the mail server answer?`)
+}
+
+function ageText(age: number): string {
+  const { word, size } = UNITS.find(({ size }) => age >= 2 * size) ?? { word: 'min', size: MINUTE }
+  return `${Math.floor(age / size)} ${word}`
 }
 
 async function checkKeys({ keys }: Installation): Promise<Verdict> {

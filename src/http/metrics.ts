@@ -1,12 +1,16 @@
 import { createServer, type RequestListener, type Server } from 'node:http'
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import type { AuditEvent, AuditTrail } from '../audit/audit.ts'
+import { type Clock, SECOND } from '../kernel/clock.ts'
+import type { Outbox } from '../mail/outbox.ts'
 
 export interface Metrics {
   /** The same trail, every event counted by name and outcome. */
   counting(trail: AuditTrail): AuditTrail
   /** `/metrics` in the Prometheus text form, `/livez` and `/readyz` besides; it does not listen yet. */
   server(health: RequestListener): Server
+  /** Gauges of the letters that wait; not a number while the store is down. */
+  watch(outbox: Pick<Outbox, 'waiting'>, clock: Clock): void
 }
 
 export function createMetrics(): Metrics {
@@ -18,6 +22,17 @@ export function createMetrics(): Metrics {
     labelNames: ['event', 'outcome'],
     registers: [registry],
   })
+  function gauge(name: string, help: string, measure: () => Promise<number>): void {
+    new Gauge({
+      name,
+      help,
+      registers: [registry],
+      async collect() {
+        this.set(await measure().catch(() => Number.NaN))
+      },
+    })
+  }
+
   return {
     counting(trail) {
       new Gauge({
@@ -38,6 +53,13 @@ export function createMetrics(): Metrics {
           return trail.dropped
         },
       }
+    },
+    watch(outbox, clock) {
+      gauge('stepgate_outbox_waiting', 'Letters that wait to be sent', async () => (await outbox.waiting()).count)
+      gauge('stepgate_outbox_oldest_seconds', 'Age of the oldest letter that waits, 0 without one', async () => {
+        const { oldest } = await outbox.waiting()
+        return oldest === undefined ? 0 : Math.max(0, clock.now() - oldest) / SECOND
+      })
     },
     server(health) {
       return createServer(async (request, response) => {

@@ -37,12 +37,12 @@ export function composeLetter(
 
   function fact(name: string, value: string | number | undefined): string | number | undefined {
     if (name === 'time' && typeof value === 'number') return texts.dateTime(locale, value)
-    if (name === 'browser') return browserText(value)
-    return typeof value === 'string' ? oneLine(value, FACT_LENGTH) : value
+    if (typeof value !== 'string') return value
+    return name === 'browser' ? browserText(value) : oneLine(value, FACT_LENGTH)
   }
 
-  function browserText(value: string | number | undefined): string {
-    const name = typeof value === 'string' ? browserOf(value) : undefined
+  function browserText(userAgent: string): string {
+    const name = browserOf(userAgent)
     if (name === undefined) return texts.t(locale, 'mail.browser.unknown')
     const { browser, system } = name
     return system === undefined ? browser : texts.t(locale, 'mail.browser.on', { browser, system })

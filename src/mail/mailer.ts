@@ -7,6 +7,10 @@ export interface Mail {
   /** BCP 47. */
   locale: string
   data: Record<string, string | number | undefined>
+  /** The account it is about, for the audit alone. */
+  account?: string | undefined
+  /** The same for a letter that is sent again, so that mail programs show it once; absent: it is sent once. */
+  id?: string
 }
 
 /** The mail server is down or refused; nobody gets in because of it (EM-11). */
@@ -14,8 +18,13 @@ export class MailFailed extends Error {
   override name = 'MailFailed'
 }
 
+/** The mail server answers, and does not take this letter. */
+export class MailRefused extends MailFailed {
+  override name = 'MailRefused'
+}
+
 export interface Mailer {
-  /** Resolves when the server has taken the mail; throws `MailFailed`. */
+  /** Resolves when the server has taken the mail; throws `MailFailed`, and `MailRefused` where others would be taken. */
   send(mail: Mail): Promise<void>
   /** Connect, EHLO, TLS and AUTH where configured; throws `MailFailed` with the cause. */
   check(): Promise<void>

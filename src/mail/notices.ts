@@ -1,23 +1,26 @@
 import type { Mail } from './mailer.ts'
 
 /** What owners are told about their account (FB-8, G4); each is a text below `mail.notice` in the locales. */
-export type NoticeKind =
-  | 'factor-added'
-  | 'factor-removed'
-  | 'factor-shown'
-  | 'factors-reset'
-  | 'factor-locked'
-  | 'recovery-new'
-  | 'recovery-used'
-  | 'bypass-issued'
-  | 'device-remembered'
-  | 'device-copied'
-  | 'password-changed'
-  | 'password-reset'
-  | 'address-changed'
-  | 'sign-in-failed'
-  | 'account-disabled'
-  | 'session-disowned'
+export const NOTICE_KINDS = [
+  'factor-added',
+  'factor-removed',
+  'factor-shown',
+  'factors-reset',
+  'factor-locked',
+  'recovery-new',
+  'recovery-used',
+  'bypass-issued',
+  'device-remembered',
+  'device-copied',
+  'password-changed',
+  'password-reset',
+  'address-changed',
+  'sign-in-failed',
+  'account-disabled',
+  'session-disowned',
+] as const
+
+export type NoticeKind = (typeof NOTICE_KINDS)[number]
 
 export interface NoticeFacts {
   /** Milliseconds since the epoch. */
@@ -26,8 +29,17 @@ export interface NoticeFacts {
   ip?: string | undefined
   /** User-Agent header. */
   browser?: string | undefined
+  /** Type of the authenticator it was about; a text below `methods` in the locales. */
+  factor?: string | undefined
   /** What it was about: the name of an app, the masked new address. */
   subject?: string | undefined
+}
+
+/** An account, as far as letters need it. */
+export interface Owner {
+  id?: string
+  email: string | undefined
+  locale: string | undefined
 }
 
 export interface Notices {
@@ -35,11 +47,7 @@ export interface Notices {
    * The letters that tell of it, for `Change.mails`: to the account's address, and to `also` (the one before a change). None where no
    * mail is configured or no address is known.
    */
-  of(
-    kind: NoticeKind,
-    account: { email: string | undefined; locale: string | undefined },
-    facts: NoticeFacts & { also?: string | undefined },
-  ): Mail[]
+  of(kind: NoticeKind, account: Owner, facts: NoticeFacts & { also?: string | undefined }): Mail[]
 }
 
 export function createNotices(options: {
@@ -53,11 +61,15 @@ export function createNotices(options: {
 }): Notices {
   const { mail, serviceName, locale, accountUrl } = options
   return {
-    of(kind, account, { time, ip, browser, subject, also }) {
+    of(kind, { id, email, locale: wanted = locale }, { also, ...facts }) {
       if (!mail) return []
-      const addresses = new Set([account.email, also].filter((address) => address !== undefined))
-      const data = { kind, service: serviceName, account: accountUrl, time, ip, browser, subject }
-      return [...addresses].map((to) => ({ to, template: 'notice', locale: account.locale ?? locale, data }))
+      const addresses = new Set([email, also].filter((address) => address !== undefined))
+      const link = LOCKED_OUT.has(kind) ? undefined : accountUrl
+      const data = { kind, service: serviceName, account: link, ...facts }
+      return [...addresses].map((to) => ({ to, template: 'notice', locale: wanted, data, account: id }))
     },
   }
 }
+
+/** Their reader has no account page to go to. */
+const LOCKED_OUT: ReadonlySet<NoticeKind> = new Set(['account-disabled'])

@@ -8,7 +8,7 @@ import type { Renderer } from '../views/renderer.ts'
 import type { Texts } from '../views/texts.ts'
 import { parseAddress } from './address.ts'
 import { composeLetter } from './letter.ts'
-import { type Mail, type Mailer, MailFailed } from './mailer.ts'
+import { type Mail, type Mailer, MailFailed, MailRefused } from './mailer.ts'
 import { oneLine } from './one-line.ts'
 import { withoutFacts } from './smtp-failure.ts'
 import { parseSmtpUrl, type SmtpServer } from './smtp-url.ts'
@@ -38,6 +38,8 @@ const CONNECTIONS = 5
 /** A pooled connection that the server dropped costs one more; a server that drops every one is down. */
 const REQUEUES = 2
 const NAME_LENGTH = 100
+/** Nodemailer's codes for what the server has against this recipient or this message. */
+const OF_THE_LETTER: ReadonlySet<string> = new Set(['EENVELOPE', 'EMESSAGE'])
 
 /** Mails through one SMTP server. Throws `ConfigError` for a URL or sender that cannot work. */
 export function createSmtpMailer(options: SmtpMailerOptions, dependencies: SmtpMailerDependencies): Mailer {
@@ -49,14 +51,15 @@ export function createSmtpMailer(options: SmtpMailerOptions, dependencies: SmtpM
   return {
     async send(mail) {
       const address = parseAddress(mail.to)
-      if (address === undefined) throw failed(mail, new Error('not one plain address'))
+      if (address === undefined)
+        throw failed(mail, Object.assign(new Error('not one plain address'), { code: 'EENVELOPE' }))
       const { locale, ...parts } = composeLetter(mail, dependencies)
       const message = {
         ...parts,
         from,
         // The object form: nodemailer reads a string as a list, and a line break in it as a header (X13).
         to: { name: '', address },
-        messageId: `<${randomToken(16)}@${domain}>`,
+        messageId: `<${mail.id ?? randomToken(16)}@${domain}>`,
         date: new Date(),
         headers: {
           // RFC 3834 section 5: no out-of-office answers to a code.
@@ -68,7 +71,9 @@ export function createSmtpMailer(options: SmtpMailerOptions, dependencies: SmtpM
       }
       try {
         const { accepted } = await transport.sendMail(message)
-        if (accepted.length !== 1) throw new Error('the server did not take the recipient')
+        if (accepted.length !== 1) {
+          throw Object.assign(new Error('the server did not take the recipient'), { code: 'EENVELOPE' })
+        }
       } catch (error) {
         throw failed(mail, error)
       }
@@ -93,7 +98,8 @@ export function createSmtpMailer(options: SmtpMailerOptions, dependencies: SmtpM
     const cause = withoutFacts(error, [mail.to, ...facts])
     const { code, responseCode, command } = cause
     log.warn('mail was not sent', { template: mail.template, code, responseCode, command, reason: cause.message })
-    return new MailFailed('the mail was not sent', { cause })
+    const Failure = code !== undefined && OF_THE_LETTER.has(code) ? MailRefused : MailFailed
+    return new Failure('the mail was not sent', { cause })
   }
 }
 

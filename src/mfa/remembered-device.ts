@@ -2,6 +2,7 @@ import type { Account } from '../accounts/account.ts'
 import type { AuditEventName, AuditTrail } from '../audit/audit.ts'
 import { type Clock, DAY } from '../kernel/clock.ts'
 import { equalSecrets, randomToken, type Sealer, sha256 } from '../kernel/secrets.ts'
+import type { NoticeKind } from '../mail/notices.ts'
 import { createRecords } from '../state/records.ts'
 import { keyOf, type StateStore } from '../state/store.ts'
 
@@ -32,7 +33,7 @@ export interface DeviceTerms {
 }
 
 /** Where a request comes from: shown to the owner, never trusted. */
-interface Origin {
+export interface Origin {
   ip: string
   userAgent: string
 }
@@ -73,9 +74,12 @@ export interface RememberedDevicesDependencies {
   sealer: Sealer
   trail: AuditTrail
   clock: Clock
-  /** Tells the owner that a copy of this device's cookie was used. */
-  notify(account: Account, device: RememberedDevice): Promise<void>
+  /** Tells the owner what happened in this browser; resolves when the letter cannot get lost any more. */
+  notify(kind: DeviceNotice, account: Account, request: Origin): Promise<void>
 }
+
+/** A browser is remembered; a copy of its cookie was used. */
+export type DeviceNotice = Extract<NoticeKind, 'device-remembered' | 'device-copied'>
 
 interface DeviceRecord extends RememberedDevice {
   /** SHA-256 of the value to be presented next (TD-2). */
@@ -110,9 +114,10 @@ export function createRememberedDevices(
   }
 
   async function revokeCopied(device: DeviceRecord, account: Account, request: Origin): Promise<Presented> {
+    // The letter first: a device that is gone would not be found copied again.
+    await notify('device-copied', account, request)
     await remove(device)
     audit('device.reuse_detected', device, { ip: request.ip })
-    await notify(account, viewOf({ ...device, ip: request.ip, userAgent: request.userAgent }))
     return { ok: false, reason: 'reused' }
   }
 
@@ -172,7 +177,11 @@ export function createRememberedDevices(
         sessionEpoch,
       }
       const ttl = Math.max(1, expiresAt - now)
-      await Promise.all([records.set(id, device, ttl), state.indexAdd(indexOf(account.id), id, ttl)])
+      await Promise.all([
+        records.set(id, device, ttl),
+        state.indexAdd(indexOf(account.id), id, ttl),
+        notify('device-remembered', account, request),
+      ])
       audit('device.trusted', device, { ip: request.ip })
       return `${id}.${secret}`
     },

@@ -2,6 +2,9 @@ import type { AccountAdmin } from '../accounts/account-store.ts'
 import type { AuditEventName, AuditTrail } from '../audit/audit.ts'
 import { type Clock, DAY, HOUR } from '../kernel/clock.ts'
 import { randomToken, type Sealer } from '../kernel/secrets.ts'
+import type { Mail } from '../mail/mailer.ts'
+import type { NoticeKind, Notices } from '../mail/notices.ts'
+import type { Outbox } from '../mail/outbox.ts'
 import { type Limit, spend, waitUntilRoom } from '../state/allowance.ts'
 import type { Versioned } from '../state/records.ts'
 import { keyOf, type StateStore } from '../state/store.ts'
@@ -30,10 +33,14 @@ export interface VerifierDependencies {
   accounts: Pick<AccountAdmin, 'update'>
   authenticators: Registry
   trail: AuditTrail
+  notices: Notices
+  outbox: Pick<Outbox, 'add'>
   clock: Clock
 }
 
 const LABEL_LENGTH = 60
+/** Wrong codes within an hour of which the owner is told: their password is known, or they cannot type (RL-10). */
+const TOLD_FROM = 3
 
 /** `giveBack`: what was right is no failure, and is not counted as one. */
 type Right = Extract<Finished, { ok: true }> & { giveBack(): Promise<void> }
@@ -47,7 +54,7 @@ type Judged = Right | Refusal
  * there the key is on the page and nothing is to be guessed.
  */
 export function createVerifier(options: VerifierOptions, dependencies: VerifierDependencies): Verifier {
-  const { state, bindings, accounts, authenticators, trail, clock } = dependencies
+  const { state, bindings, accounts, authenticators, trail, notices, outbox, clock } = dependencies
   const challenges = createChallenges({ interaction: options.interaction }, dependencies)
 
   function halfOf(attempt: Attempt): Half | undefined {
@@ -93,9 +100,32 @@ export function createVerifier(options: VerifierOptions, dependencies: VerifierD
     if (finished.ok) return { ...finished, giveBack: spent.giveBack }
     const dead = challenge !== undefined && answers !== undefined && answers >= attempts
     const ended = dead && challenges.spend(attempt, challenge)
-    const [refusal] = await Promise.all([spoil(finished), ended])
+    const [refusal] = await Promise.all([spoil(finished), ended, tellOfFailures(attempt)])
     failed(attempt, refusal.reason)
-    return inARow === options.inARow ? locked(attempt) : refusal
+    if (inARow !== options.inARow) return refusal
+    await outbox.add(lettersOf('factor-locked', attempt))
+    return locked(attempt)
+  }
+
+  /** RL-10: a right password and wrong codes behind it; at most one letter an hour. */
+  async function tellOfFailures(attempt: Attempt): Promise<void> {
+    if (attempt.ceremony !== 'verify') return
+    const { id } = attempt.context.account
+    if ((await state.increment(keyOf('wrong-codes', id), HOUR)) < TOLD_FROM) return
+    const told = keyOf('wrong-codes-told', id)
+    if (!(await state.add(told, '1', HOUR))) return
+    try {
+      await outbox.add(lettersOf('sign-in-failed', attempt))
+    } catch (error) {
+      await state.delete(told)
+      throw error
+    }
+  }
+
+  function lettersOf(kind: NoticeKind, attempt: Attempt, subject?: string): Mail[] {
+    const { account, now, request, locale } = attempt.context
+    const facts = { time: now, ip: request.ip, browser: request.userAgent, factor: attempt.type, subject }
+    return notices.of(kind, { ...account, locale: account.locale ?? locale }, facts)
   }
 
   /** Writes what a refused code has used up; a hint that cannot be paid for is not given. */
@@ -121,7 +151,8 @@ export function createVerifier(options: VerifierOptions, dependencies: VerifierD
     const { account, now } = attempt.context
     const binding = { id: randomToken(16), accountId: account.id, type: attempt.type, label, record: finished.record }
     const details = { factor: attempt.type, ceremony: attempt.ceremony }
-    const audit = { event: 'factor.added', outcome: 'ok', ...partiesOf(attempt), details } as const
+    const mails = lettersOf('factor-added', attempt, label)
+    const audit = { event: 'factor.added', outcome: 'ok', ...partiesOf(attempt), details, mails } as const
     const maxOfType = half.authenticator.maxPerAccount
     const inserted = await bindings.insert({ ...binding, boundAt: now }, { maxOfType, audit })
     if (inserted) return true

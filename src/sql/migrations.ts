@@ -96,7 +96,9 @@ const MIGRATIONS: Record<string, Statements> = {
       data text not null,
       created_at ${number} not null,
       due_at ${number} not null,
-      tries ${number} not null
+      held_until ${number} not null,
+      tries ${number} not null,
+      account ${key}
     )${end}`,
     'create index outbox_by_due on outbox (due_at)',
   ],

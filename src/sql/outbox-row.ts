@@ -5,7 +5,7 @@ export function outboxRows(
   mails: readonly Mail[],
   { nextId, now }: { nextId: () => string; now: number },
 ): OutboxRow[] {
-  return mails.map(({ to, template, locale, data }) => ({
+  return mails.map(({ to, template, locale, data, account }) => ({
     id: nextId(),
     recipient: to,
     template,
@@ -13,6 +13,8 @@ export function outboxRows(
     data: JSON.stringify(data),
     created_at: now,
     due_at: now,
+    held_until: 0,
     tries: 0,
+    account: account ?? null,
   }))
 }

@@ -97,5 +97,8 @@ export interface OutboxRow {
   created_at: number
   /** Not before. */
   due_at: number
+  /** Whoever claimed it has it until then. */
+  held_until: number
   tries: number
+  account: string | null
 }

@@ -142,7 +142,7 @@ onServers('races', (site) => {
   })
 
   describe('mails', () => {
-    const mailsTo = (person: Person) => here.smtp.messages.filter(({ to }) => to.includes(`${person.email}`)).length
+    const mailsTo = (person: Person) => here.smtp.codesTo(`${person.email}`)
 
     test('the password sent six times, and the page opened six times, at once: one mail', async () => {
       const [person, browser] = [await here.person(), here.browser()]

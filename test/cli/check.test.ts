@@ -31,7 +31,7 @@ describe('stepgate check', () => {
     const { status, stdout } = await site.run(['check'])
     assert.equal(status, 0)
     const lines = stdout.trimEnd().split('\n')
-    assert.equal(lines.length, 7)
+    assert.equal(lines.length, 8)
     for (const line of lines) assert.match(line, /^(?:ok|skip) +\S/)
     const keys = await site.run(['keys', 'list', '--json'])
     assert.deepEqual([keys.status, Array.isArray(keys.json)], [0, true])

@@ -151,17 +151,18 @@ describe('a code by mail (C8)', () => {
   })
 
   test('the notice that a remembered browser’s cookie turned up elsewhere, in both languages', async () => {
-    const notice: Mail = { ...codeMail(), template: 'device-copied' }
+    const notice = codeMail({ data: { kind: 'device-copied', code: undefined } })
+    notice.template = 'notice'
     const english = await sent(notice)
     assert.match(english.subject, /remembered browser.*Example/)
-    for (const fact of ['Chrome on Windows', '192.0.2.7', 'March 4, 2026', 'UTC', 'Change your password']) {
+    for (const fact of ['Chrome on Windows', '192.0.2.7', 'March 4, 2026', 'UTC', 'change your password']) {
       assert.ok(english.text.includes(fact), `${fact} is missing in ${english.text}`)
       assert.ok(english.html.includes(fact), `${fact} is missing in ${english.html}`)
     }
     smtp.clear()
     const swedish = await sent({ ...notice, locale: 'sv' })
     assert.match(swedish.subject, /ihågkommen webbläsare.*Example/)
-    assert.match(swedish.text, /Byt lösenord/)
+    assert.match(swedish.text, /byt lösenord/)
   })
 
   const injections = [

@@ -10,6 +10,7 @@ import { MINUTE, SECOND } from '../../src/kernel/clock.ts'
 import { silentLog } from '../../src/kernel/log.ts'
 import { createSealer, deriveKey, randomToken } from '../../src/kernel/secrets.ts'
 import { type Mail, type Mailer, MailFailed } from '../../src/mail/mailer.ts'
+import { createNotices, type NoticeKind } from '../../src/mail/notices.ts'
 import type { BindingStore } from '../../src/mfa/binding-store.ts'
 import { createEmailOtp } from '../../src/mfa/email-otp/email-otp.ts'
 import { createRegistry } from '../../src/mfa/registry.ts'
@@ -59,6 +60,7 @@ onEachDatabase('the verifier', (databases) => {
   let accounts: ReturnType<typeof createSqlAccounts>
   let sent: Mail[]
   let events: AuditEvent[]
+  let letters: Mail[]
   let mailDown: boolean
   let verifier: Verifier
   let person: Account
@@ -110,6 +112,13 @@ onEachDatabase('the verifier', (databases) => {
         accounts,
         authenticators: createRegistry([email, totp]),
         trail: { record: (event) => void events.push(event), flush: async () => undefined, dropped: 0 },
+        notices: createNotices({
+          mail: true,
+          serviceName: 'Example',
+          locale: 'en',
+          accountUrl: `https://id.test/account`,
+        }),
+        outbox: { add: async (mails) => void letters.push(...mails) },
         clock,
       },
     )
@@ -127,6 +136,7 @@ onEachDatabase('the verifier', (databases) => {
   beforeEach(async () => {
     sent = []
     events = []
+    letters = []
     mailDown = false
     verifier = verifierWith()
     person = await newPerson()
@@ -162,6 +172,8 @@ onEachDatabase('the verifier', (databases) => {
     assert.ok(answer.ok, JSON.stringify(answer))
     return answer
   }
+  /** To whom letters of this kind go. */
+  const lettersOf = (kind: NoticeKind): string[] => letters.filter(({ data }) => data.kind === kind).map(({ to }) => to)
   const judged = (): number => events.filter(({ details }) => details?.reason === 'mismatch').length
 
   describe('guesses at the same time (RL-4)', () => {
@@ -215,6 +227,51 @@ onEachDatabase('the verifier', (databases) => {
       await begun(attempt('email'))
       assert.equal(word(await verifier.finish(attempt('email'), { code: mailed() })), 'ok', 'the other kind works')
       assert.equal(word(await verifier.finish(attempt('totp'), { code: appCode(secret) })), 'locked')
+    })
+
+    test('who reaches the cap has its owner told once, however many guess at the same time (FB-8)', async () => {
+      verifier = verifierWith({ perInteraction: 100, perHour: 100, perDay: 100, inARow: 7 })
+      await bound()
+      await inParallel(20, () => verifier.finish(attempt('totp'), { code: WRONG }))
+      assert.deepEqual(lettersOf('factor-locked'), [person.email])
+    })
+
+    test('RL-10: from the third wrong code within an hour the owner is told, once an hour', async () => {
+      verifier = verifierWith({ perInteraction: 100, perHour: 100, perDay: 100 })
+      await bound()
+      const wrong = async (times: number): Promise<unknown> =>
+        inParallel(times, () => verifier.finish(attempt('totp'), { code: WRONG }))
+      await wrong(2)
+      assert.deepEqual(lettersOf('sign-in-failed'), [])
+      await wrong(8)
+      assert.deepEqual(lettersOf('sign-in-failed'), [person.email])
+      const [letter] = letters
+      assert.deepEqual(
+        { ip: letter?.data.ip, browser: letter?.data.browser, account: letter?.account },
+        { ip: '203.0.113.1', browser: 'Browser/1.0', account: person.id },
+      )
+      clock.advance(59 * MINUTE)
+      await wrong(5)
+      assert.equal(lettersOf('sign-in-failed').length, 1)
+      // Redis has a clock of its own.
+      if (databases.postgres !== undefined) return
+      clock.advance(2 * MINUTE)
+      await wrong(3)
+      assert.equal(lettersOf('sign-in-failed').length, 2)
+    })
+
+    test('RL-10: two wrong codes an hour are nobody’s business, and binding is no sign-in', async () => {
+      await bound()
+      // Redis has a clock of its own.
+      const hours = databases.postgres === undefined ? 3 : 1
+      for (let hour = 0; hour < hours; hour++) {
+        for (let time = 0; time < 2; time++) await verifier.finish(attempt('totp'), { code: WRONG })
+        clock.advance(61 * MINUTE)
+      }
+      const binding = attempt('totp', { ceremony: 'bind' })
+      await begun(binding)
+      for (let time = 0; time < 4; time++) await verifier.finish(binding, { code: WRONG })
+      assert.deepEqual(letters, [])
     })
 
     test('a code that is right at the last place of the row gets in and ends the row', async () => {

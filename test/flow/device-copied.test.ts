@@ -7,7 +7,7 @@ import { assertPage, onEachStore, type Site } from './person-site.ts'
 
 /** The letter that says that a copy was used; throws when there is none. */
 const warning = (here: Site, { email }: Person) =>
-  here.smtp.waitFor((mail) => mail.to.includes(`${email}`) && !/^\d{6}$/m.test(mail.text), 2000)
+  here.smtp.waitFor((mail) => mail.to.includes(`${email}`) && /used from another place/.test(mail.subject))
 
 async function events(here: Site, { id }: Person, name: string): Promise<number> {
   await here.gateway.site.trail.flush()

@@ -5,8 +5,7 @@ import type { Person } from '../harness/gateway.ts'
 import type { Browser } from '../harness/http-client.ts'
 import { appCode, assertPage, type BrowserResponse, onEachStore, otherCode, type Site } from './person-site.ts'
 
-const mailsTo = (site: Site, { email }: Person): number =>
-  site.smtp.messages.filter(({ to }) => to.includes(`${email}`)).length
+const mailsTo = (site: Site, { email }: Person): number => site.smtp.codesTo(`${email}`)
 
 function assertNotIn(page: BrowserResponse): BrowserResponse {
   assert.equal(page.location, undefined)

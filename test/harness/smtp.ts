@@ -49,6 +49,8 @@ export interface SmtpService {
   waitFor(which: string | ((mail: ReceivedMail) => boolean), timeout?: number): Promise<ReceivedMail>
   /** The code in the newest mail to the address that has one: digits alone on a line of the text part. Throws without one. */
   codeFor(address: string): string
+  /** How many mails with a code went to the address so far. */
+  codesTo(address: string): number
   /** Forgets what was taken. */
   clear(): void
   setRefuse(refusal: Refusal | undefined): void
@@ -156,6 +158,7 @@ export async function startSmtp(options: SmtpOptions = {}): Promise<SmtpService>
       if (code === undefined) throw new Error(`no mail with a code went to ${address}`)
       return code
     },
+    codesTo: (address) => messages.filter((mail) => isTo(address)(mail) && CODE.test(mail.text)).length,
     clear() {
       messages.length = 0
     },

@@ -10,8 +10,8 @@ import { silentLog } from '../../src/kernel/log.ts'
 import { createSealer, deriveKey, randomToken } from '../../src/kernel/secrets.ts'
 import {
   createRememberedDevices,
+  type Origin,
   type Presented,
-  type RememberedDevice,
   type RememberedDevices,
 } from '../../src/mfa/remembered-device.ts'
 import { createEmbeddedState } from '../../src/state/embedded.ts'
@@ -73,7 +73,9 @@ for (const [kind, open] of Object.entries({ embedded: openEmbedded, redis: openR
     let opened: Opened
     let devices: RememberedDevices
     let account: Account
-    let told: RememberedDevice[]
+    /** Of copies, and of browsers that are remembered from then on. */
+    let told: Origin[]
+    let remembered: Origin[]
     let events: string[]
     before(async () => {
       opened = await open()
@@ -81,6 +83,7 @@ for (const [kind, open] of Object.entries({ embedded: openEmbedded, redis: openR
     after(() => opened.close())
     beforeEach(() => {
       told = []
+      remembered = []
       events = []
       account = newAccount()
       devices = createRememberedDevices(
@@ -94,7 +97,10 @@ for (const [kind, open] of Object.entries({ embedded: openEmbedded, redis: openR
             dropped: 0,
           },
           clock,
-          notify: async (_account, device) => void told.push(device),
+          notify: async (kind, _account, request) => {
+            if (kind === 'device-copied') told.push(request)
+            else remembered.push(request)
+          },
         },
       )
     })

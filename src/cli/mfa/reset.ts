@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { Installation } from '../../app.ts'
-import { accountOf, administer, eventOf } from '../administration.ts'
+import { accountOf, administer, eventOf, noticeOf } from '../administration.ts'
 import { UsageError } from '../failure.ts'
 import { clean, type Result } from '../output.ts'
 
@@ -23,7 +23,11 @@ async function reset(site: Installation, name: string, given: string): Promise<R
   const account = await accountOf(site, name)
   const factors = await site.bindings.removeAll(
     account.id,
-    eventOf('factor.admin_reset', { account, details: { reason } }),
+    eventOf('factor.admin_reset', {
+      account,
+      details: { reason },
+      mails: noticeOf(site, 'factors-reset', { account }),
+    }),
   )
   const devices = await site.devices.forgetAll(account.id)
   const { username } = account

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { createActivations } from '../../accounts/activation.ts'
 import type { Installation } from '../../app.ts'
-import { accountOf, administer, eventOf } from '../administration.ts'
+import { accountOf, administer, eventOf, noticeOf } from '../administration.ts'
 import type { Result } from '../output.ts'
 
 export function addUserDisable(user: Command): void {
@@ -14,7 +14,8 @@ export function addUserDisable(user: Command): void {
 
 async function disable(site: Installation, name: string): Promise<Result> {
   const account = await accountOf(site, name)
-  await site.accounts.setDisabled(account.id, true, eventOf('user.disabled', { account }))
+  const mails = noticeOf(site, 'account-disabled', { account })
+  await site.accounts.setDisabled(account.id, true, eventOf('user.disabled', { account, mails }))
   await createActivations(site).revoke(account.id)
   const { username } = account
   return { text: `${username} cannot sign in any more`, json: { username, disabled: true } }

@@ -1,8 +1,11 @@
 import type { Command } from 'commander'
+import type { Account } from '../../accounts/account.ts'
 import type { AccountChanges } from '../../accounts/account-store.ts'
 import { createActivations } from '../../accounts/activation.ts'
 import type { Installation } from '../../app.ts'
-import { accountOf, administer, eventOf } from '../administration.ts'
+import { masked } from '../../mail/address.ts'
+import type { Mail } from '../../mail/mailer.ts'
+import { accountOf, administer, eventOf, noticeOf } from '../administration.ts'
 import { CommandFailed, UsageError } from '../failure.ts'
 import type { Result } from '../output.ts'
 import { type AccountOptions, checkedAddress, checkedGroups, checkedName, collect } from './account-options.ts'
@@ -33,18 +36,35 @@ async function editAccount(site: Installation, name: string, options: AccountOpt
   const account = await accountOf(site, name)
   if (options.passwordStdin === true) {
     const hash = await readNewPassword(site, account)
-    await site.accounts.setPassword(account.id, hash, eventOf('password.changed', { account }))
+    const mails = noticeOf(site, 'password-changed', { account })
+    await site.accounts.setPassword(account.id, hash, eventOf('password.changed', { account, mails }))
   }
   // A link that was sent before may be in other hands now (PW-16).
   if (options.passwordStdin === true || changes.email !== undefined) {
     await createActivations(site).revoke(account.id)
   }
+  const mails = addressNotice(site, account, changes)
   const after =
     changed.length === 0
       ? await site.accounts.find(account.id)
-      : await site.accounts.update(account.id, changes, eventOf('user.changed', { account, details: { changed } }))
+      : await site.accounts.update(
+          account.id,
+          changes,
+          eventOf('user.changed', { account, details: { changed }, mails }),
+        )
   if (after === undefined) throw new CommandFailed(`user "${name}" does not exist any more`)
   return { text: accountText(after), json: accountJson(after) }
+}
+
+/** The address before the change is told too (C7): who took an account over would read only the new one. */
+function addressNotice(site: Installation, account: Account, { email }: AccountChanges): Mail[] {
+  if (email === undefined || (email ?? undefined) === account.email) return []
+  const after = { ...account, email: email ?? undefined }
+  return noticeOf(site, 'address-changed', {
+    account: after,
+    also: account.email,
+    ...(email !== null && { subject: masked(email) }),
+  })
 }
 
 function changesOf(options: AccountOptions): AccountChanges {

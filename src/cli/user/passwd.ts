@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { createActivations } from '../../accounts/activation.ts'
 import type { Installation } from '../../app.ts'
-import { accountOf, administer, eventOf, recordCommand } from '../administration.ts'
+import { accountOf, administer, eventOf, noticeOf, recordCommand } from '../administration.ts'
 import type { Result } from '../output.ts'
 import { activationLink, readNewPassword } from './password-input.ts'
 
@@ -20,7 +20,8 @@ async function setPassword(site: Installation, name: string): Promise<Result> {
   const account = await accountOf(site, name)
   const hash = await readNewPassword(site, account)
   await createActivations(site).revoke(account.id)
-  await site.accounts.setPassword(account.id, hash, eventOf('password.changed', { account }))
+  const mails = noticeOf(site, 'password-changed', { account })
+  await site.accounts.setPassword(account.id, hash, eventOf('password.changed', { account, mails }))
   const { username } = account
   return { text: `${username} has a new password, all sessions have ended`, json: { username } }
 }
