@@ -74,6 +74,16 @@ export class AccountGone extends Error {
 export interface AccountAdmin extends AccountStore {
   /** Throws `LoginTaken`. The audit row names the new account. */
   insert(account: NewAccount, audit: Change): Promise<Account>
+  /**
+   * All of them or none. Throws `LoginTaken`. Each audit row names its new account; `progress` hears how many are written so far, of
+   * which none is there before the end.
+   */
+  insertMany(
+    entries: readonly { account: NewAccount; audit: Change }[],
+    progress?: (written: number) => void,
+  ): Promise<void>
+  /** Those of these names and addresses that somebody signs in with, in the form in which names are compared. */
+  taken(logins: readonly string[]): Promise<ReadonlySet<string>>
   /** Throws `LoginTaken`; undefined when the account is gone. */
   update(id: string, changes: AccountChanges, audit: Change): Promise<Account | undefined>
   /** Raises the password and session epochs: sessions, remembered devices and refresh tokens are dead (PW-12). */

@@ -15,6 +15,10 @@ import { Unavailable } from '../kernel/errors.ts'
 import type { Database } from './database.ts'
 import type { AccountRow, Tables } from './tables.ts'
 
+/** Of 16 columns: both databases limit the values of a statement, SQLite to 32 766. */
+const ROWS_AT_ONCE = 500
+const KEYS_AT_ONCE = 5000
+
 export interface SqlAccountDependencies {
   hasher: Hasher
   clock: Clock
@@ -101,10 +105,29 @@ export function createSqlAccounts(db: Database, dependencies: SqlAccountDependen
       db.transaction(async (transaction) => {
         const row = newRow(account, clock.now())
         await transaction.insertInto('accounts').values(row).execute()
-        await claim(transaction, row.id, loginsOf(row))
+        await claim(transaction, claimsOf(row))
         await db.writeAudit(transaction, { ...audit, account: row.id })
         return toAccount(row)
       }),
+    insertMany: (entries, progress) =>
+      db.transaction(async (transaction) => {
+        for (const [index, part] of chunks(entries, ROWS_AT_ONCE).entries()) {
+          const rows = part.map(({ account }) => newRow(account, clock.now()))
+          await transaction.insertInto('accounts').values(rows).execute()
+          await claim(transaction, rows.flatMap(claimsOf))
+          const audits = part.map(({ audit }, place) => ({ ...audit, account: rows[place]?.id }))
+          await db.writeAudit(transaction, ...audits)
+          progress?.(index * ROWS_AT_ONCE + part.length)
+        }
+      }),
+    async taken(logins) {
+      const found = new Set<string>()
+      for (const keys of chunks(logins.map(loginKey), KEYS_AT_ONCE)) {
+        const rows = await kysely.selectFrom('logins').select('key').where('key', 'in', keys).execute()
+        for (const { key } of rows) found.add(key)
+      }
+      return found
+    },
     update: (id, changes, audit) =>
       db.transaction(async (transaction) => {
         // Writing first takes the row: whoever else changes this account waits.
@@ -254,20 +277,38 @@ async function moveLogins(transaction: Transaction<Tables>, before: AccountRow, 
   if (freed.length > 0) {
     await transaction.deleteFrom('logins').where('account_id', '=', before.id).where('key', 'in', freed).execute()
   }
-  await claim(transaction, after.id, new Map([...current].filter(([key]) => !old.has(key))))
+  await claim(
+    transaction,
+    claimsOf(after).filter(({ key }) => !old.has(key)),
+  )
+}
+
+interface Claim {
+  key: string
+  login: string
+  accountId: string
+}
+
+function claimsOf(row: AccountRow): Claim[] {
+  return [...loginsOf(row)].map(([key, login]) => ({ key, login, accountId: row.id }))
 }
 
 /** Throws `LoginTaken` when another account has one of them. */
-async function claim(transaction: Transaction<Tables>, accountId: string, logins: Logins): Promise<void> {
-  if (logins.size === 0) return
+async function claim(transaction: Transaction<Tables>, claims: readonly Claim[]): Promise<void> {
+  if (claims.length === 0) return
   // In one order for all, so that two accounts claiming the same names do not wait for each other.
-  const rows = [...logins.keys()].toSorted().map((key) => ({ key, account_id: accountId }))
+  const sorted = claims.toSorted((left, right) => (left.key < right.key ? -1 : 1))
   const claimed = await transaction
     .insertInto('logins')
-    .values(rows)
+    .values(sorted.map(({ key, accountId }) => ({ key, account_id: accountId })))
     .onConflict((conflict) => conflict.column('key').doNothing())
-    .returning('key')
+    .returning(['key', 'account_id'])
     .execute()
-  const got = new Set(claimed.map(({ key }) => key))
-  for (const [key, login] of logins) if (!got.has(key)) throw new LoginTaken(login)
+  const owners = new Map(claimed.map(({ key, account_id }) => [key, account_id]))
+  for (const { key, login, accountId } of claims) if (owners.get(key) !== accountId) throw new LoginTaken(login)
+}
+
+function chunks<T>(items: readonly T[], size: number): T[][] {
+  const starts = Array.from({ length: Math.ceil(items.length / size) }, (_, index) => index * size)
+  return starts.map((start) => items.slice(start, start + size))
 }

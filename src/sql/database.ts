@@ -27,8 +27,8 @@ export interface Database {
   readonly log: Log
   /** All or nothing, and in SQLite alone. Only SQL through the given transaction may be awaited inside. */
   transaction<R>(work: (transaction: Transaction<Tables>) => Promise<R>): Promise<R>
-  /** Writes the audit row of a change and its letters in the change's own transaction (LG-4). */
-  writeAudit(transaction: Transaction<Tables>, event: Change): Promise<void>
+  /** Writes the audit rows of a change and its letters in the change's own transaction (LG-4). */
+  writeAudit(transaction: Transaction<Tables>, ...events: readonly Change[]): Promise<void>
   /** Throws `Unavailable` unless the store answers. */
   ping(): Promise<void>
   close(): Promise<void>
@@ -56,13 +56,14 @@ export async function openDatabase(
     kysely,
     log,
     transaction: (work) => kysely.transaction().execute(work),
-    async writeAudit(transaction, event) {
-      const row = auditRow({ ...event, id: nextId(), time: clock.now() })
-      await transaction.insertInto('audit').values(row).execute()
-      if (event.mails === undefined || event.mails.length === 0) return
+    async writeAudit(transaction, ...events) {
+      const rows = events.map((event) => auditRow({ ...event, id: nextId(), time: clock.now() }))
+      if (rows.length > 0) await transaction.insertInto('audit').values(rows).execute()
+      const mails = events.flatMap((event) => event.mails ?? [])
+      if (mails.length === 0) return
       await transaction
         .insertInto('outbox')
-        .values(outboxRows(event.mails, { nextId, now: clock.now() }))
+        .values(outboxRows(mails, { nextId, now: clock.now() }))
         .execute()
     },
     ping,

@@ -133,6 +133,54 @@ onEachDatabase('account store', (databases) => {
     for (const answer of answers) if (answer.status === 'rejected') assert.ok(answer.reason instanceof LoginTaken)
   })
 
+  test('many inserted at once are all there, each with its audit row, and the progress is told', async () => {
+    const unique = randomUUID()
+    const name = (index: number): string => `Many-${unique}-${index}`
+    const entries = Array.from({ length: 1203 }, (_, index) => ({
+      account: { username: name(index), email: `${name(index)}@example.com`, groups: ['moved'], passwordHash: hash },
+      audit: { ...created, details: { row: index } },
+    }))
+    const heard: number[] = []
+    const before = await accounts.count()
+    await accounts.insertMany(entries, (written) => heard.push(written))
+    assert.deepEqual(heard, [500, 1000, 1203])
+    assert.equal(await accounts.count(), before + 1203)
+    const last = await accounts.findByLogin(`${name(1202)}@EXAMPLE.com`)
+    assert.deepEqual([last?.username, last?.groups], [name(1202), ['moved']])
+    const events = await audit.list({ account: last?.id ?? '' })
+    assert.deepEqual(
+      events.map(({ event, details }) => [event, details]),
+      [['user.created', { row: 1202 }]],
+    )
+    assert.equal((await accounts.authenticate(name(7), PASSWORD))?.username, name(7))
+    await accounts.insertMany([])
+  })
+
+  test('of many, one that is taken, among them or before, means that none is there (CVE-2024-1722)', async () => {
+    const { username } = await insert()
+    const twin = uniqueName()
+    const others = (): { username: string }[] => Array.from({ length: 600 }, () => ({ username: uniqueName() }))
+    const before = { count: await accounts.count(), audit: await auditCount() }
+    for (const spoilt of [
+      [...others(), { username: uniqueName(), email: username.toUpperCase() }],
+      [{ username: twin }, ...others(), { username: twin.toUpperCase() }],
+      [{ username: uniqueName(), email: twin }, { username: twin }],
+    ]) {
+      const entries = spoilt.map((account) => ({ account, audit: created }))
+      await assert.rejects(accounts.insertMany(entries), LoginTaken)
+      assert.deepEqual({ count: await accounts.count(), audit: await auditCount() }, before)
+    }
+    await insert({ username: twin })
+  })
+
+  test('which names are taken is told for thousands at once, whatever their spelling', async () => {
+    const email = `${randomUUID()}@example.com`
+    const { username } = await insert({ email })
+    const asked = [...Array.from({ length: 12_000 }, uniqueName), username.toUpperCase(), ` ${email}`]
+    assert.deepEqual(await accounts.taken(asked), new Set([loginKey(username), loginKey(email)]))
+    assert.deepEqual(await accounts.taken([]), new Set())
+  })
+
   test('two accounts that take the same address at the same time: one gets it', async () => {
     const email = `${randomUUID()}@example.com`
     const pair = [await insert(), await insert()]

@@ -37,8 +37,14 @@ export function checkedGroups(groups: readonly string[]): string[] {
 }
 
 function checkedText(argument: string, text: string): string {
-  if (text === '' || text.trim() !== text) throw new UsageError(argument, 'is empty or has spaces around it')
-  if (clean(text) !== text) throw new UsageError(argument, 'has control characters')
-  if ([...text].length > MAX_LENGTH) throw new UsageError(argument, `is longer than ${MAX_LENGTH} characters`)
+  const problem = textProblem(text)
+  if (problem !== undefined) throw new UsageError(argument, problem)
   return text
+}
+
+/** Why this cannot be a name or a group; undefined: it can. */
+export function textProblem(text: string): string | undefined {
+  if (text === '' || text.trim() !== text) return 'is empty or has spaces around it'
+  if (clean(text) !== text) return 'has control characters'
+  return [...text].length > MAX_LENGTH ? `is longer than ${MAX_LENGTH} characters` : undefined
 }

@@ -3,6 +3,7 @@ import { addUserAdd } from './add.ts'
 import { addUserDisable } from './disable.ts'
 import { addUserEdit } from './edit.ts'
 import { addUserEnable } from './enable.ts'
+import { addUserImport } from './import.ts'
 import { addUserList } from './list.ts'
 import { addUserPasswd } from './passwd.ts'
 import { addUserRemove } from './remove.ts'
@@ -12,6 +13,7 @@ export function addUser(program: Command): void {
   const user = program.command('user').description('accounts')
   const parts = [
     addUserAdd,
+    addUserImport,
     addUserList,
     addUserShow,
     addUserEdit,
