@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { accountRoutes } from './account/account-page.ts'
 import { devicesSection } from './account/devices.ts'
 import { createEntrance } from './account/entrance.ts'
+import { factorsSection } from './account/factors.ts'
 import { ownClients } from './account/own-clients.ts'
 import { createVisitors } from './account/visitors.ts'
 import type { AccountAdmin } from './accounts/account-store.ts'
@@ -443,7 +444,7 @@ async function frontOf(site: Stores & Equipment, health: RequestListener): Promi
     }),
   )
   const visitors = createVisitors({
-    sessions: createEngineSessions(provider),
+    sessions: createEngineSessions(provider, { issuer }),
     sessionProofs,
     accounts,
     bindings,
@@ -454,7 +455,19 @@ async function frontOf(site: Stores & Equipment, health: RequestListener): Promi
   })
   provider.use(
     accountRoutes({
-      sections: [devicesSection({ devices })],
+      sections: [
+        factorsSection({
+          bindings,
+          authenticators: registry,
+          verifier,
+          decider,
+          acr,
+          notices: site.notices,
+          state,
+          clock,
+        }),
+        devicesSection({ devices }),
+      ],
       visitors,
       entrance: createEntrance({ issuer }, { visitors, responder }),
       browsers,
@@ -536,7 +549,9 @@ interface Decisions {
 async function decide(site: Stores & Equipment): Promise<Decisions> {
   const { mfa } = site.config
   const policy = policyFrom(site.config, mfa.methods === 'auto' ? await decidedMethods(site) : mfa.methods)
-  const decider = createDecider({ policy, authenticators: site.registry.list(), bindings: site.bindings })
+  const { bindings } = site
+  const { clients } = site.config
+  const decider = createDecider({ policy, authenticators: site.registry.list(), bindings, clients })
   refuseUnreachable(site.config, policy, decider.lookup)
   return { policy, decider, acr: createAcrNames(site.config.acr) }
 }

@@ -101,8 +101,12 @@ export function accountRoutes(dependencies: AccountPageDependencies): Middleware
     entrance.signIn(ctx, browser, { ...errand, own: 'change', locale: visitor.account.locale })
   }
 
-  function follow({ ctx, browser, visitor }: Visit, outcome: Exclude<Outcome, { error: PageError }>): void {
-    const { signIn, notice } = outcome
+  async function follow(
+    { ctx, browser, visitor }: Visit,
+    outcome: Exclude<Outcome, { error: PageError }>,
+  ): Promise<void> {
+    const { signIn, notice, proof } = outcome
+    if (proof !== undefined) await visitors.proved(ctx, visitor, proof)
     const to = notice === undefined ? outcome.to : withNotice(outcome.to, notice)
     const { locale } = visitor.account
     if (signIn !== undefined) entrance.signIn(ctx, browser, { own: 'view', to, acrValues: signIn.acrValues, locale })
@@ -125,13 +129,11 @@ export function accountRoutes(dependencies: AccountPageDependencies): Middleware
     const { action, section } = found
     // The form is not kept over the sign-in: what it would have done is asked for again.
     if (action.open !== true && !at.visitor.fresh) {
-      return confirm(at, {
-        to: action.page === undefined ? withNotice(`${HOME}#${section}`, 'confirmed') : action.page,
-      })
+      return confirm(at, { to: withNotice(`${HOME}#${section}`, 'confirmed') })
     }
     const outcome = await action.act(at.visitor, form)
     if ('error' in outcome) return showPage(at, { ...outcome, section })
-    follow(at, outcome)
+    await follow(at, outcome)
   })
 
   router.get('/account/signed-in', (ctx) => entrance.arrived(ctx, browsers.of(ctx)))
@@ -156,7 +158,7 @@ export function accountRoutes(dependencies: AccountPageDependencies): Middleware
     if (page.open !== true && !at.visitor.fresh) return confirm(at, { to: `${HOME}/${path}` })
     const outcome = await page.post(at.visitor, form)
     if ('error' in outcome) return showSubPage(at, path, { ...page, error: outcome.error })
-    follow(at, outcome)
+    await follow(at, outcome)
   })
 
   function subPageIn({ params }: { params: { page?: string } }): [string, SubPage] {

@@ -2,6 +2,7 @@
 export const DONE: ReadonlySet<string> = new Set([
   'confirmed',
   'factor-added',
+  'factor-bound',
   'factor-renamed',
   'factor-removed',
   'device-forgotten',

@@ -3,6 +3,7 @@ import type { Form } from '../interactions/form.ts'
 import type { Binding } from '../mfa/binding-store.ts'
 import type { Demand } from '../mfa/policy.ts'
 import type { SessionProofs } from '../mfa/session-proofs.ts'
+import type { Proof } from '../mfa/verifier.ts'
 import type { PageError } from '../views/pages.ts'
 
 /** Who looks after their own account, in which browser; loaded anew for each request. */
@@ -24,17 +25,15 @@ export interface Visitor {
 
 /**
  * What an action came to: the page at `to` (a path from `/account` on), or the same page again with what was wrong. `notice`: one of
- * `DONE`. `signIn`: on the way there the person proves more.
+ * `DONE`. `signIn`: on the way there the person proves more; `proof`: what they have proved just now.
  */
 export type Outcome =
-  | { to: string; notice?: string; signIn?: { acrValues: string } }
+  | { to: string; notice?: string; signIn?: { acrValues: string }; proof?: Proof }
   | { error: PageError; field?: string }
 
 export interface Action {
   /** Needs no fresh second factor: it changes nothing that protects the account. */
   open?: true
-  /** The page that this action leads to, for who must prove something first; absent: the action is asked for again. */
-  page?: string
   act(visitor: Visitor, form: Form): Promise<Outcome>
 }
 

@@ -5,16 +5,21 @@ import type { Browser } from '../interactions/browser.ts'
 import type { Responder } from '../interactions/responder.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Admissions } from '../mfa/admission.ts'
+import { union } from '../mfa/assurance.ts'
 import type { BindingStore } from '../mfa/binding-store.ts'
 import type { Decider, Question } from '../mfa/decider.ts'
 import type { OwnPage } from '../mfa/policy.ts'
 import { aliveFor, type SessionProofRecords } from '../mfa/session-proofs.ts'
+import type { Proof } from '../mfa/verifier.ts'
 import type { Visitor } from './section.ts'
 
 export interface VisitorDependencies {
   /** The engine's own session of this browser. */
-  sessions: { of(ctx: Context): Promise<{ uid: string; accountId: string } | undefined> }
-  sessionProofs: Pick<SessionProofRecords, 'get'>
+  sessions: {
+    of(ctx: Context): Promise<{ uid: string; accountId: string } | undefined>
+    renew(ctx: Context): Promise<void>
+  }
+  sessionProofs: Pick<SessionProofRecords, 'get' | 'replace'>
   accounts: Pick<AccountStore, 'find'>
   bindings: Pick<BindingStore, 'list'>
   decider: Decider
@@ -26,6 +31,8 @@ export interface VisitorDependencies {
 export interface Visitors {
   /** Undefined: nobody is signed in here, or not as strongly as this account can be (CVE-2024-45042). */
   of(ctx: Context, browser: Browser): Promise<Visitor | undefined>
+  /** The session is worth more from now on, under a new id. */
+  proved(ctx: Context, visitor: Visitor, proof: Proof): Promise<void>
 }
 
 /** The same policy as at every authorization request, asked as the gateway's own two clients. */
@@ -59,6 +66,15 @@ export function createVisitors(dependencies: VisitorDependencies): Visitors {
         userAgent: ctx.get('user-agent'),
         browser: browser.id,
       }
+    },
+    async proved(ctx, { session: { uid } }, proof) {
+      const found = await sessionProofs.get(uid)
+      if (found === undefined || found.value.ended === true) return
+      const { value, version } = found
+      const left = Math.max(1, (value.keptUntil ?? value.expiresAt) - clock.now())
+      // Whoever wrote in between, a sign-out perhaps, has the last word: then this proof is asked for once more.
+      const kept = { ...value, proofs: union(value.proofs, [proof]) }
+      if (await sessionProofs.replace(uid, version, kept, left)) await sessions.renew(ctx)
     },
   }
 }

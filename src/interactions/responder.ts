@@ -37,6 +37,7 @@ const STATUS: Record<PageError['code'], number> = {
   'too-large': 413,
   protocol: 400,
   'not-signed-in': 403,
+  'last-factor': 403,
   internal: 500,
 }
 

@@ -25,8 +25,19 @@ export interface BindingStore {
   ): Promise<boolean>
   /** Writes record and `lastUsedAt` only if the version is still `expected`: false *is* the replay protection (TO-4). */
   replace(id: string, expected: number, change: { record: unknown; lastUsedAt: number }): Promise<boolean>
-  /** Removes one of the account's own, raises the factor epoch, writes `audit`; false when it is not theirs (FB-6). */
-  remove(accountId: string, id: string, audit: Change): Promise<boolean>
+  /**
+   * Removes one of the account's own, raises the factor epoch, writes `audit`; `not-theirs` when it is not (FB-6). `keep`: lists of
+   * types of each of which one has to remain; `last` when none would, however many try at once (FB-7).
+   */
+  remove(
+    accountId: string,
+    id: string,
+    options: { audit: Change; keep?: readonly (readonly string[])[] },
+  ): Promise<'removed' | 'not-theirs' | 'last'>
+  /** Gives one of the account's own another name, or none, and writes `audit`; false when it is not theirs (FB-6). */
+  rename(accountId: string, id: string, change: { label: string | undefined; audit: Change }): Promise<boolean>
+  /** Writes `audit` about one of the account's own, and changes nothing; false when it is not theirs (FB-6). */
+  note(accountId: string, id: string, audit: Change): Promise<boolean>
   /** Removes all, clears the counters, raises factor and session epoch: `mfa reset`. The number removed. */
   removeAll(accountId: string, audit: Change): Promise<number>
   /**

@@ -2,7 +2,7 @@ import type { Account } from '../accounts/account.ts'
 import type { Level, MethodLookup } from './assurance.ts'
 import type { Authenticator } from './authenticator.ts'
 import type { Binding, BindingStore } from './binding-store.ts'
-import { type Demand, demand, type OwnPage, type Policy } from './policy.ts'
+import { type Demand, demand, needsOf, type OwnPage, type Policy } from './policy.ts'
 
 /** One question to policy. */
 export interface Question {
@@ -20,6 +20,8 @@ export interface Decider {
   demandWith(question: Question, bindings: readonly Binding[]): Demand
   /** Whether the account could prove a second factor that this demand accepts: by a binding, or a mailbox on record. */
   hasFactor(account: Account, demanded: Pick<Demand, 'methods'>): Promise<boolean>
+  /** Lists of methods of each of which the account has to keep one that it has (FB-7). */
+  needs(account: Account): string[][]
   lookup: MethodLookup
 }
 
@@ -27,9 +29,11 @@ interface DeciderDependencies {
   policy: Policy
   authenticators: readonly Authenticator[]
   bindings: BindingStore
+  /** Those that may want more than policy does. */
+  clients?: readonly { client_id: string; require?: Level | undefined }[]
 }
 
-export function createDecider({ policy, authenticators, bindings }: DeciderDependencies): Decider {
+export function createDecider({ policy, authenticators, bindings, clients = [] }: DeciderDependencies): Decider {
   const byType = new Map(authenticators.map((authenticator) => [authenticator.type, authenticator]))
   const allowed = new Set([policy, ...policy.rules].flatMap(({ methods = [] }) => methods))
   const leftToAccounts = [policy, ...policy.rules].some(({ secondFactor }) => secondFactor === 'if-bound')
@@ -55,6 +59,10 @@ export function createDecider({ policy, authenticators, bindings }: DeciderDepen
     async hasFactor(account, { methods }) {
       if (methods.some((type) => byType.get(type)?.usableUnbound(account))) return true
       return (await bindings.list(account.id)).some(({ type }) => methods.includes(type))
+    },
+    needs({ groups }) {
+      const parties = clients.map(({ client_id, require }) => ({ id: client_id, require }))
+      return needsOf(policy, { groups, clients: parties, lookup: decider.lookup })
     },
     // A factor of a kind that is not allowed anywhere any more counts nothing (B2).
     lookup: (method) => (allowed.has(method) ? byType.get(method) : undefined),

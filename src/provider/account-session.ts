@@ -1,16 +1,27 @@
 import type { Context } from 'koa'
 import type { KoaContextWithOIDC, default as Provider } from 'oidc-provider'
 
+import { cookieNames, SESSION_COOKIE } from './cookies.ts'
+
 /** Whose session a browser holds, for pages that are no part of an authorization request. */
 export interface EngineSessions {
   of(ctx: Context): Promise<{ uid: string; accountId: string } | undefined>
+  /** After more was proved in it, it goes on under a new id, and the old one is dead (SE-2). */
+  renew(ctx: Context): Promise<void>
 }
 
-export function createEngineSessions(provider: Provider): EngineSessions {
+export function createEngineSessions(provider: Provider, { issuer }: { issuer: string }): EngineSessions {
+  const cookie = { ...SESSION_COOKIE, secure: issuer.startsWith('https:') }
   return {
     async of(ctx) {
       const { uid, accountId } = await provider.Session.get(ctx as KoaContextWithOIDC)
       return accountId === undefined ? undefined : { uid, accountId }
+    },
+    async renew(ctx) {
+      const session = await provider.Session.get(ctx as KoaContextWithOIDC)
+      session.resetIdentifier()
+      await session.persist()
+      ctx.cookies.set(cookieNames(issuer).session, session.jti, cookie)
     },
   }
 }

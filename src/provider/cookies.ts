@@ -40,3 +40,6 @@ export function cookieNames(issuer: string): { session: string; interaction: str
     resume: `${bound}stepgate-resume`,
   }
 }
+
+/** What the cookies of the engine are, beside `secure`. */
+export const SESSION_COOKIE = { httpOnly: true, sameSite: 'lax', signed: true } as const

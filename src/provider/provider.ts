@@ -17,7 +17,7 @@ import { keyOf, type StateStore } from '../state/store.ts'
 import { CLOCK_TOLERANCE, createAdapterFactory } from './adapter.ts'
 import { type BackChannel, createBackChannel } from './back-channel.ts'
 import { CLAIMS } from './claims.ts'
-import { CookieKeys, cookieNames } from './cookies.ts'
+import { CookieKeys, cookieNames, SESSION_COOKIE } from './cookies.ts'
 import { engineAccount } from './engine-account.ts'
 import { createGrantPolicy, type GrantPolicy, SCOPES } from './grants.ts'
 import type { SigningKey } from './key-store.ts'
@@ -154,7 +154,7 @@ function configurationOf(options: ProviderOptions, parts: Parts): Configuration 
   const { secretKey, grants, pages, acr } = parts
   const names = cookieNames(options.issuer)
   const secure = options.issuer.startsWith('https:')
-  const cookie = { httpOnly: true, sameSite: 'lax', secure, signed: true } as const
+  const cookie = { ...SESSION_COOKIE, secure }
   return {
     adapter: createAdapterFactory(
       {

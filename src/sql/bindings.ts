@@ -74,16 +74,43 @@ export function createSqlBindings(db: Database, dependencies: { sealer: Sealer }
         .executeTakeFirstOrThrow()
       return numUpdatedRows === 1n
     },
-    remove: (accountId, id, audit) =>
+    remove: (accountId, id, { audit, keep = [] }) =>
       db.transaction(async (transaction) => {
         await lockAccount(transaction, accountId)
-        const { numDeletedRows } = await transaction
-          .deleteFrom('bindings')
+        const all = await transaction
+          .selectFrom('bindings')
+          .select(['id', 'type'])
+          .where('account_id', '=', accountId)
+          .execute()
+        const others = all.filter((row) => row.id !== id)
+        if (others.length === all.length) return 'not-theirs'
+        if (keep.some((types) => !others.some(({ type }) => types.includes(type)))) return 'last'
+        await transaction.deleteFrom('bindings').where('id', '=', id).where('account_id', '=', accountId).execute()
+        await raiseFactorEpoch(transaction, accountId)
+        await db.writeAudit(transaction, audit)
+        return 'removed'
+      }),
+    rename: (accountId, id, { label, audit }) =>
+      db.transaction(async (transaction) => {
+        const { numUpdatedRows } = await transaction
+          .updateTable('bindings')
+          .set({ label: label ?? null })
           .where('id', '=', id)
           .where('account_id', '=', accountId)
           .executeTakeFirstOrThrow()
-        if (numDeletedRows === 0n) return false
-        await raiseFactorEpoch(transaction, accountId)
+        if (numUpdatedRows === 0n) return false
+        await db.writeAudit(transaction, audit)
+        return true
+      }),
+    note: (accountId, id, audit) =>
+      db.transaction(async (transaction) => {
+        const found = await transaction
+          .selectFrom('bindings')
+          .select('id')
+          .where('id', '=', id)
+          .where('account_id', '=', accountId)
+          .executeTakeFirst()
+        if (found === undefined) return false
         await db.writeAudit(transaction, audit)
         return true
       }),

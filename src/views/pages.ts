@@ -26,6 +26,7 @@ export interface PageError {
     | 'too-large'
     | 'protocol'
     | 'not-signed-in'
+    | 'last-factor'
     | 'internal'
   /** Which of the texts `<code>-<reason>` says it. */
   reason?: string

@@ -9,6 +9,7 @@ import {
   bindApp,
   enter,
   goHome,
+  goHomeWithApp,
   later,
   mailed,
   now,
@@ -250,6 +251,24 @@ export const STATES: readonly State[] = [
     },
   },
   { name: 'account', page: 'account', reach: goHome },
+  { name: 'account-app', page: 'account', reach: async (visit) => void (await goHomeWithApp(visit)) },
+  {
+    name: 'account-last-factor',
+    page: 'account',
+    error: 'last-factor',
+    async reach(visit) {
+      await goHomeWithApp(visit)
+      await sent(visit.page, () => visit.page.locator('button[value=remove]').click())
+    },
+  },
+  {
+    name: 'show-totp',
+    page: 'show-totp',
+    async reach(visit) {
+      await goHomeWithApp(visit)
+      await sent(visit.page, () => visit.page.locator('button[value=show-qr]').click())
+    },
+  },
   { name: 'logout', page: 'logout', reach: askToSignOut },
   {
     name: 'signed-out',

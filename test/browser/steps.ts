@@ -2,6 +2,7 @@ import type { APIRequestContext, APIResponse, Page } from 'playwright-core'
 import { encode, type Fields, fillIn, formsOf, mainForm } from '../harness/forms.ts'
 import type { Person } from '../harness/gateway.ts'
 import { parseHtml } from '../harness/html.ts'
+import { codeAt } from '../harness/totp-app.ts'
 import { CALLBACK, requestOf, type Visit } from './gallery.ts'
 
 export const AUDIT = { event: 'password.changed', outcome: 'ok' } as const
@@ -108,6 +109,16 @@ async function submit(request: APIRequestContext, page: APIResponse, fields: Fie
 export async function goHome(visit: Visit): Promise<void> {
   await signIn(visit, await visit.gallery.known('anna', 'mails'))
   await visit.page.goto(`${visit.gallery.gateway.issuer}/account`)
+}
+
+/** The same of somebody with an app; answers its key. */
+export async function goHomeWithApp(visit: Visit): Promise<string> {
+  const person = await visit.gallery.person('apps')
+  const secret = await visit.gallery.bindApp(person)
+  await visit.page.goto(`${visit.gallery.gateway.issuer}/account`)
+  await enter(visit, person)
+  await type(visit, codeAt(secret, now(visit)))
+  return secret
 }
 
 export async function askToSignOut(visit: Visit): Promise<void> {

@@ -84,7 +84,7 @@ onEachDatabase('binding store', (databases) => {
     const account = await newAccount()
     const id = await bind(account)
     assert.deepEqual(await epochs(account), [1, 0])
-    assert.equal(await bindings.remove(account, id, removed(account)), true)
+    assert.equal(await bindings.remove(account, id, { audit: removed(account) }), 'removed')
     assert.deepEqual(await epochs(account), [2, 0])
     assert.deepEqual(await bindings.list(account), [])
     assert.deepEqual(await eventsOf(account), ['factor.added', 'factor.removed'])
@@ -127,7 +127,7 @@ onEachDatabase('binding store', (databases) => {
     for (const expected of [0, 2, -1]) assert.equal(await bindings.replace(id, expected, change), false)
     assert.equal(await bindings.replace(randomUUID(), 1, change), false)
     assert.deepEqual(await recordOf(account), RECORD)
-    await bindings.remove(account, id, removed(account))
+    await bindings.remove(account, id, { audit: removed(account) })
     assert.equal(await bindings.replace(id, 1, change), false)
   })
 
@@ -142,7 +142,7 @@ onEachDatabase('binding store', (databases) => {
   test('FB-6: nobody removes a binding of another account', async () => {
     const [owner, other] = [await newAccount(), await newAccount()]
     const id = await bind(owner)
-    assert.equal(await bindings.remove(other, id, removed(other)), false)
+    assert.equal(await bindings.remove(other, id, { audit: removed(other) }), 'not-theirs')
     assert.equal((await bindings.list(owner)).length, 1)
     assert.deepEqual(await epochs(other), [0, 0])
     assert.deepEqual(await eventsOf(other), [])
@@ -151,8 +151,8 @@ onEachDatabase('binding store', (databases) => {
   test('ten removals at the same time: one of them did it', async () => {
     const account = await newAccount()
     const id = await bind(account)
-    const answers = await inParallel(() => bindings.remove(account, id, removed(account)))
-    assert.equal(answers.filter(Boolean).length, 1)
+    const answers = await inParallel(() => bindings.remove(account, id, { audit: removed(account) }))
+    assert.equal(answers.filter((answer) => answer === 'removed').length, 1)
     assert.deepEqual(await epochs(account), [2, 0])
   })
 
@@ -182,7 +182,7 @@ onEachDatabase('binding store', (databases) => {
     const audit: AuditEvent = { ...added(account), details: circular }
     const binding = { id: randomUUID(), accountId: account, type: 'x', label: undefined, record: 1, boundAt: 0 }
     await assert.rejects(bindings.insert(binding, { maxOfType: 1, audit }))
-    await assert.rejects(bindings.remove(account, id, audit))
+    await assert.rejects(bindings.remove(account, id, { audit }))
     await assert.rejects(bindings.removeAll(account, audit))
     assert.deepEqual(
       (await bindings.list(account)).map((kept) => kept.id),
@@ -226,11 +226,11 @@ onEachDatabase('binding store', (databases) => {
       .executeTakeFirstOrThrow()
     await table.set({ record }).where('id', '=', copy).execute()
     await assert.rejects(bindings.list(other), 'the row of another account')
-    await bindings.remove(other, copy, removed(other))
+    await bindings.remove(other, copy, { audit: removed(other) })
     const sibling = await bind(owner)
     await table.set({ record }).where('id', '=', sibling).execute()
     await assert.rejects(bindings.list(owner), 'another row of the same account and type')
-    await bindings.remove(owner, sibling, removed(owner))
+    await bindings.remove(owner, sibling, { audit: removed(owner) })
     await table.set({ account_id: other }).where('id', '=', id).execute()
     await assert.rejects(bindings.list(other), 'another account')
     await table.set({ account_id: owner, type: 'other' }).where('id', '=', id).execute()

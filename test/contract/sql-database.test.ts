@@ -56,7 +56,7 @@ async function assertUnavailable(db: Database, part: string): Promise<void> {
     bindings.list(id),
     bindings.insert(binding, { maxOfType: 1, audit }),
     bindings.replace(id, 1, { record: 1, lastUsedAt: 0 }),
-    bindings.remove(id, id, audit),
+    bindings.remove(id, id, { audit }),
     bindings.countAttempt(id, 'totp'),
     bindings.clearAttempts(id, 'totp'),
     createSqlKeys(db, { sealer }).insertIfEmpty([]),
@@ -220,7 +220,7 @@ describe('database: sqlite alone', () => {
       const numbers = []
       for (let turn = 0; turn < 100; turn++) {
         numbers.push(await bindings.countAttempt(given[1], 'totp'))
-        if (turn % 10 === 0) await bindings.remove(given[1], 'none', audit)
+        if (turn % 10 === 0) await bindings.remove(given[1], 'none', { audit })
       }
       console.log(JSON.stringify(numbers))
       await db.close()`

@@ -23,7 +23,8 @@ onEachStore('the end of a remembered device', (site) => {
       async 'a factor removed'({ id }) {
         const { bindings } = here.gateway.site
         const [binding] = await bindings.list(id)
-        assert.equal(await bindings.remove(id, `${binding?.id}`, { event: 'factor.removed', ...EVENT }), true)
+        const audit = { event: 'factor.removed', ...EVENT } as const
+        assert.equal(await bindings.remove(id, `${binding?.id}`, { audit }), 'removed')
       },
       'a reset by an administrator': ({ id }) =>
         here.gateway.site.bindings.removeAll(id, { event: 'factor.admin_reset', ...EVENT }),

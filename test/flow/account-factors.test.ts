@@ -1,0 +1,250 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { MINUTE } from '../../src/kernel/clock.ts'
+import type { Person } from '../harness/gateway.ts'
+import type { Browser, BrowserResponse } from '../harness/http-client.ts'
+import { atHome, formOf, type Owner, pageOf, press, sectionOf } from './account-site.ts'
+import { appCode, assertPage, onEachStore, otherCode, type Site } from './person-site.ts'
+
+const BOTH = { enabled: true, methods: ['email', 'totp'], email: { maxSendsPerHour: 100 } }
+
+const idsOf = async (here: Site, { id }: Person): Promise<string[]> =>
+  (await here.gateway.site.bindings.list(id)).map((binding) => binding.id)
+const eventsOf = async (here: Site, { id }: Person): Promise<string[]> => {
+  await here.gateway.site.trail.flush()
+  return (await here.gateway.site.audit.list({ account: id })).map(({ event }) => event)
+}
+const secretIn = (page: BrowserResponse): string => page.text('[data-secret]')
+
+/** Binds one more app at the page; answers the account page and the new key. */
+async function addApp(here: Site, { browser, page }: Pick<Owner, 'browser' | 'page'>, label?: string) {
+  const bind = assertPage(await press(browser, page, { action: 'add-totp' }), 'bind-totp', undefined, 200)
+  const secret = secretIn(bind)
+  const fields = { code: appCode(here, secret), ...(label !== undefined && { label }) }
+  return { page: assertPage(await browser.submit(bind, fields), 'account', undefined, 200), secret }
+}
+
+/** The engine goes by the real time: what is to be old now was done while the clock was behind. */
+async function sixMinutesAgo(here: Site): Promise<Owner> {
+  const { clock } = here.gateway
+  clock.advance(-6 * MINUTE)
+  return atHome(here).finally(() => clock.advance(6 * MINUTE))
+}
+
+/** A form of the page with another action or id than it has. */
+function forged(here: Site, browser: Browser, page: BrowserResponse, fields: Record<string, string>) {
+  const csrf = `${formOf(page, 'add-totp').hidden.csrf}`
+  return browser.post(pageOf(here), { csrf, ...fields })
+}
+
+onEachStore('factors on the account page', (site) => {
+  describe('G1, D8: several apps', () => {
+    const here = site()
+
+    it('another one is bound with a name, which can be changed, and one of them removed (I1)', async () => {
+      const owner = await atHome(here)
+      const { browser, person } = owner
+      const added = await addApp(here, owner, 'work <phone>')
+      assert.match(sectionOf(added.page, 'factors'), /work <phone>/)
+      const [first, second] = await idsOf(here, person)
+      assert.ok(first && second)
+      const renamed = await press(browser, added.page, {
+        action: 'rename',
+        id: second,
+        fields: { label: '  new\u0007 name ' },
+      })
+      assert.equal((await here.gateway.site.bindings.list(person.id))[1]?.label, 'new  name')
+      const gone = assertPage(await press(browser, renamed, { action: 'remove', id: first }), 'account', undefined, 200)
+      assert.deepEqual(await idsOf(here, person), [second])
+      assert.doesNotMatch(gone.body, new RegExp(first))
+      const events = await eventsOf(here, person)
+      for (const event of ['factor.added', 'factor.renamed', 'factor.removed']) assert.ok(events.includes(event), event)
+      // The one that is left signs in.
+      here.gateway.clock.advance(MINUTE)
+      const again = here.browser()
+      const asked = await here.enter(again, person)
+      await here.redeem(await again.submit(asked, { code: appCode(here, added.secret) }))
+    })
+
+    it('FB-7: the last one that policy asks for stays, also when two removals come at once', async () => {
+      const owner = await atHome(here)
+      const { browser, person } = owner
+      const [only = ''] = await idsOf(here, person)
+      const refused = await press(browser, owner.page, { action: 'remove', id: only })
+      assertPage(refused, 'account', 'last-factor', 403)
+      const { page } = await addApp(here, { ...owner, page: refused })
+      const ids = await idsOf(here, person)
+      const answers = await Promise.all(ids.map((id) => press(browser, page, { action: 'remove', id })))
+      assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 403])
+      assert.equal((await idsOf(here, person)).length, 1)
+    })
+
+    it('there are no more than the file allows', async () => {
+      const owner = await atHome(here)
+      let { page } = owner
+      for (let count = 2; count <= 5; count++) page = (await addApp(here, { ...owner, page })).page
+      assert.throws(() => formOf(page, 'add-totp'))
+    })
+
+    it('a wrong code binds nothing, and the key stays the same', async () => {
+      const { browser, page, person } = await atHome(here)
+      const bind = await press(browser, page, { action: 'add-totp' })
+      const secret = secretIn(bind)
+      const code = otherCode(appCode(here, secret))
+      const again = assertPage(await browser.submit(bind, { code }), 'bind-totp', 'code', 401)
+      assert.equal(secretIn(again), secret)
+      assert.equal((await idsOf(here, person)).length, 1)
+      assertPage(await browser.submit(again, { action: 'cancel' }), 'account')
+    })
+  })
+
+  describe('FB-6, GHSA-9gjv-6qq6-v7qm, CVE-2020-10686: factors of others', () => {
+    const here = site()
+
+    it('are not found, whatever is asked of them, and stay', async () => {
+      const [own, other] = [await atHome(here), await atHome(here)]
+      const [id = ''] = await idsOf(here, other.person)
+      for (const action of ['remove', 'rename', 'show-qr']) {
+        const page = await forged(here, own.browser, own.page, { action, id, label: 'mine' })
+        assertPage(page, 'error', 'not-found', 404)
+      }
+      const [binding] = await here.gateway.site.bindings.list(other.person.id)
+      assert.deepEqual([binding?.id, binding?.label], [id, undefined])
+    })
+
+    it('WE-1: forms count only with the token of this browser and this session, from this origin', async () => {
+      const [own, other] = [await atHome(here), await atHome(here)]
+      const [id = ''] = await idsOf(here, own.person)
+      const csrf = `${formOf(other.page, 'remove').hidden.csrf}`
+      for (const token of [csrf, '', `${formOf(own.page, 'remove').hidden.csrf}x`]) {
+        const page = await own.browser.post(pageOf(here), { action: 'rename', id, label: 'x', csrf: token })
+        assertPage(page, 'error', 'csrf', 403)
+      }
+      const right = `${formOf(own.page, 'remove').hidden.csrf}`
+      const body = { action: 'rename', id, label: 'x', csrf: right }
+      const elsewhere = await own.browser.post(pageOf(here), body, { headers: { origin: 'https://evil.test' } })
+      assertPage(elsewhere, 'error', 'csrf', 403)
+      assert.equal((await here.gateway.site.bindings.list(own.person.id))[0]?.label, undefined)
+    })
+  })
+
+  describe('FB-1: a second factor of more than five minutes ago', () => {
+    const here = site()
+
+    it('is enough to look, and is asked for again before anything changes', async () => {
+      const { browser, person, secret } = await sixMinutesAgo(here)
+      const page = assertPage(await browser.get(pageOf(here)), 'account', undefined, 200)
+      const [id = ''] = await idsOf(here, person)
+      for (const action of ['rename', 'remove', 'show-qr', 'add-totp']) {
+        const asked = await forged(here, browser, page, { action, id, label: 'x' })
+        assertPage(asked, 'verify-totp', undefined, 200)
+      }
+      assertPage(await browser.get(`${pageOf(here)}/add-totp`), 'verify-totp')
+      assert.equal((await here.gateway.site.bindings.list(person.id))[0]?.label, undefined)
+      const before = (await browser.cookies(here.gateway.issuer))['stepgate-session']
+      const asked = await press(browser, page, { action: 'rename', id, fields: { label: 'x' } })
+      const back = assertPage(await browser.submit(asked, { code: appCode(here, secret) }), 'account', undefined, 200)
+      assert.match(back.text(), /For the next five minutes/)
+      assert.notEqual((await browser.cookies(here.gateway.issuer))['stepgate-session'], before, 'SE-2')
+      await press(browser, back, { action: 'rename', id, fields: { label: 'x' } })
+      assert.equal((await here.gateway.site.bindings.list(person.id))[0]?.label, 'x')
+    })
+
+    it('a confirmation that was cancelled changes nothing and ends on the page', async () => {
+      const { browser, page } = await sixMinutesAgo(here)
+      const asked = await press(browser, page, { action: 'add-totp' })
+      assertPage(await browser.submit(asked, { action: 'cancel' }), 'account', undefined, 200)
+    })
+  })
+
+  describe('D6, TO-8: the QR code again', () => {
+    const here = site({ mail: 'on' })
+
+    it('is shown to its owner for a minute, audited and told', async () => {
+      const person = await here.person()
+      const owner = await atHome(here, { person, secret: await here.bindApp(person) })
+      const [id = ''] = await idsOf(here, person)
+      assertPage(await owner.browser.get(`${pageOf(here)}/show-totp`), 'account')
+      const shown = await press(owner.browser, owner.page, { action: 'show-qr', id })
+      assertPage(shown, 'show-totp', undefined, 200)
+      assert.equal(secretIn(shown).replaceAll(' ', ''), owner.secret)
+      assert.match(`${shown.find('img.qr')?.attributes.src}`, /^data:image\/png;base64,/)
+      assert.equal(shown.headers['cache-control'], 'no-store')
+      assert.ok((await eventsOf(here, person)).includes('factor.shown'))
+      assert.equal((await here.gateway.site.outbox.waiting()).count, 1)
+    })
+  })
+
+  describe('reshowQr: never', () => {
+    const here = site({ config: { mfa: { enabled: true, methods: ['totp'], totp: { reshowQr: 'never' } } } })
+
+    it('offers nothing, and answers nothing', async () => {
+      const { browser, page, person } = await atHome(here)
+      const [id = ''] = await idsOf(here, person)
+      assert.throws(() => formOf(page, 'show-qr'))
+      assertPage(await forged(here, browser, page, { action: 'show-qr', id }), 'error', 'not-found', 404)
+      assertPage(await browser.get(`${pageOf(here)}/show-totp`), 'error', 'not-found', 404)
+    })
+  })
+
+  describe('an app beside the mailbox', () => {
+    const here = site({ mail: 'on', config: { mfa: BOTH } })
+
+    it('is bound at once after a fresh code, and from then on the page wants it (CVE-2024-45042)', async () => {
+      const [person, browser] = [await here.person(), here.browser()]
+      const login = await browser.get(pageOf(here))
+      const choose = await browser.submit(login, { username: person.username, password: person.password })
+      const asked = assertPage(await browser.submit(choose, { method: 'email' }), 'verify-email')
+      const page = assertPage(await browser.submit(asked, { code: here.mailed(person) }), 'account')
+      const id = (await browser.cookies(here.gateway.issuer))['stepgate-session']
+      const { page: done } = await addApp(here, { browser, page })
+      assert.notEqual((await browser.cookies(here.gateway.issuer))['stepgate-session'], id, 'SE-2')
+      assert.match(done.text(), /new second step is set up/)
+      // Another session that proved the mailbox alone.
+      const other = here.browser()
+      const verify = assertPage(await here.enter(other, person), 'verify-totp')
+      const chosen = await other.submit(await other.submit(verify, { action: 'choose' }), { method: 'email' })
+      await here.redeem(await other.submit(chosen, { code: here.mailed(person) }))
+      assertPage(await other.get(pageOf(here)), 'verify-totp', undefined, 200)
+    })
+  })
+
+  describe('an account without a second factor', () => {
+    const here = site({
+      mail: 'on',
+      config: { mfa: { ...BOTH, enabled: false, methods: ['totp'], optOut: { understood: true, disableMfa: true } } },
+    })
+
+    it('B3, FB-2: gets to the key by the mailbox only', async () => {
+      const [person, browser] = [await here.person(), here.browser()]
+      const login = await browser.get(pageOf(here))
+      const page = await browser.submit(login, { username: person.username, password: person.password })
+      assertPage(page, 'account', undefined, 200)
+      assertPage(await browser.get(`${pageOf(here)}/add-totp`), 'account', undefined, 200)
+      const asked = assertPage(await press(browser, page, { action: 'add-totp' }), 'verify-email', undefined, 200)
+      const bind = assertPage(await browser.submit(asked, { code: here.mailed(person) }), 'bind-totp', undefined, 200)
+      const done = await browser.submit(bind, { code: appCode(here, secretIn(bind)) })
+      assertPage(done, 'account', undefined, 200)
+      assert.match(done.text(), /new second step is set up/)
+      // Where policy leaves it to its owner, the last one may go.
+      const { id = '' } = formOf(done, 'remove').hidden
+      const gone = assertPage(await press(browser, done, { action: 'remove', id }), 'account', undefined, 200)
+      assert.throws(() => formOf(gone, 'remove'))
+    })
+  })
+
+  describe('FB-3: forced enrolment', () => {
+    const here = site()
+
+    it('is not left by the account page', async () => {
+      const [person, browser] = [await here.person(), here.browser()]
+      const login = await browser.get(pageOf(here))
+      const bind = await browser.submit(login, { username: person.username, password: person.password })
+      assertPage(bind, 'bind-totp', undefined, 200)
+      for (const path of ['', '/add-totp', '/signed-in?code=x&state=y']) {
+        const page = await browser.get(`${pageOf(here)}${path}`)
+        assert.ok(['login', 'error'].includes(`${page.page}`), `${path} ${page.page}`)
+      }
+    })
+  })
+})
