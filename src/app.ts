@@ -1,6 +1,7 @@
 import type { RequestListener, Server } from 'node:http'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
+import Koa from 'koa'
 import { accountRoutes } from './account/account-page.ts'
 import { devicesSection } from './account/devices.ts'
 import { createEntrance } from './account/entrance.ts'
@@ -14,6 +15,7 @@ import type { AuditStore, AuditTrail } from './audit/audit.ts'
 import { createSparingTrail } from './audit/sparing.ts'
 import { createAuditTrail } from './audit/trail.ts'
 import type { Config } from './config/config.ts'
+import { shortestPassword } from './config/password-length.ts'
 import { placed } from './config/place.ts'
 import type { SettingStore } from './config/setting-store.ts'
 import { addressLimits, routeOf } from './http/address-limits.ts'
@@ -36,9 +38,14 @@ import { relyingPartiesOf } from './interactions/relying-parties.ts'
 import { createAccountCookies } from './interactions/remembered-browsers.ts'
 import { createResponder } from './interactions/responder.ts'
 import { interactionRoutes } from './interactions/routes.ts'
+import { createAdministrators } from './interactions/setup/administrator.ts'
+import { createSetupProgress } from './interactions/setup/progress.ts'
+import { type SetupDependencies, setupRoutes, setupWaits } from './interactions/setup/setup.ts'
+import { createSetupTokens, type SetupTokens } from './interactions/setup/token.ts'
 import { createSignIns } from './interactions/sign-in.ts'
 import { createStepPages } from './interactions/step-pages.ts'
 import { type Clock, SECOND, systemClock } from './kernel/clock.ts'
+import { ConfigError } from './kernel/errors.ts'
 import { readOrMakeKey } from './kernel/key-file.ts'
 import { type Log, silentLog } from './kernel/log.ts'
 import { createSealer, deriveKey } from './kernel/secrets.ts'
@@ -49,9 +56,11 @@ import { createOutboxRunner, type OutboxRunner } from './mail/outbox-runner.ts'
 import { createSmtpMailer } from './mail/smtp-mailer.ts'
 import { type AcrNames, createAcrNames } from './mfa/acr.ts'
 import { createAdmissions } from './mfa/admission.ts'
+import type { AnswerStore } from './mfa/answer-store.ts'
 import type { BindingStore } from './mfa/binding-store.ts'
-import { policyFrom, reachableLevels, refuseUnreachable } from './mfa/configured-policy.ts'
+import { policyFrom, reachableLevels, refuseUnreachable, secondFactorOf } from './mfa/configured-policy.ts'
 import { createDecider, type Decider } from './mfa/decider.ts'
+import { type Holding, holdingAnswer, keepFileAnswer } from './mfa/mfa-answer.ts'
 import { createPendingProofs } from './mfa/pending-proof.ts'
 import type { Policy } from './mfa/policy.ts'
 import type { PostponementStore } from './mfa/postponement-store.ts'
@@ -74,6 +83,7 @@ import { createPastRequests } from './provider/past-requests.ts'
 import { createProvider } from './provider/provider.ts'
 import { createSessions } from './provider/sessions.ts'
 import { createSqlAccounts } from './sql/accounts.ts'
+import { createSqlAnswers } from './sql/answers.ts'
 import { createSqlAudit } from './sql/audit.ts'
 import { createSqlBindings } from './sql/bindings.ts'
 import { type Database, openDatabase } from './sql/database.ts'
@@ -100,6 +110,7 @@ export interface Stores {
   postponements: PostponementStore
   keys: KeyStore
   settings: SettingStore
+  answers: AnswerStore
   outbox: Outbox
   audit: AuditStore
   trail: AuditTrail
@@ -109,7 +120,9 @@ export interface Stores {
 
 /** What follows from the file, made anew when it is read again. */
 export interface Equipment {
+  /** `mfa.enabled` is what holds, whoever said so. */
   config: Config
+  answer: Holding
   texts: Texts
   renderer: Renderer
   mailer: Mailer | undefined
@@ -136,6 +149,8 @@ export interface Parts {
 const BOUND_TO_ADDRESS = KINDS.filter(({ block }) => block.needs === 'mail').map(({ type }) => type)
 /** How long requests under way may take after SIGTERM. */
 const DRAIN = 10 * SECOND
+/** How often a gateway that waits asks whether somebody has answered. */
+const LOOK = SECOND
 
 /** Opens the stores of an installation; throws ConfigError for what cannot work and `Unavailable` for a store that is down. */
 export function openInstallation(config: Config, parts: Parts = {}): Promise<Installation> {
@@ -170,12 +185,13 @@ async function openParts(config: Config, parts: Parts): Promise<Installation> {
     keys: createSqlKeys(database, { sealer: recordSealer }),
     settings: createSqlSettings(database),
     outbox,
+    answers: slow(createSqlAnswers(database, { sealer: recordSealer, clock })),
     audit,
     trail: metrics.counting(createSparingTrail(trail, { clock })),
     metrics,
     hasher,
   }
-  const equipment = equip(config, opened)
+  const equipment = await equip(config, opened)
   return {
     ...opened,
     ...equipment,
@@ -187,7 +203,10 @@ async function openParts(config: Config, parts: Parts): Promise<Installation> {
   }
 }
 
-export function equip(config: Config, { secretKey, log, state, trail, outbox, clock }: Stores): Equipment {
+export async function equip(file: Config, stores: Stores): Promise<Equipment> {
+  const { secretKey, log, state, trail, outbox, clock } = stores
+  const answer = await holdingAnswer(file.mfa.enabled, stores)
+  const config = { ...file, mfa: { ...file.mfa, enabled: answer.enabled } }
   const texts = createTexts({ languages: config.languages })
   const renderer = createRenderer({ texts })
   const mailer = config.mail && createSmtpMailer(config.mail, { renderer, texts, log })
@@ -202,6 +221,7 @@ export function equip(config: Config, { secretKey, log, state, trail, outbox, cl
     outbox.add(notices.of(kind, account, { time: clock.now(), ip, browser: userAgent }))
   return {
     config,
+    answer,
     texts,
     renderer,
     mailer,
@@ -241,6 +261,8 @@ export interface Gateway {
    * cannot work. Stores, secret key and addresses stay what they were at the start.
    */
   reload(config: Config): Promise<void>
+  /** Where set-up waits for whoever has the token (A7); undefined: it is done. */
+  setup?: { url: string; token: string }
   /** Requests under way finish first. The installation stays open. */
   close(): Promise<void>
 }
@@ -272,33 +294,72 @@ async function openGateway(site: Installation): Promise<Gateway> {
     { name: 'state', check: () => site.state.ping() },
     { name: 'accounts', check: () => site.database.ping() },
   ])
+  await keepFileAnswer(site.answer, site)
+  const unanswered = site.answer.from === 'nobody'
+  const tokens = unanswered ? await createSetupTokens(site) : undefined
   let equipment: Equipment = site
-  let front = await frontOf(site, health)
+  /** The file as it was read last. */
+  let file = site.config
+  let lookedAt = Number.NEGATIVE_INFINITY
+  let front = await open(site)
   const retired = new Set<Promise<unknown>>()
-  const handler: RequestListener = (request, response) => front.handler(request, response)
   const { outbox, clock, log, trail } = site
   const runner = createOutboxRunner({}, { outbox, mailer: () => equipment.mailer, clock, log, trail })
+
+  /** What cannot work is refused at the start, also where set-up waits. */
+  async function open(next: Stores & Equipment): Promise<Front> {
+    const whole = await frontOf(next, health)
+    if (next.answer.from !== 'nobody' || tokens === undefined) return whole
+    return { ...whole, handler: await waitingFor(next, { health, tokens, answered: () => use(file) }) }
+  }
+
+  async function use(config: Config): Promise<void> {
+    const next = await equip(config, site)
+    const after = await atItsPlace(config, () => open({ ...site, ...next }))
+    await keepFileAnswer(next.answer, site)
+    const told = front.settled().finally(() => retired.delete(told))
+    retired.add(told)
+    front = after
+    const before = equipment
+    equipment = next
+    file = config
+    runner.nudge()
+    // Codes that are on their way out still go through the old pool.
+    if (before !== site) setTimeout(() => before.mailer?.close(), DRAIN).unref()
+  }
+
+  /** Set-up may be finished by another process; the request that finds out is served already. */
+  async function look(): Promise<void> {
+    const now = performance.now()
+    if (now - lookedAt < LOOK) return
+    lookedAt = now
+    try {
+      if ((await site.answers.get()) !== undefined) await use(file)
+    } catch (error) {
+      log.warn('whether set-up is finished could not be found out', { error })
+    }
+  }
+
+  const handler: RequestListener = (request, response) => {
+    if (equipment.answer.from !== 'nobody') return front.handler(request, response)
+    look().then(() => front.handler(request, response))
+  }
   const settled = () => Promise.all([front.settled(), ...retired])
+  const served = serving({ site, handler, health, settled, runner })
   return {
-    ...serving({ site, handler, health, settled, runner }),
+    ...served,
     get sessions() {
       return front.sessions
     },
-    async reload(config) {
+    ...(tokens !== undefined && { setup: { url: `${site.config.issuer}/setup`, token: tokens.token } }),
+    reload(config) {
       const { listen, stores, secretKey, metrics } = site.config
-      const next = equip(
-        { ...config, listen: { ...config.listen, host: listen.host, port: listen.port }, stores, secretKey, metrics },
-        site,
-      )
-      const after = await atItsPlace(config, () => frontOf({ ...site, ...next }, health))
-      const told = front.settled().finally(() => retired.delete(told))
-      retired.add(told)
-      front = after
-      const before = equipment
-      equipment = next
-      runner.nudge()
-      // Codes that are on their way out still go through the old pool.
-      if (before !== site) setTimeout(() => before.mailer?.close(), DRAIN).unref()
+      const { host, port } = listen
+      return use({ ...config, listen: { ...config.listen, host, port }, stores, secretKey, metrics })
+    },
+    async close() {
+      await tokens?.close().catch(() => undefined)
+      await served.close()
     },
   }
 }
@@ -364,7 +425,7 @@ async function engineOf(site: Stores & Equipment) {
 
 /** Everything a request meets under one configuration. */
 async function frontOf(site: Stores & Equipment, health: RequestListener): Promise<Front> {
-  const { config, clock, log, state, accounts, bindings, trail, secretKey, registry, devices } = site
+  const { config, clock, state, accounts, bindings, trail, secretKey, registry, devices } = site
   const { issuer, limits } = config
   const engine = await engineOf(site)
   const { provider, grants, sessions, sessionProofs, sealer, decider, admissions, acr, pages } = engine
@@ -476,12 +537,21 @@ async function frontOf(site: Stores & Equipment, health: RequestListener): Promi
       limits,
     }),
   )
+  provider.use(setupRoutes(setupOf(site, { responder, waiting: undefined })))
   provider.use(boundary.unknown)
+  const handler = doorOf(site, { inside: provider.callback(), health })
+  return { handler, sessions, settled: engine.backChannel.settled }
+}
 
-  const handler = createFrontDoor(
-    { issuer, trustedProxies: config.listen.trustedProxies, headers: securityHeaders(issuer) },
+function doorOf(
+  { config, log, trail }: Stores & Equipment,
+  { inside, health }: { inside: RequestListener; health: RequestListener },
+): RequestListener {
+  const { issuer, listen } = config
+  return createFrontDoor(
+    { issuer, trustedProxies: listen.trustedProxies, headers: securityHeaders(issuer) },
     {
-      inside: provider.callback(),
+      inside,
       health,
       onRefused: (host, ip) => {
         log.debug('a request for another host was refused', { host: host.slice(0, 100) })
@@ -489,7 +559,6 @@ async function frontOf(site: Stores & Equipment, health: RequestListener): Promi
       },
     },
   )
-  return { handler, sessions, settled: engine.backChannel.settled }
 }
 
 /** Ends sessions of an installation whose gateways run elsewhere. `unreached`: clients that could not be told, once everything else is done. */
@@ -498,6 +567,54 @@ export async function openSessions(
 ): Promise<{ sessions: Sessions; unreached(): Promise<string[]> }> {
   const { sessions, backChannel } = await engineOf(site)
   return { sessions, unreached: backChannel.settled }
+}
+
+interface WaitingParts {
+  health: RequestListener
+  tokens: SetupTokens
+  answered(): Promise<void>
+}
+
+/** All there is before set-up is finished: its pages, and for everything else that it is not finished (A1). */
+async function waitingFor(
+  site: Stores & Equipment,
+  { health, tokens, answered }: WaitingParts,
+): Promise<RequestListener> {
+  const { config, texts, renderer, registry, accounts, hasher, state, clock, log } = site
+  const { policy } = await decisionsOf(site)
+  const factor = policy.methods.map((type) => registry.get(type)).find((authenticator) => authenticator !== undefined)
+  if (factor === undefined) throw new ConfigError('mfa.methods', 'none of them is there')
+  const shortest = (enabled: boolean): number =>
+    shortestPassword({ ...policy, secondFactor: secondFactorOf(enabled) }, config.passwords.minLength)
+  const pages = createPages({ branding: config.branding }, { texts, renderer })
+  const responder = createResponder({ texts, pages })
+  const past = { find: async () => undefined }
+  const boundary = createBoundary({ responder, parties: relyingPartiesOf([]), past, clock, log })
+  const administrators = createAdministrators(
+    { serviceName: config.branding.name, shortest },
+    { accounts, hasher, factor, state, clock },
+  )
+  const waiting = { tokens, administrators, factor: factor.type, shortest, answered }
+  const app = new Koa()
+  // The door has rewritten these headers.
+  app.proxy = true
+  app.on('error', (error: Error) => log.warn('a request broke off', { reason: error.message }))
+  app.use(boundary.middleware)
+  app.use(assetFiles(pages.assets))
+  app.use(setupRoutes(setupOf(site, { responder, waiting })))
+  app.use(setupWaits(responder))
+  return doorOf(site, { inside: app.callback(), health })
+}
+
+function setupOf(
+  { config, answers, trail, clock, state, secretKey }: Stores & Equipment,
+  { responder, waiting }: Pick<SetupDependencies, 'responder' | 'waiting'>,
+): SetupDependencies {
+  const { issuer, limits } = config
+  const sealer = createSealer(deriveKey(secretKey, 'state'))
+  const progress = createSetupProgress({ state, sealer })
+  const browsers = createBrowsers({ issuer, csrfKey: deriveKey(secretKey, 'csrf') })
+  return { waiting, progress, answers, browsers, responder, trail, clock, limits, issuer }
 }
 
 interface Serving {

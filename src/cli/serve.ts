@@ -9,7 +9,7 @@ import { createLogger } from '../kernel/logger.ts'
 import { BLOCKS } from '../mfa/registry.ts'
 import { loadApp, readConfig } from './configuration.ts'
 import { CommandFailed } from './failure.ts'
-import { invocationOf } from './invocation.ts'
+import { type Invocation, invocationOf } from './invocation.ts'
 import { warnAtStart } from './start-warnings.ts'
 import { superviseWorkers } from './workers.ts'
 
@@ -27,16 +27,19 @@ export function addServe(program: Command): void {
     .command('serve')
     .description('run the gateway; SIGHUP reloads the file, SIGTERM lets requests under way finish, at most 10 seconds')
     .action(async (_options: object, command: Command) => {
-      const config = readConfig(invocationOf(command).file)
+      const { file, form } = invocationOf(command)
+      const config = readConfig(file)
       const log = createLogger({ level: 'info', descriptor: 1, pretty: process.stdout.isTTY === true })
       endOnSurprise(log)
       const { workers } = config.listen
-      await (workers > 1 && cluster.isPrimary ? superviseWorkers({ count: workers }, { log }) : serve(config, log))
+      await (workers > 1 && cluster.isPrimary
+        ? superviseWorkers({ count: workers }, { log })
+        : serve(config, { log, form }))
     })
 }
 
 /** Runs until a signal asks for the end. */
-async function serve(config: Config, log: Log): Promise<void> {
+async function serve(config: Config, { log, form }: { log: Log; form: Invocation['form'] }): Promise<void> {
   // From here on, so that a signal during the start is not lost.
   const asked = askedToEnd()
   const { createGateway, openInstallation } = await loadApp()
@@ -45,6 +48,7 @@ async function serve(config: Config, log: Log): Promise<void> {
     const gateway = await createGateway(site)
     const { port } = await listen(gateway, config)
     log.info('the gateway listens', { issuer: config.issuer, host: config.listen.host, port })
+    if (gateway.setup !== undefined) announceSetup(gateway.setup, { log, form })
     const reloader = createReloader(config, { blocks: BLOCKS, apply: (next) => gateway.reload(next), log })
     process.on('SIGHUP', () => void reloader.reload())
     await warnAtStart(site)
@@ -57,6 +61,13 @@ async function serve(config: Config, log: Log): Promise<void> {
     // The channel to the first process would keep this one alive.
     cluster.worker?.disconnect()
   }
+}
+
+/** The token stands on the console alone: in no log, and in no link, which browsers and proxies keep (A7). */
+function announceSetup(setup: { url: string; token: string }, { log, form }: { log: Log; form: string }): void {
+  log.info('set-up is not finished: nobody can sign in before', { page: setup.url })
+  const line = form === 'json' ? JSON.stringify({ setup: setup.url, token: setup.token }) : `token: ${setup.token}`
+  process.stdout.write(`${line}\n`)
 }
 
 async function listen(gateway: Gateway, config: Config): Promise<{ port: number }> {

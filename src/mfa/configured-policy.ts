@@ -5,10 +5,15 @@ import type { Level, MethodLookup } from './assurance.ts'
 import { methodsFor, type Policy, type Rule } from './policy.ts'
 import type { Registry } from './registry.ts'
 
-/** The file's policy with `methods` decided; what is not answered yet is decided strictly (FA-7). */
+/** What policy asks of everybody; what is not answered yet is decided strictly (FA-7). */
+export function secondFactorOf(enabled: boolean | undefined): 'required' | 'if-bound' {
+  return enabled === false ? 'if-bound' : 'required'
+}
+
+/** The file's policy with `methods` decided. */
 export function policyFrom({ mfa, policy }: Config, methods: readonly string[]): Policy {
   return {
-    secondFactor: mfa.enabled === false ? 'if-bound' : 'required',
+    secondFactor: secondFactorOf(mfa.enabled),
     methods,
     rememberDays: mfa.rememberDays,
     grace: mfa.enrolment.grace,

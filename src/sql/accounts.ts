@@ -103,11 +103,9 @@ export function createSqlAccounts(db: Database, dependencies: SqlAccountDependen
     authenticate: async (login, password) => authenticateAs(await rowOfLogin(login), password),
     insert: (account, audit) =>
       db.transaction(async (transaction) => {
-        const row = newRow(account, clock.now())
-        await transaction.insertInto('accounts').values(row).execute()
-        await claim(transaction, claimsOf(row))
-        await db.writeAudit(transaction, { ...audit, account: row.id })
-        return toAccount(row)
+        const inserted = await insertAccount(transaction, account, clock.now())
+        await db.writeAudit(transaction, { ...audit, account: inserted.id })
+        return inserted
       }),
     insertMany: (entries, progress) =>
       db.transaction(async (transaction) => {
@@ -201,17 +199,29 @@ export function createSqlAccounts(db: Database, dependencies: SqlAccountDependen
   }
 }
 
+/** Throws `LoginTaken`; the caller writes the audit row. */
+export async function insertAccount(
+  transaction: Transaction<Tables>,
+  account: NewAccount & { emailVerified?: boolean },
+  now: number,
+): Promise<Account> {
+  const row = newRow(account, now)
+  await transaction.insertInto('accounts').values(row).execute()
+  await claim(transaction, claimsOf(row))
+  return toAccount(row)
+}
+
 type Columns = ExpressionBuilder<Tables, 'accounts'>
 type Changes = UpdateObject<Tables, 'accounts'>
 
-function newRow(account: NewAccount, now: number): AccountRow {
-  const { username, email, name, groups, admin, passwordHash } = account
+function newRow(account: NewAccount & { emailVerified?: boolean }, now: number): AccountRow {
+  const { username, email, emailVerified, name, groups, admin, passwordHash } = account
   return {
     id: randomUUID(),
     username,
     login_key: loginKey(username),
     email: email ?? null,
-    email_verified: 0,
+    email_verified: Number(emailVerified ?? false),
     name: name ?? null,
     groups: JSON.stringify(groups ?? []),
     admin: Number(admin ?? false),

@@ -1,9 +1,9 @@
 import type { Transaction } from 'kysely'
 import { AccountGone } from '../accounts/account-store.ts'
 import type { Sealer } from '../kernel/secrets.ts'
-import type { BindingStore } from '../mfa/binding-store.ts'
+import type { Binding, BindingStore } from '../mfa/binding-store.ts'
 import type { Database } from './database.ts'
-import { createSealed } from './sealed.ts'
+import { createSealed, type Sealed } from './sealed.ts'
 import type { BindingRow, Tables } from './tables.ts'
 
 /** Identities kept in memory; one that is not costs `replace` a read. */
@@ -46,7 +46,7 @@ export function createSqlBindings(db: Database, dependencies: { sealer: Sealer }
     },
     insert: (binding, { maxOfType, audit }) =>
       db.transaction(async (transaction) => {
-        const { id, accountId, type, label, record, boundAt } = binding
+        const { accountId, type } = binding
         await lockAccount(transaction, accountId)
         const { bound } = await transaction
           .selectFrom('bindings')
@@ -55,10 +55,7 @@ export function createSqlBindings(db: Database, dependencies: { sealer: Sealer }
           .where('type', '=', type)
           .executeTakeFirstOrThrow()
         if (bound >= maxOfType) return false
-        const row = { id, account_id: accountId, type, label: label ?? null, version: 1 }
-        const sealed = seal(record, placeOf(binding))
-        const values = { ...row, record: sealed, bound_at: boundAt, last_used_at: null }
-        await transaction.insertInto('bindings').values(values).execute()
+        await insertBinding(transaction, binding, { seal })
         await raiseFactorEpoch(transaction, accountId)
         await db.writeAudit(transaction, audit)
         return true
@@ -147,6 +144,18 @@ export function createSqlBindings(db: Database, dependencies: { sealer: Sealer }
       await kysely.deleteFrom('attempts').where('account_id', '=', accountId).where('type', '=', type).execute()
     },
   }
+}
+
+/** The caller has made sure that there is room, raises the epoch and writes the audit row. */
+export async function insertBinding(
+  transaction: Transaction<Tables>,
+  binding: Omit<Binding, 'version' | 'lastUsedAt'>,
+  { seal }: Pick<Sealed, 'seal'>,
+): Promise<void> {
+  const { id, accountId, type, label, record, boundAt } = binding
+  const row = { id, account_id: accountId, type, label: label ?? null, version: 1 }
+  const values = { ...row, record: seal(record, placeOf(binding)), bound_at: boundAt, last_used_at: null }
+  await transaction.insertInto('bindings').values(values).execute()
 }
 
 function placeOf({ id, accountId, type }: Identity): string[] {

@@ -20,6 +20,9 @@ export interface PageError {
     | DataError
     | 'password'
     | 'address'
+    | 'username'
+    | 'confirm'
+    | 'client'
     | 'bad-request'
     | 'not-found'
     | 'method-not-allowed'

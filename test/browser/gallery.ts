@@ -5,7 +5,14 @@ import { Unavailable } from '../../src/kernel/errors.ts'
 import { randomToken } from '../../src/kernel/secrets.ts'
 import { newSecret } from '../../src/mfa/totp/codes.ts'
 import { type Chromium, startChromium } from '../harness/browser.ts'
-import { type Person, type RunningGateway, startGateway, startStores, testHasher } from '../harness/gateway.ts'
+import {
+  type Person,
+  type RunningGateway,
+  type Stores,
+  startGateway,
+  startStores,
+  testHasher,
+} from '../harness/gateway.ts'
 import { freePort } from '../harness/services.ts'
 import { type SmtpService, startSmtp } from '../harness/smtp.ts'
 
@@ -24,6 +31,8 @@ export const BROKEN = { unavailable: 'a password while it is busy', internal: 'a
 export interface Gallery {
   readonly gateway: RunningGateway
   readonly smtp: SmtpService
+  /** Another gateway, whose set-up is not finished. */
+  waiting(): Promise<RunningGateway>
   visit(options?: VisitOptions): Promise<Visit>
   /** Somebody new. */
   person(group?: Group, given?: { email: null }): Promise<Person>
@@ -46,6 +55,8 @@ export interface Visit {
   readonly address: string
   /** What a browser complains of, requests to other hosts, and what the policy kept out; empty is good. */
   readonly problems: readonly string[]
+  /** Requests to this gateway are no complaint either. */
+  allow(issuer: string): void
   close(): Promise<void>
 }
 
@@ -100,11 +111,16 @@ export async function openGallery(): Promise<Gallery> {
       limits: { ...LIMITS, codeFailuresInARow: 5, mailsPerDay: 200, codesPerDay: 300 },
     },
   })
+  let waiting: Promise<RunningGateway> | undefined
   const people = new Map<string, Promise<Person>>()
 
   const gallery: Gallery = {
     gateway,
     smtp,
+    waiting() {
+      waiting ??= startWaiting(stores)
+      return waiting
+    },
     visit: (options = {}) => visit(gallery, chromium, options),
     person: (group, given) => gateway.person({ ...(group !== undefined && { groups: [group] }), ...given }),
     known(name, group) {
@@ -123,10 +139,17 @@ export async function openGallery(): Promise<Gallery> {
     async close() {
       await chromium.close()
       await gateway.stop()
+      await (await waiting)?.stop()
       await Promise.all([smtp.stop(), stores.stop()])
     },
   }
   return gallery
+}
+
+async function startWaiting(stores: Stores): Promise<RunningGateway> {
+  const port = await freePort()
+  const config = { mfa: { methods: ['totp'] }, branding: { name: 'Example', color: '#2457d6' } }
+  return startGateway({ stores, port, config })
 }
 
 function breakable(hasher: Hasher): Hasher {
@@ -151,20 +174,31 @@ async function visit(gallery: Gallery, chromium: Chromium, options: VisitOptions
   const headers = { 'x-forwarded-for': address }
   const context = await chromium.newContext({ locale: language, headers })
   const problems: string[] = []
-  watch(context, { issuer: gallery.gateway.issuer, problems })
+  const issuers = [gallery.gateway.issuer]
+  watch(context, { issuers, problems })
   // What pages count down stands still too.
   await context.addInitScript(() => {
     performance.now = () => 0
   })
   await context.route(`${CALLBACK}**`, (route) => route.fulfill({ body: 'signed in' }))
   const page = await context.newPage()
-  return { gallery, page, address, problems, close: () => context.close() }
+  return {
+    gallery,
+    page,
+    address,
+    problems,
+    allow: (issuer) => void issuers.push(issuer),
+    close: () => context.close(),
+  }
 }
 
 /** What Chromium says of a page whose status is not 200 is no complaint. */
 const STATUS_NOTE = /^Failed to load resource: the server responded with a status of/
 
-function watch(context: BrowserContext, { issuer, problems }: { issuer: string; problems: string[] }): void {
+function watch(
+  context: BrowserContext,
+  { issuers, problems }: { issuers: readonly string[]; problems: string[] },
+): void {
   context.on('console', (message) => {
     const note = STATUS_NOTE.test(message.text())
     if (['error', 'warning'].includes(message.type()) && !note) problems.push(`console: ${message.text()}`)
@@ -172,7 +206,8 @@ function watch(context: BrowserContext, { issuer, problems }: { issuer: string; 
   context.on('weberror', (error) => problems.push(`script: ${error.error()}`))
   context.on('request', (request) => {
     const url = request.url()
-    if (!url.startsWith(`${issuer}/`) && !url.startsWith('data:') && !url.startsWith(CALLBACK)) {
+    const ours = issuers.some((issuer) => url.startsWith(`${issuer}/`))
+    if (!ours && !url.startsWith('data:') && !url.startsWith(CALLBACK)) {
       problems.push(`request to ${url}`)
     }
   })

@@ -32,6 +32,21 @@ export interface State {
   reach(visit: Visit): Promise<void>
 }
 
+async function openSetup(visit: Visit): Promise<void> {
+  const gateway = await visit.gallery.waiting()
+  visit.allow(gateway.issuer)
+  await visit.page.goto(`${gateway.issuer}/setup`)
+}
+
+async function sendDecision(visit: Visit, decision: 'keep' | 'off'): Promise<void> {
+  await openSetup(visit)
+  const { page, gallery } = visit
+  await page.locator('[name=token]').fill((await gallery.waiting()).setupToken)
+  await page.locator(`[name=decision][value=${decision}]`).check()
+  if (decision === 'keep') await page.locator('[name=understood]').check()
+  await sent(page, () => page.locator('button.primary').click())
+}
+
 /** Every page of a sign-in with everything that can be wrong with it, each reached on a real gateway. */
 export const STATES: readonly State[] = [
   { name: 'login', page: 'login', reach: open },
@@ -267,6 +282,25 @@ export const STATES: readonly State[] = [
     async reach(visit) {
       await goHomeWithApp(visit)
       await sent(visit.page, () => visit.page.locator('button[value=show-qr]').click())
+    },
+  },
+  { name: 'setup', page: 'setup', reach: openSetup },
+  {
+    name: 'setup-confirm',
+    page: 'setup',
+    error: 'confirm',
+    reach: (visit) => sendDecision(visit, 'off'),
+  },
+  {
+    name: 'setup-code',
+    page: 'setup',
+    async reach(visit) {
+      await sendDecision(visit, 'keep')
+      const { page } = visit
+      await page.locator('[name=username]').fill(NAMES.anna)
+      await page.locator('[name=email]').fill(`${NAMES.anna}@example.com`)
+      await page.locator('[name=password]').fill('violet anchors drift 7')
+      await sent(page, () => page.locator('button.primary').click())
     },
   },
   { name: 'logout', page: 'logout', reach: askToSignOut },

@@ -74,6 +74,8 @@ export interface RunningGateway {
   site: Installation
   sessions: Gateway['sessions']
   clock: TestClock
+  /** What `serve` would print; throws when set-up does not wait. */
+  readonly setupToken: string
   /** A new account with a name and a password of its own. */
   person(given?: { username?: string; email?: string | null; name?: string; groups?: string[] }): Promise<Person>
   /** Ends it and opens it again on the same stores and port; `config` is laid over the first. */
@@ -157,6 +159,11 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     },
     get sessions() {
       return running.gateway.sessions
+    },
+    get setupToken() {
+      const { setup } = running.gateway
+      if (setup === undefined) throw new Error('set-up does not wait')
+      return setup.token
     },
     async person(given = {}) {
       const username = given.username ?? `user-${randomToken(6).toLowerCase()}`

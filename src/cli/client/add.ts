@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander'
 import { stringify } from 'yaml'
+import { type ClientEntry, entryOf, PRESETS, type PresetName } from '../../config/client-presets.ts'
 import type { Config } from '../../config/config.ts'
 import { ConfigError } from '../../kernel/errors.ts'
 import { makeConfig, readConfig } from '../configuration.ts'
@@ -8,7 +9,6 @@ import { invocationOf } from '../invocation.ts'
 import { print } from '../output.ts'
 import { collect } from '../user/account-options.ts'
 import { insertClient } from './client-file.ts'
-import { type ClientEntry, entryOf, PRESETS, type PresetName } from './presets.ts'
 
 interface AddOptions {
   redirect?: string[]

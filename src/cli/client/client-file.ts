@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto'
 import { readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { isSeq, parseDocument } from 'yaml'
+import type { ClientEntry } from '../../config/client-presets.ts'
 import { ConfigError } from '../../kernel/errors.ts'
 import { readConfig } from '../configuration.ts'
 import { CommandFailed } from '../failure.ts'
-import type { ClientEntry } from './presets.ts'
 
 /**
  * Adds the entry to the file, comments kept. The new text takes the old one's place at once, and only after it has been read like any

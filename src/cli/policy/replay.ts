@@ -33,7 +33,7 @@ async function replay(site: Installation, given: { file: string; since: string }
   if (span === undefined) throw new UsageError('--since', 'expected a duration such as 30d')
   const { decisionsOf, equip } = await loadApp()
   const today = await decisionsOf(site)
-  const other = await decisionsOf({ ...site, ...equip(readConfig(given.file), site) })
+  const other = await decisionsOf({ ...site, ...(await equip(readConfig(given.file), site)) })
   const events = await site.audit.list({ since: site.clock.now() - span })
   const signIns = events.filter(
     ({ event, account, client }) => event === 'login.ok' && account !== undefined && client !== undefined,

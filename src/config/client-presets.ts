@@ -1,9 +1,9 @@
-import { randomToken } from '../../kernel/secrets.ts'
+import { randomToken } from '../kernel/secrets.ts'
 
 /** An entry under `clients:` as it stands in the file, keys in the order in which people read them. */
 export type ClientEntry = Readonly<Record<string, string | boolean | readonly string[]>> & { client_id: string }
 
-/** What the command line says about a new client. */
+/** What is said about a new client, on the command line or at set-up. */
 export interface ClientFacts {
   id: string
   name: string | undefined

@@ -1,0 +1,148 @@
+import { randomUUID } from 'node:crypto'
+import type { Account } from '../../accounts/account.ts'
+import type { AccountStore } from '../../accounts/account-store.ts'
+import { passwordProblem, personalWords } from '../../accounts/password-rules.ts'
+import type { Hasher } from '../../accounts/passwords.ts'
+import { parseUsername } from '../../accounts/username.ts'
+import { type Clock, HOUR } from '../../kernel/clock.ts'
+import { randomToken } from '../../kernel/secrets.ts'
+import { parseAddress } from '../../mail/address.ts'
+import type { Authenticator, Ceremony, CeremonyContext, Finished, Refusal, Show } from '../../mfa/authenticator.ts'
+import { spend } from '../../state/allowance.ts'
+import { keyOf, type StateStore } from '../../state/store.ts'
+import type { PageError } from '../../views/pages.ts'
+import type { Form } from '../form.ts'
+import type { Draft, SetupChallenge } from './progress.ts'
+
+export interface AdministratorOptions {
+  serviceName: string
+  /** Characters of a new password under this decision. */
+  shortest(enabled: boolean): number
+}
+
+export interface AdministratorDependencies {
+  accounts: Pick<AccountStore, 'findByLogin'>
+  hasher: Pick<Hasher, 'hash'>
+  /** What the administrator proves; undefined: none of the methods is there. */
+  factor: Authenticator
+  state: StateStore
+  clock: Clock
+}
+
+/** Whose request it is. */
+export interface Asking {
+  ip: string
+  userAgent: string
+  locale: string
+}
+
+/** The first administrator, before there is an account: what is typed, and the factor that is proved (A9). */
+export interface Administrators {
+  draft(
+    form: Form,
+    enabled: boolean,
+    locale: string,
+  ): Promise<{ ok: true; draft: Draft } | { ok: false; error: PageError }>
+  /** Makes what is to be proved, and sends what must be sent. */
+  begin(draft: Draft, asking: Asking): Promise<{ ok: true; challenge: SetupChallenge } | Refusal>
+  /** A new one, once the wait after `before` is over. */
+  renew(
+    draft: Draft,
+    asking: Asking,
+    before: SetupChallenge | undefined,
+  ): Promise<{ ok: true; challenge: SetupChallenge } | Refusal>
+  show(draft: Draft, asking: Asking, challenge: SetupChallenge): Promise<Show>
+  /** Each answer is counted before it is judged; after so many the challenge is dead. */
+  finish(draft: Draft, asking: Asking, given: { challenge: SetupChallenge; code: string }): Promise<Finished>
+  /** Milliseconds until another can be sent; undefined where nothing is sent. */
+  resendIn(challenge: SetupChallenge | undefined): number | undefined
+}
+
+/** Challenges made per draft address's installation and hour where nothing limits sending. */
+const UNSENT_PER_HOUR = 20
+
+export function createAdministrators(
+  { serviceName, shortest }: AdministratorOptions,
+  { accounts, hasher, factor, state, clock }: AdministratorDependencies,
+): Administrators {
+  const ceremony: Ceremony = factor.bind ?? factor.verify
+  const { ttl, attempts } = factor.challenge
+  const sends = { name: 'setup-challenges', count: factor.resend?.perHour ?? UNSENT_PER_HOUR, window: HOUR }
+
+  function contextOf(draft: Draft, { ip, userAgent, locale }: Asking): CeremonyContext {
+    const now = clock.now()
+    return { account: accountOf(draft, now), now, locale, request: { ip, userAgent } }
+  }
+
+  async function begin(draft: Draft, asking: Asking): ReturnType<Administrators['begin']> {
+    const spent = await spend([{ ...sends, of: [] }], state)
+    if (!spent.ok) return { ok: false, reason: 'throttled', retryAfter: spent.wait }
+    const begun = await ceremony.begin([], contextOf(draft, asking))
+    if (!begun.ok) return begun
+    const madeAt = clock.now()
+    return {
+      ok: true,
+      challenge: { id: randomToken(16), value: begun.challenge, madeAt, expiresAt: madeAt + ttl },
+    }
+  }
+
+  function resendIn(challenge: SetupChallenge | undefined): number | undefined {
+    if (factor.resend === undefined) return undefined
+    return challenge === undefined ? 0 : Math.max(0, challenge.madeAt + factor.resend.after - clock.now())
+  }
+
+  return {
+    begin,
+    resendIn,
+    async draft(form, enabled, locale) {
+      const typed = form.get('username') ?? ''
+      const username = parseUsername(typed)
+      if (username === undefined) return refused({ code: 'username' })
+      const email = parseAddress((form.get('email') ?? '').trim())
+      if (email === undefined) return refused({ code: 'address' })
+      const password = form.get('password') ?? ''
+      const minLength = shortest(enabled)
+      const reason = passwordProblem(password, { minLength, personal: personalWords({ serviceName, username, email }) })
+      if (reason !== undefined) return refused({ code: 'password', reason, least: minLength })
+      for (const login of [username, email]) {
+        if ((await accounts.findByLogin(login)) !== undefined) return refused({ code: 'username', reason: 'taken' })
+      }
+      const passwordHash = await hasher.hash(password)
+      return { ok: true, draft: { id: randomUUID(), username, email, passwordHash, locale } }
+    },
+    async renew(draft, asking, before) {
+      const wait = resendIn(before) ?? 0
+      return wait > 0 ? { ok: false, reason: 'throttled', retryAfter: wait } : begin(draft, asking)
+    },
+    show: (draft, asking, challenge) => ceremony.show(challenge.value, contextOf(draft, asking)),
+    async finish(draft, asking, { challenge, code }) {
+      const answers = await state.increment(keyOf('setup-answers', challenge.id), ttl)
+      if (answers > attempts || clock.now() >= challenge.expiresAt) return { ok: false, reason: 'expired' }
+      return ceremony.finish({ bindings: [], challenge: challenge.value, code, context: contextOf(draft, asking) })
+    },
+  }
+}
+
+function refused(error: PageError): { ok: false; error: PageError } {
+  return { ok: false, error }
+}
+
+/** As the account will be. */
+function accountOf({ id, username, email, locale }: Draft, now: number): Account {
+  return {
+    id,
+    username,
+    email,
+    emailVerified: false,
+    name: undefined,
+    groups: [],
+    admin: true,
+    locale,
+    disabled: false,
+    passwordEpoch: 0,
+    factorEpoch: 0,
+    sessionEpoch: 0,
+    createdAt: now,
+    updatedAt: now,
+  }
+}

@@ -1,0 +1,283 @@
+import Router from '@koa/router'
+import type { Context, Middleware } from 'koa'
+import { LoginTaken } from '../../accounts/account-store.ts'
+import type { AuditTrail } from '../../audit/audit.ts'
+import type { Clock } from '../../kernel/clock.ts'
+import { RequestError } from '../../kernel/errors.ts'
+import type { AnswerStore, FirstAdministrator, MfaAnswer } from '../../mfa/answer-store.ts'
+import type { Finished } from '../../mfa/authenticator.ts'
+import { answeredEvent } from '../../mfa/mfa-answer.ts'
+import type { PageError } from '../../views/pages.ts'
+import type { Browser, Browsers } from '../browser.ts'
+import { problemOf } from '../factor.ts'
+import { type Form, type FormLimits, readForm } from '../form.ts'
+import type { Responder } from '../responder.ts'
+import type { Administrators, Asking } from './administrator.ts'
+import { decisionIn } from './decision.ts'
+import { firstClient, OFFERED } from './first-client.ts'
+import type { Draft, Progress, SetupProgress } from './progress.ts'
+import type { SetupTokens } from './token.ts'
+
+/** What set-up works with as long as it waits. */
+export interface Waiting {
+  tokens: SetupTokens
+  administrators: Administrators
+  /** The authenticator's type that the administrator proves. */
+  factor: string
+  shortest(enabled: boolean): number
+  /** There is an answer from now on: the gateway serves. */
+  answered(): Promise<void>
+}
+
+export interface SetupDependencies {
+  /** Undefined: set-up is over, and only its last page is left to the browser that did it. */
+  waiting: Waiting | undefined
+  progress: SetupProgress
+  answers: Pick<AnswerStore, 'finish'>
+  browsers: Browsers
+  responder: Responder
+  trail: AuditTrail
+  clock: Clock
+  limits: FormLimits
+  issuer: string
+}
+
+/** Where the browser is in set-up: at the first form, which asks for the token too, until that was right. */
+interface Visit {
+  ctx: Context
+  browser: Browser
+  progress: Progress | undefined
+}
+
+const PATH = '/setup'
+const CSRF = 'setup'
+
+/** The pages of the first start (A1–A9): who has the token answers the question and becomes the first administrator, once. */
+export function setupRoutes(dependencies: SetupDependencies): Middleware {
+  const { waiting, progress, answers, browsers, responder, trail, clock, limits, issuer } = dependencies
+  const router = new Router()
+
+  const askingOf = (ctx: Context): Asking => ({
+    ip: ctx.ip,
+    userAgent: ctx.get('user-agent'),
+    locale: responder.locale(ctx),
+  })
+
+  function page({ ctx, browser }: Visit, data: Record<string, unknown> & { step: string }, error?: PageError): void {
+    const form = { action: PATH, csrf: browser.csrf(CSRF), step: data.step }
+    responder.page(
+      ctx,
+      { name: 'setup', view: 'pages/setup', ...(error && { error }), form, data },
+      responder.locale(ctx),
+    )
+  }
+
+  async function moveTo({ ctx, browser }: Visit, next: Progress): Promise<void> {
+    await progress.keep(browser.id, next)
+    responder.redirect(ctx, PATH)
+  }
+
+  /** Where set-up stands, with what was wrong. */
+  async function show(visit: Visit, error?: PageError): Promise<void> {
+    const { progress: at } = visit
+    if (at === undefined) return page(visit, { step: 'decision', token: true }, error)
+    if (at.step === 'decision') return page(visit, { step: 'decision', token: false }, error)
+    if (at.step === 'client') return page(visit, { step: 'client', yaml: at.yaml, presets: OFFERED }, error)
+    if (waiting === undefined) throw new RequestError('not-found')
+    if (at.step === 'account') {
+      const { username = '', email = '' } = at.typed ?? {}
+      return page(visit, { step: 'account', username, email, least: waiting.shortest(at.enabled) }, error)
+    }
+    const { draft, challenge } = at
+    const shown = challenge && (await waiting.administrators.show(draft, askingOf(visit.ctx), challenge))
+    const resendIn = waiting.administrators.resendIn(challenge)
+    page(visit, { step: 'code', ...shown, email: draft.email, resendIn }, error)
+  }
+
+  async function decide(visit: Visit, form: Form, { tokens }: Waiting): Promise<void> {
+    const { ctx, browser } = visit
+    if (visit.progress === undefined) {
+      const checked = await tokens.check(form.get('token') ?? '', ctx.ip)
+      if (!checked.ok) return show(visit, tokenProblem(checked.wait))
+    }
+    const decision = decisionIn(form)
+    const decided: Progress | undefined =
+      decision !== undefined && 'enabled' in decision ? { step: 'account', enabled: decision.enabled } : undefined
+    if (decided !== undefined) return moveTo(visit, decided)
+    // The token was right: that is not asked again.
+    const next: Progress = { step: 'decision' }
+    if (decision === undefined && visit.progress === undefined) return moveTo(visit, next)
+    await progress.keep(browser.id, next)
+    const error = decision !== undefined && 'error' in decision ? decision.error : ({ code: 'confirm' } as const)
+    await show({ ...visit, progress: next }, error)
+  }
+
+  async function register(visit: Visit, form: Form, at: Extract<Progress, { step: 'account' }>): Promise<void> {
+    if (waiting === undefined) throw new RequestError('expired')
+    const { ctx, browser } = visit
+    if (form.get('action') === 'back') return moveTo(visit, { step: 'decision' })
+    const { administrators } = waiting
+    const typed = {
+      username: (form.get('username') ?? '').slice(0, 200),
+      email: (form.get('email') ?? '').slice(0, 300),
+    }
+    const drafted = await administrators.draft(form, at.enabled, responder.locale(ctx))
+    if (!drafted.ok) return show({ ...visit, progress: { ...at, typed } }, drafted.error)
+    const { draft } = drafted
+    if (!at.enabled) return finish(visit, draft, undefined)
+    const begun = await administrators.begin(draft, askingOf(ctx))
+    const next: Progress = { step: 'code', draft, ...(begun.ok && { challenge: begun.challenge }) }
+    if (begun.ok) return moveTo(visit, next)
+    await progress.keep(browser.id, next)
+    await show({ ...visit, progress: next }, problemOf(begun))
+  }
+
+  async function prove(visit: Visit, form: Form, at: Extract<Progress, { step: 'code' }>): Promise<void> {
+    if (waiting === undefined) throw new RequestError('expired')
+    const { draft, challenge } = at
+    const action = form.get('action')
+    if (action === 'back') {
+      const { username, email } = draft
+      return moveTo(visit, { step: 'account', enabled: true, typed: { username, email } })
+    }
+    if (action === 'resend') return renew(visit, at)
+    if (challenge === undefined) return show(visit, { code: 'expired' })
+    const asking = askingOf(visit.ctx)
+    const code = form.get('code') ?? ''
+    const finished = await waiting.administrators.finish(draft, asking, { challenge, code })
+    if (finished.ok) return finish(visit, draft, finished)
+    if (finished.reason === 'expired') return startOver(visit, at)
+    await show(visit, problemOf(finished))
+  }
+
+  /** Where something is sent, its owner asks for another; where a key is shown, there is a new one at once. */
+  async function startOver(visit: Visit, at: Extract<Progress, { step: 'code' }>): Promise<void> {
+    const sent = waiting?.administrators.resendIn(undefined) !== undefined
+    const begun = sent ? undefined : await waiting?.administrators.begin(at.draft, askingOf(visit.ctx))
+    const next: Progress = { ...at, ...(begun?.ok === true && { challenge: begun.challenge }) }
+    await progress.keep(visit.browser.id, next)
+    await show({ ...visit, progress: next }, begun === undefined || begun.ok ? { code: 'expired' } : problemOf(begun))
+  }
+
+  async function renew(visit: Visit, at: Extract<Progress, { step: 'code' }>): Promise<void> {
+    const renewed = await waiting?.administrators.renew(at.draft, askingOf(visit.ctx), at.challenge)
+    if (renewed === undefined) throw new RequestError('expired')
+    if (!renewed.ok) return show(visit, problemOf(renewed))
+    await moveTo(visit, { ...at, challenge: renewed.challenge })
+  }
+
+  /** The end: answer, administrator and factor at once, by whoever is first. */
+  async function finish(visit: Visit, draft: Draft, proved: Proved | undefined): Promise<void> {
+    if (waiting === undefined) throw new RequestError('expired')
+    const { ctx } = visit
+    const answer: MfaAnswer = { enabled: proved !== undefined, by: 'page', at: clock.now() }
+    const { factor } = waiting
+    const audits = [
+      answeredEvent(answer, { ip: ctx.ip }),
+      { event: 'user.created', outcome: 'ok', ip: ctx.ip, details: { by: 'setup', admin: true } },
+      ...(proved === undefined
+        ? []
+        : [{ event: 'factor.added', outcome: 'ok', ip: ctx.ip, details: { factor, ceremony: 'setup' } } as const]),
+      { event: 'setup.done', outcome: 'ok', ip: ctx.ip },
+    ] as const
+    try {
+      const made = await answers.finish(answer, administratorOf(draft, proved, factor), audits)
+      // Somebody else was faster; what that says about this browser is nothing.
+      if (made === undefined) throw new RequestError('expired')
+    } catch (error) {
+      if (!(error instanceof LoginTaken)) throw error
+      const { username, email } = draft
+      const at = { step: 'account', enabled: proved !== undefined, typed: { username, email } } as const
+      await progress.keep(visit.browser.id, at)
+      return show({ ...visit, progress: at }, { code: 'username', reason: 'taken' })
+    } finally {
+      await waiting.answered()
+    }
+    await moveTo(visit, { step: 'client' })
+  }
+
+  async function offer(visit: Visit, form: Form): Promise<void> {
+    const action = form.get('action')
+    if (action === 'skip' || action === 'done') {
+      await progress.end(visit.browser.id)
+      return responder.redirect(visit.ctx, '/account')
+    }
+    const yaml = firstClient(form, issuer)
+    if (yaml === undefined) return show(visit, { code: 'client' })
+    await moveTo(visit, { step: 'client', yaml })
+  }
+
+  async function visitOf(ctx: Context, browser: Browser): Promise<Visit> {
+    const at = await progress.get(browser.id)
+    if (waiting === undefined && at?.step !== 'client') throw new RequestError('not-found')
+    return { ctx, browser, progress: at }
+  }
+
+  router.get(PATH, async (ctx) => {
+    if (ctx.method === 'HEAD') return responder.nothing(ctx)
+    await show(await visitOf(ctx, browsers.of(ctx)))
+  })
+
+  router.post(PATH, async (ctx) => {
+    const form = await readForm(ctx, limits)
+    const visit = await visitOf(ctx, checked(ctx, form))
+    const at = visit.progress
+    const stale = at !== undefined && form.get('step') !== undefined && form.get('step') !== at.step
+    // A form of another step, by the back button, shows where things stand.
+    if (stale) return responder.redirect(ctx, PATH)
+    if (at?.step === 'client') return offer(visit, form)
+    if (waiting === undefined) throw new RequestError('expired')
+    if (at?.step === 'account') return register(visit, form, at)
+    if (at?.step === 'code') return prove(visit, form, at)
+    await decide(visit, form, waiting)
+  })
+
+  function checked(ctx: Context, form: Form): Browser {
+    try {
+      return browsers.check(ctx, form, CSRF)
+    } catch (error) {
+      trail.record({ event: 'csrf.rejected', outcome: 'fail', ip: ctx.ip })
+      throw error
+    }
+  }
+
+  router.all(PATH, () => {
+    throw new RequestError('method-not-allowed')
+  })
+  return router.routes() as Middleware
+}
+
+type Proved = Extract<Finished, { ok: true }>
+
+function tokenProblem(wait: number | undefined): PageError {
+  return wait === undefined ? { code: 'credentials' } : { code: 'throttled', retryAfter: wait }
+}
+
+function administratorOf(draft: Draft, proved: Proved | undefined, factor: string): FirstAdministrator {
+  const { username, email, passwordHash } = draft
+  return {
+    username,
+    email,
+    passwordHash,
+    admin: true,
+    emailVerified: proved?.address === email,
+    binding: proved && { type: factor, record: proved.record },
+  }
+}
+
+/** For whatever else is asked of a gateway whose set-up is not finished. */
+export function setupWaits(responder: Responder): Middleware {
+  return (ctx) => {
+    if (ctx.path === '/' && (ctx.method === 'GET' || ctx.method === 'HEAD')) return responder.redirect(ctx, PATH)
+    const error = { code: 'unavailable', retryAfter: RETRY_AFTER } as const
+    responder.page(
+      ctx,
+      { name: 'error', view: 'pages/error', error, data: { detailKey: 'setup' } },
+      responder.locale(ctx),
+    )
+    return undefined
+  }
+}
+
+/** Milliseconds: somebody is at it. */
+const RETRY_AFTER = 30_000
