@@ -217,8 +217,11 @@ export async function equip(file: Config, stores: Stores): Promise<Equipment> {
     locale: config.languages[0] ?? 'en',
     accountUrl: `${config.issuer}/account`,
   })
-  const notify: RememberedDevicesDependencies['notify'] = (kind, account, { ip, userAgent }) =>
-    outbox.add(notices.of(kind, account, { time: clock.now(), ip, browser: userAgent }))
+  const notify: RememberedDevicesDependencies['notify'] = (kind, { id, email, locale }, request) => {
+    const { ip, userAgent: browser } = request
+    const owner = { id, email, locale: locale ?? request.locale }
+    return outbox.add(notices.of(kind, owner, { time: clock.now(), ip, browser }))
+  }
   return {
     config,
     answer,

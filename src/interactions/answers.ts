@@ -61,7 +61,7 @@ export function createAnswers(dependencies: AnswerDependencies): Answers {
     )
     const { rememberDays } = demanded
     if (next.step.kind === 'done' && rememberDays > 0 && form.get('remember') === 'on') {
-      await factors.remember(ctx, { account: fresh, proof: answer.proof, rememberDays })
+      await factors.remember(ctx, signIn, { account: fresh, proof: answer.proof, rememberDays })
     }
     await moveOn(ctx, next)
   }

@@ -39,7 +39,11 @@ export interface Factors {
   renew(ctx: Context, signIn: SignIn, step: FactorStep): Promise<PageError | undefined>
   answer(ctx: Context, signIn: SignIn, given: { step: FactorStep; form: Form }): Promise<FactorAnswer>
   /** `account` is of after the proof: a binding made by it has raised the factor epoch. */
-  remember(ctx: Context, proved: { account: Account; proof: Proof; rememberDays: number }): Promise<void>
+  remember(
+    ctx: Context,
+    signIn: SignIn,
+    proved: { account: Account; proof: Proof; rememberDays: number },
+  ): Promise<void>
   /** The choice of kinds. */
   choice(signIn: SignIn, types: readonly string[]): { type: string; detail?: string }[]
 }
@@ -122,8 +126,8 @@ export function createFactors(dependencies: FactorDependencies): Factors {
       if (verdict.ok) return verdict
       return { ok: false, error: problemOf(verdict), reason: verdict.reason }
     },
-    async remember(ctx, { account, proof, rememberDays }) {
-      const request = { ip: ctx.ip, userAgent: ctx.get('user-agent') }
+    async remember(ctx, { locale }, { account, proof, rememberDays }) {
+      const request = { ip: ctx.ip, userAgent: ctx.get('user-agent'), locale }
       const proved = { account, method: proof.method, provenAt: proof.at, rememberDays, request }
       const value = await devices.remember(proved, cookies.device(ctx, account.id))
       cookies.keepDevice(ctx, account.id, { value, lifetime: rememberDays * DAY })

@@ -84,7 +84,7 @@ export function createLogin(dependencies: LoginDependencies): Login {
     const cookie = cookies.device(ctx, account.id)
     if (cookie === undefined || !mayBeSpared(signIn)) return signIn
     const { rememberDays, methods } = demanded
-    const request = { ip: ctx.ip, userAgent: ctx.get('user-agent') }
+    const request = { ip: ctx.ip, userAgent: ctx.get('user-agent'), locale: signIn.locale }
     const presented = await devices.present(cookie, { account, rememberDays, methods, request })
     if (!presented.ok) {
       cookies.forgetDevice(ctx, account.id)

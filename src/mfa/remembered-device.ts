@@ -36,6 +36,8 @@ export interface DeviceTerms {
 export interface Origin {
   ip: string
   userAgent: string
+  /** Of the page: letters are written in it, unless the owner has chosen another language. */
+  locale?: string
 }
 
 export type Presented =
@@ -145,7 +147,7 @@ export function createRememberedDevices(
     if (use === 'late') return { ok: true, id, provenAt, expiresAt }
     const secret = randomToken()
     const replaced = [{ hash: cookie.hash, at: now }, ...device.replaced.filter(({ at }) => at > now - options.grace)]
-    const rotated = { ...device, current: sha256(secret), replaced, ...request, lastUsedAt: now }
+    const rotated = { ...device, current: sha256(secret), replaced, ...placeOf(request), lastUsedAt: now }
     const written = await records.replace(id, found.version, rotated, device.expiresAt - now)
     if (!written) return undefined
     audit('device.used', device, { ip: request.ip })
@@ -167,7 +169,7 @@ export function createRememberedDevices(
         method,
         provenAt,
         expiresAt,
-        ...request,
+        ...placeOf(request),
         createdAt: now,
         lastUsedAt: now,
         current: sha256(secret),
@@ -244,6 +246,8 @@ function refusalOf(device: DeviceRecord, terms: DeviceTerms, now: number): 'expi
   if (now >= endsAt) return 'expired'
   return terms.methods.includes(device.method) ? undefined : 'method'
 }
+
+const placeOf = ({ ip, userAgent }: Origin): { ip: string; userAgent: string } => ({ ip, userAgent })
 
 function sameEpochs(device: DeviceRecord, account: Account): boolean {
   return (

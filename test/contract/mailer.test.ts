@@ -7,7 +7,7 @@ import { inspect } from 'node:util'
 import { SECOND } from '../../src/kernel/clock.ts'
 import { ConfigError } from '../../src/kernel/errors.ts'
 import type { Log } from '../../src/kernel/log.ts'
-import { type Mail, type Mailer, MailFailed } from '../../src/mail/mailer.ts'
+import { type Mail, type Mailer, MailFailed, MailRefused } from '../../src/mail/mailer.ts'
 import { createSmtpMailer } from '../../src/mail/smtp-mailer.ts'
 import { createRenderer } from '../../src/views/renderer.ts'
 import { createTexts } from '../../src/views/texts.ts'
@@ -113,6 +113,9 @@ describe('a code by mail (C8)', () => {
     const mail = await sent(codeMail())
     assert.equal(mail.headers.get('auto-submitted'), 'auto-generated')
     assert.match(mail.headers.get('message-id') ?? '', /^<[\w-]{22}@example\.com>$/)
+    smtp.clear()
+    const again = await sent({ ...codeMail(), id: '019a-b7' })
+    assert.equal(again.headers.get('message-id'), '<019a-b7@example.com>')
     assert.ok(Math.abs(Date.parse(mail.headers.get('date') ?? '') - Date.now()) < 60 * SECOND)
     assert.match(mail.headers.get('from') ?? '', /^"?Example"? <id@example\.com>$/)
     assert.equal(mail.headers.get('to'), 'alice@example.com')
@@ -234,7 +237,8 @@ describe('a mail server that does not take the mail (EM-11)', () => {
 
   test('refuses the connection', async () => {
     smtp.setRefuse('connect')
-    await failure(mailerFor(smtp.url).send(codeMail()), 5 * SECOND)
+    const error = await failure(mailerFor(smtp.url).send(codeMail()), 5 * SECOND)
+    assert.ok(!(error instanceof MailRefused), 'nothing else would be taken either')
     await failure(mailerFor(smtp.url).check(), 5 * SECOND)
     assert.deepEqual(smtp.messages, [])
   })
@@ -243,7 +247,9 @@ describe('a mail server that does not take the mail (EM-11)', () => {
     test(`refuses at ${refusal}: fails with the server's answer, and the next mail goes out`, async () => {
       const mailer = mailerFor(smtp.url)
       smtp.setRefuse(refusal)
-      const { cause } = await failure(mailer.send(codeMail()), 5 * SECOND)
+      const error = await failure(mailer.send(codeMail()), 5 * SECOND)
+      assert.ok(error instanceof MailRefused, 'others would be taken')
+      const { cause } = error
       assert.match(inspect(cause), refusal === 'rcpt' ? /550/ : /554/)
       assert.deepEqual(smtp.messages, [])
       await mailer.check()
