@@ -73,6 +73,8 @@ export interface RunningGateway {
   issuer: string
   site: Installation
   sessions: Gateway['sessions']
+  /** In the file's form. */
+  config: Readonly<Record<string, unknown>>
   clock: TestClock
   /** What `serve` would print; throws when set-up does not wait. */
   readonly setupToken: string
@@ -156,6 +158,9 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     clock,
     get site() {
       return running.site
+    },
+    get config() {
+      return config
     },
     get sessions() {
       return running.gateway.sessions

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { Installation } from '../../app.ts'
 import { accountOf, administer, eventOf, noticeOf } from '../administration.ts'
+import { endAllSessions } from '../end-sessions.ts'
 import { UsageError } from '../failure.ts'
 import { clean, type Result } from '../output.ts'
 
@@ -30,6 +31,7 @@ async function reset(site: Installation, name: string, given: string): Promise<R
     }),
   )
   const devices = await site.devices.forgetAll(account.id)
+  await endAllSessions(site, account.id)
   const { username } = account
   return {
     text: `${username}: factors removed ${factors}, remembered devices forgotten ${devices}, all sessions ended`,

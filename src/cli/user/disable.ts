@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { createActivations } from '../../accounts/activation.ts'
 import type { Installation } from '../../app.ts'
 import { accountOf, administer, eventOf, noticeOf } from '../administration.ts'
+import { endAllSessions } from '../end-sessions.ts'
 import type { Result } from '../output.ts'
 
 export function addUserDisable(user: Command): void {
@@ -17,6 +18,7 @@ async function disable(site: Installation, name: string): Promise<Result> {
   const mails = noticeOf(site, 'account-disabled', { account })
   await site.accounts.setDisabled(account.id, true, eventOf('user.disabled', { account, mails }))
   await createActivations(site).revoke(account.id)
+  await endAllSessions(site, account.id)
   const { username } = account
   return { text: `${username} cannot sign in any more`, json: { username, disabled: true } }
 }

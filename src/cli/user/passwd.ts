@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { createActivations } from '../../accounts/activation.ts'
 import type { Installation } from '../../app.ts'
 import { accountOf, administer, eventOf, noticeOf, recordCommand } from '../administration.ts'
+import { endAllSessions } from '../end-sessions.ts'
 import type { Result } from '../output.ts'
 import { activationLink, readNewPassword } from './password-input.ts'
 
@@ -22,6 +23,7 @@ async function setPassword(site: Installation, name: string): Promise<Result> {
   await createActivations(site).revoke(account.id)
   const mails = noticeOf(site, 'password-changed', { account })
   await site.accounts.setPassword(account.id, hash, eventOf('password.changed', { account, mails }))
+  await endAllSessions(site, account.id)
   const { username } = account
   return { text: `${username} has a new password, all sessions have ended`, json: { username } }
 }

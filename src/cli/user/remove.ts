@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { createActivations } from '../../accounts/activation.ts'
 import type { Installation } from '../../app.ts'
 import { accountOf, administer, eventOf } from '../administration.ts'
+import { endAllSessions } from '../end-sessions.ts'
 import { CommandFailed } from '../failure.ts'
 import type { Result } from '../output.ts'
 
@@ -21,6 +22,7 @@ async function remove(site: Installation, name: string): Promise<Result> {
     throw new CommandFailed(`user "${name}" is called "${username}": removing needs exactly that name`)
   await createActivations(site).revoke(id)
   await site.devices.forgetAll(id)
+  await endAllSessions(site, id)
   await site.accounts.remove(id, eventOf('user.deleted', { account, details: { username } }))
   return { text: `${username} is removed`, json: { username, removed: true } }
 }

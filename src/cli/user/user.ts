@@ -7,6 +7,7 @@ import { addUserImport } from './import.ts'
 import { addUserList } from './list.ts'
 import { addUserPasswd } from './passwd.ts'
 import { addUserRemove } from './remove.ts'
+import { addUserSessions } from './sessions.ts'
 import { addUserShow } from './show.ts'
 
 export function addUser(program: Command): void {
@@ -18,6 +19,7 @@ export function addUser(program: Command): void {
     addUserShow,
     addUserEdit,
     addUserPasswd,
+    addUserSessions,
     addUserDisable,
     addUserEnable,
     addUserRemove,

@@ -1,0 +1,74 @@
+import type { Command } from 'commander'
+import type { Account } from '../../accounts/account.ts'
+import type { Installation } from '../../app.ts'
+import { browserOf } from '../../mail/user-agent.ts'
+import type { SessionView } from '../../mfa/sessions.ts'
+import { accountOf, administer, recordCommand } from '../administration.ts'
+import { endAllSessions, withSessions } from '../end-sessions.ts'
+import { CommandFailed } from '../failure.ts'
+import { clean, type Result, table, timeText } from '../output.ts'
+
+export function addUserSessions(user: Command): void {
+  user
+    .command('sessions')
+    .argument('<name>', 'user name or address')
+    .description('the browsers a user is signed in with, or their end')
+    .option('--end [id]', 'end this one, or all of them; the applications are told')
+    .action((name: string, { end }: { end?: string | true }, command: Command) =>
+      administer(command, async (site) => {
+        const account = await accountOf(site, name)
+        if (end === undefined) return list(site, account)
+        return end === true ? endAll(site, account) : endOne(site, account, end)
+      }),
+    )
+}
+
+async function list(site: Installation, account: Account): Promise<Result> {
+  const sessions = await withSessions(site, (port) => port.list(account))
+  const head = ['BROWSER', 'ADDRESS', 'SIGNED IN', 'LAST USED', 'EXPIRES', 'PROVED', 'CLIENTS', 'ID']
+  const text = sessions.length > 0 ? table(head, sessions.map(rowOf)) : `${account.username} is not signed in anywhere`
+  return { text, json: sessions.map(jsonOf) }
+}
+
+async function endAll(site: Installation, account: Account): Promise<Result> {
+  await recordCommand(site, 'user sessions --end', account)
+  const ended = await endAllSessions(site, account.id)
+  const { username } = account
+  return { text: `sessions ended for ${username}: ${ended}`, json: { username, ended } }
+}
+
+async function endOne(site: Installation, account: Account, id: string): Promise<Result> {
+  await recordCommand(site, 'user sessions --end', account)
+  const { username } = account
+  if (!(await withSessions(site, (sessions) => sessions.end(account.id, id))))
+    throw new CommandFailed(`${username} has no session "${id}"`)
+  return { text: `ended: ${clean(id)}`, json: { username, ended: 1 } }
+}
+
+function rowOf({ id, userAgent, address, methods, clients, ...times }: SessionView): string[] {
+  const known = browserOf(userAgent)
+  const browser = known === undefined ? userAgent.slice(0, 40) : [known.browser, known.system].join(' ').trim()
+  return [
+    browser || '-',
+    address,
+    timeText(times.startedAt),
+    timeText(times.lastUsedAt),
+    timeText(times.expiresAt),
+    methods.join('+'),
+    clients.join(', ') || '-',
+    id,
+  ]
+}
+
+function jsonOf({ id, userAgent, address, methods, clients, ...times }: SessionView): Record<string, unknown> {
+  return {
+    id,
+    userAgent,
+    address,
+    startedAt: timeText(times.startedAt),
+    lastUsedAt: timeText(times.lastUsedAt),
+    expiresAt: timeText(times.expiresAt),
+    methods,
+    clients,
+  }
+}
