@@ -64,6 +64,9 @@ import { type Holding, holdingAnswer, keepFileAnswer } from './mfa/mfa-answer.ts
 import { createPendingProofs } from './mfa/pending-proof.ts'
 import type { Policy } from './mfa/policy.ts'
 import type { PostponementStore } from './mfa/postponement-store.ts'
+import type { BypassCodes, RecoveryCodes } from './mfa/recovery.ts'
+import { createBypassCodes } from './mfa/recovery-code/bypass-codes.ts'
+import { createRecoveryCodes } from './mfa/recovery-code/recovery-codes.ts'
 import { createRegistry, KINDS, type Registry } from './mfa/registry.ts'
 import {
   createRememberedDevices,
@@ -128,6 +131,8 @@ export interface Equipment {
   mailer: Mailer | undefined
   notices: Notices
   registry: Registry
+  recoveryCodes: RecoveryCodes
+  bypassCodes: BypassCodes
   devices: RememberedDevices
 }
 
@@ -146,7 +151,7 @@ export interface Parts {
 }
 
 /** Who has another address has not entered a code sent there. */
-const BOUND_TO_ADDRESS = KINDS.filter(({ block }) => block.needs === 'mail').map(({ type }) => type)
+const BOUND_TO_ADDRESS = KINDS.filter(({ block }) => block?.needs === 'mail').map(({ type }) => type)
 /** How long requests under way may take after SIGTERM. */
 const DRAIN = 10 * SECOND
 /** How often a gateway that waits asks whether somebody has answered. */
@@ -204,7 +209,7 @@ async function openParts(config: Config, parts: Parts): Promise<Installation> {
 }
 
 export async function equip(file: Config, stores: Stores): Promise<Equipment> {
-  const { secretKey, log, state, trail, outbox, clock } = stores
+  const { secretKey, log, state, bindings, trail, outbox, clock } = stores
   const answer = await holdingAnswer(file.mfa.enabled, stores)
   const config = { ...file, mfa: { ...file.mfa, enabled: answer.enabled } }
   const texts = createTexts({ languages: config.languages })
@@ -230,6 +235,8 @@ export async function equip(file: Config, stores: Stores): Promise<Equipment> {
     mailer,
     notices,
     registry: createRegistry(authenticatorsOf(config, { mailer, secretKey })),
+    recoveryCodes: createRecoveryCodes({ count: config.mfa.recoveryCodes }, { bindings, notices, clock }),
+    bypassCodes: createBypassCodes({ bindings, notices, clock }),
     devices: createRememberedDevices({ grace: config.limits.deviceGrace }, { state, sealer, trail, clock, notify }),
   }
 }
@@ -246,8 +253,14 @@ function openState({ stores }: Config, dependencies: { clock: Clock; log: Log })
 
 /** A kind that needs a mail server is not there where none is configured. */
 function authenticatorsOf(config: Config, { mailer, secretKey }: { mailer: Mailer | undefined; secretKey: Buffer }) {
-  const dependencies = { mailer, secretKey, serviceName: config.branding.name, limits: config.limits }
-  return KINDS.filter(({ block }) => block.needs !== 'mail' || mailer !== undefined).map((kind) =>
+  const dependencies = {
+    mailer,
+    secretKey,
+    serviceName: config.branding.name,
+    limits: config.limits,
+    recoveryCodes: config.mfa.recoveryCodes,
+  }
+  return KINDS.filter(({ block }) => block?.needs !== 'mail' || mailer !== undefined).map((kind) =>
     kind.create(config.mfa.blocks[kind.type], dependencies),
   )
 }
@@ -668,10 +681,11 @@ interface Decisions {
 
 async function decide(site: Stores & Equipment): Promise<Decisions> {
   const { mfa } = site.config
-  const policy = policyFrom(site.config, mfa.methods === 'auto' ? await decidedMethods(site) : mfa.methods)
-  const { bindings } = site
+  const { bindings, registry } = site
   const { clients } = site.config
-  const decider = createDecider({ policy, authenticators: site.registry.list(), bindings, clients })
+  const methods = mfa.methods === 'auto' ? await decidedMethods(site) : mfa.methods
+  const policy = policyFrom(site.config, methods, registry)
+  const decider = createDecider({ policy, authenticators: registry.list(), bindings, clients })
   refuseUnreachable(site.config, policy, decider.lookup)
   return { policy, decider, acr: createAcrNames(site.config.acr) }
 }
@@ -686,7 +700,9 @@ async function decidedMethods({ settings, mailer, log }: Stores & Equipment): Pr
       () => true,
       () => false,
     ))
-  const kinds = KINDS.filter(({ block }) => (block.needs === 'mail') === answers).map(({ type }) => type)
+  const kinds = KINDS.filter(({ block }) => block !== undefined && (block.needs === 'mail') === answers).map(
+    ({ type }) => type,
+  )
   const decided = await settings.addOnce(METHODS_SETTING, kinds.join(','))
   log.info('the second factor was decided', { methods: decided, mailServerAnswers: answers })
   return decided.split(',')

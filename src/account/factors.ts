@@ -178,7 +178,8 @@ export function factorsSection(dependencies: FactorSectionDependencies): Section
         const verdict = await verifier.finish(attemptOf(visitor, kind), given)
         if (!verdict.ok) return { error: problemOf(verdict) }
         await endOthers(visitor)
-        return { to: HERE, notice: 'factor-added', proof: verdict.proof }
+        const { proof } = verdict
+        return { to: HERE, notice: 'factor-added', ...(proof !== undefined && { proof }) }
       },
     }
   }

@@ -5,6 +5,7 @@ import { RequestError } from '../kernel/errors.ts'
 import type { PendingProof } from '../mfa/pending-proof.ts'
 import { graceLeft } from '../mfa/postponement.ts'
 import type { PostponementStore } from '../mfa/postponement-store.ts'
+import type { Proof } from '../mfa/verifier.ts'
 import type { PageError } from '../views/pages.ts'
 import type { FactorStep, Factors } from './factor.ts'
 import type { Form } from './form.ts'
@@ -52,16 +53,12 @@ export function createAnswers(dependencies: AnswerDependencies): Answers {
     if (!answer.ok) return refused(ctx, signIn, answer)
     const fresh = answer.changed ? await accounts.find(account.id) : account
     if (fresh === undefined) throw new RequestError('expired')
-    const { notice: _, ...value } = pending?.value ?? startedBySession(signIn)
-    const proofs = [...value.proofs.filter(({ method }) => method !== answer.proof.method), answer.proof]
-    const next = await signIns.proceed(
-      signIn,
-      { ...value, proofs },
-      { account: fresh, ...(!answer.changed && { bindings }) },
-    )
+    const { proof } = answer
+    const value = after(step, proof, pending?.value ?? startedBySession(signIn))
+    const next = await signIns.proceed(signIn, value, { account: fresh, ...(!answer.changed && { bindings }) })
     const { rememberDays } = demanded
-    if (next.step.kind === 'done' && rememberDays > 0 && form.get('remember') === 'on') {
-      await factors.remember(ctx, signIn, { account: fresh, proof: answer.proof, rememberDays })
+    if (proof !== undefined && next.step.kind === 'done' && rememberDays > 0 && form.get('remember') === 'on') {
+      await factors.remember(ctx, signIn, { account: fresh, proof, rememberDays })
     }
     await moveOn(ctx, next)
   }
@@ -152,6 +149,19 @@ export function createAnswers(dependencies: AnswerDependencies): Answers {
       return answerStep(ctx, signIn, form)
     },
   }
+}
+
+/** What is pending after a right code. */
+function after(step: FactorStep, proof: Proof | undefined, before: PendingProof): PendingProof {
+  const { notice: _, bypassed, ...value } = before
+  if (proof === undefined) {
+    const { chosen, choosing: __, ...rest } = value
+    // Whoever picked an authenticator to bind goes on to it.
+    return { ...rest, ...(chosen !== undefined && chosen !== step.type && { chosen }), bypassed: true }
+  }
+  const proofs = [...value.proofs.filter(({ method }) => method !== proof.method), proof]
+  // It opens one binding.
+  return { ...value, proofs, ...(bypassed && step.kind !== 'bind' && { bypassed }) }
 }
 
 /** The first thing proved in a step-up: the account is the session's. */

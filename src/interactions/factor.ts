@@ -24,8 +24,8 @@ export interface FactorDependencies {
 }
 
 export type FactorAnswer =
-  | { ok: true; proof: Proof; changed: boolean }
-  | { ok: false; error: PageError; reason: RefusalReason }
+  /** Without a proof: it only opens the binding of another authenticator. */
+  { ok: true; proof: Proof | undefined; changed: boolean } | { ok: false; error: PageError; reason: RefusalReason }
 
 /** The pages on which codes are typed: binding and verifying, whatever the authenticator. */
 export interface Factors {
@@ -38,7 +38,7 @@ export interface Factors {
   /** A new code in place of the old. */
   renew(ctx: Context, signIn: SignIn, step: FactorStep): Promise<PageError | undefined>
   answer(ctx: Context, signIn: SignIn, given: { step: FactorStep; form: Form }): Promise<FactorAnswer>
-  /** `account` is of after the proof: a binding made by it has raised the factor epoch. */
+  /** Not after a fallback (TD-8). `account` is of after the proof: a binding made by it has raised the factor epoch. */
   remember(
     ctx: Context,
     signIn: SignIn,
@@ -83,15 +83,16 @@ export function createFactors(dependencies: FactorDependencies): Factors {
   ): Answer {
     const now = clock.now()
     const authenticator = authenticators.get(step.type)
+    const fallback = authenticator?.fallback !== undefined
     return {
       name: `${step.kind}-${step.type}`,
       view: `${step.type}/${step.kind}`,
       ...(error !== undefined && { error }),
-      ...(before(step) !== undefined && { notice: 'confirm-address-first' }),
+      ...(before(step) !== undefined && { notice: fallback ? 'confirm-by-code-first' : 'confirm-address-first' }),
       client: clientOf(signIn),
       data: {
         ...(begun?.show ?? unshown(authenticator, signIn)),
-        remember: before(step) === undefined ? (signIn.demanded?.rememberDays ?? 0) : 0,
+        remember: before(step) === undefined && !fallback ? (signIn.demanded?.rememberDays ?? 0) : 0,
         choose: step.types.length > 1,
         label: step.kind === 'bind',
         sent: begun !== undefined,
@@ -127,6 +128,7 @@ export function createFactors(dependencies: FactorDependencies): Factors {
       return { ok: false, error: problemOf(verdict), reason: verdict.reason }
     },
     async remember(ctx, { locale }, { account, proof, rememberDays }) {
+      if (authenticators.get(proof.method)?.fallback !== undefined) return
       const request = { ip: ctx.ip, userAgent: ctx.get('user-agent'), locale }
       const proved = { account, method: proof.method, provenAt: proof.at, rememberDays, request }
       const value = await devices.remember(proved, cookies.device(ctx, account.id))

@@ -119,6 +119,8 @@ export function createSignIns(dependencies: SignInDependencies): SignIns {
         bindings: bound,
         proofs: proofsOf(known),
         startedAt: interaction.startedAt,
+        now: clock.now(),
+        bypassed: pending?.value.bypassed === true,
         remembered: pending?.value.device !== undefined,
         chosen: pending?.value.chosen,
         choosing: pending?.value.choosing === true,

@@ -1,6 +1,8 @@
 import type { Account } from '../accounts/account.ts'
+import type { AuditEvent, AuditEventName } from '../audit/audit.ts'
 import type { AuthenticatorBlock } from '../config/block.ts'
 import type { Mailer } from '../mail/mailer.ts'
+import type { NoticeKind } from '../mail/notices.ts'
 import type { Binding } from './binding-store.ts'
 
 /** What a ceremony knows of the world. */
@@ -41,11 +43,19 @@ export type Show = Record<string, string | number | boolean | undefined>
 export type Finished =
   /**
    * `record`: what the binding holds from now on; `binding`: which one, absent for a new one; `address`: the account's address
-   * of which this proof shows that its owner reads it.
+   * of which this proof shows that its owner reads it; `ends`: remembered devices end with this use, told so in the change that
+   * writes it (TD-6); `opens`: this proves nothing, and only lets the owner bind another authenticator.
    */
-  | { ok: true; record: unknown; binding?: Binding; address?: string }
+  | { ok: true; record: unknown; binding?: Binding; address?: string; ends?: Ends; opens?: 'binding' }
   /** `spoil`: what a binding holds from now on although nobody got in; if that cannot be written, the answer is `mismatch`. */
   | (Refusal & { spoil?: { binding: Binding; record: unknown } })
+
+/** What is written and told of a use that is more than a use. */
+export interface Ends {
+  event: AuditEventName
+  notice?: NoticeKind
+  details?: AuditEvent['details']
+}
 
 export interface FinishInput<Challenge> {
   /** This account's bindings of this type. */
@@ -67,6 +77,20 @@ export interface Ceremony<Challenge = unknown> {
   finish(input: FinishInput<Challenge>): Promise<Finished>
 }
 
+/** What an account has left of a fallback. */
+export interface Reserve {
+  /** Uses that prove a second factor. */
+  codes: number
+  /** Whether it can open the binding of another authenticator. */
+  bypass: boolean
+}
+
+/** For whoever has lost what they usually sign in with. */
+export interface Fallback {
+  /** `bindings`: the account's; `now`: milliseconds since the epoch. */
+  reserve(bindings: readonly Binding[], now: number): Reserve
+}
+
 /** A kind of second factor: everything the rest of the house may ask of it. */
 export interface Authenticator {
   type: string
@@ -85,8 +109,13 @@ export interface Authenticator {
   usableUnbound(account: Account): boolean
   /** What tells the owner which one this is, such as a masked address; shown after the password alone (EN-3). */
   detail?(account: Account): string | undefined
-  /** Absent: binding happens by the first verification. */
+  /** Absent: binding happens by the first verification, or for a fallback not at sign-in at all. */
   bind?: Ceremony
+  /**
+   * Present: accepted wherever some second factor is, whatever `methods` lists; offered last, where something of it is left, and never
+   * opened by itself; nobody is remembered after it, and having it bound asks nobody for a second factor (RC-6, TD-8).
+   */
+  fallback?: Fallback
   verify: Ceremony
   /** What the page of `bind` showed of this binding; the caller has made sure that its owner asks (TO-8). Absent: never again. */
   reshow?(binding: Binding, context: CeremonyContext): Promise<Show>
@@ -101,12 +130,15 @@ export interface KindDependencies {
   /** The name people know this service by. */
   serviceName: string
   limits: { mailsPerInteraction: number; mailsPerDay: number }
+  /** How many codes a set has (`mfa.recoveryCodes`); 0: off. */
+  recoveryCodes: number
 }
 
 /** One line of the registry: a kind of authenticator as the file configures it. */
 export interface AuthenticatorKind {
   type: string
-  block: AuthenticatorBlock
+  /** Its part of the file, with which it may stand in `methods`. Absent: it is always there, and never listed. */
+  block?: AuthenticatorBlock
   /** `options`: what the block's schema made of the file. */
   create(options: unknown, dependencies: KindDependencies): Authenticator
 }

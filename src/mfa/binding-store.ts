@@ -18,13 +18,23 @@ export interface Binding {
 export interface BindingStore {
   /** Oldest first. A record that cannot be opened makes this throw: a factor that cannot be read is never "no factor" (KM-6, FA-7). */
   list(accountId: string): Promise<Binding[]>
-  /** Raises the account's factor epoch in the same transaction and writes `audit`. False when the account already has `maxOfType` of this type. */
+  /**
+   * Raises the account's factor epoch in the same transaction and writes `audit`. False when the account already has `maxOfType` of
+   * this type, or a binding with this id.
+   */
   insert(
     binding: Omit<Binding, 'version' | 'lastUsedAt'>,
     options: { maxOfType: number; audit: Change },
   ): Promise<boolean>
-  /** Writes record and `lastUsedAt` only if the version is still `expected`: false *is* the replay protection (TO-4). */
-  replace(id: string, expected: number, change: { record: unknown; lastUsedAt: number }): Promise<boolean>
+  /**
+   * Writes record and `lastUsedAt` only if the version is still `expected`: false *is* the replay protection (TO-4). With `ends`, this
+   * change is no mere use: it raises the factor epoch and is written with it (TD-6).
+   */
+  replace(
+    id: string,
+    expected: number,
+    change: { record: unknown; lastUsedAt: number; ends?: Change },
+  ): Promise<boolean>
   /**
    * Removes one of the account's own, raises the factor epoch, writes `audit`; `not-theirs` when it is not (FB-6). `keep`: lists of
    * types of each of which one has to remain; `last` when none would, however many try at once (FB-7).
@@ -45,6 +55,8 @@ export interface BindingStore {
    * the hard cap outlives the state store (RL-1, RL-6).
    */
   countAttempt(accountId: string, type: string): Promise<number>
-  /** A success of this type ends its row of failures. */
-  clearAttempts(accountId: string, type: string): Promise<void>
+  /** A success of this type, or an administrator, ends its row of failures. */
+  clearAttempts(accountId: string, type: string, audit?: Change): Promise<void>
+  /** Failures in a row, by type; types without one are left out. */
+  attempts(accountId: string): Promise<{ type: string; failures: number }[]>
 }

@@ -11,10 +11,14 @@ export function secondFactorOf(enabled: boolean | undefined): 'required' | 'if-b
 }
 
 /** The file's policy with `methods` decided. */
-export function policyFrom({ mfa, policy }: Config, methods: readonly string[]): Policy {
+export function policyFrom({ mfa, policy }: Config, methods: readonly string[], registry: Registry): Policy {
   return {
     secondFactor: secondFactorOf(mfa.enabled),
     methods,
+    fallbacks: registry
+      .list()
+      .filter(({ fallback }) => fallback !== undefined)
+      .map(({ type }) => type),
     rememberDays: mfa.rememberDays,
     grace: mfa.enrolment.grace,
     rules: policy.rules.map(ruleOf),

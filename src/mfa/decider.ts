@@ -35,7 +35,8 @@ interface DeciderDependencies {
 
 export function createDecider({ policy, authenticators, bindings, clients = [] }: DeciderDependencies): Decider {
   const byType = new Map(authenticators.map((authenticator) => [authenticator.type, authenticator]))
-  const allowed = new Set([policy, ...policy.rules].flatMap(({ methods = [] }) => methods))
+  const listed = [policy, ...policy.rules].flatMap(({ methods = [] }) => methods)
+  const allowed = new Set([...listed, ...policy.fallbacks])
   const leftToAccounts = [policy, ...policy.rules].some(({ secondFactor }) => secondFactor === 'if-bound')
   const decider: Decider = {
     async demand(question) {

@@ -20,6 +20,8 @@ export interface PendingProof {
   postponed?: Postponed
   /** The person wants to bind now, although it could wait. */
   binding?: true
+  /** An administrator's code was right: it proves nothing, and lets the person bind a factor in this sign-in (I3). */
+  bypassed?: true
   /** The authenticator type the person picked. */
   chosen?: string
   /** The person asked to see the choice. */

@@ -40,6 +40,8 @@ export interface Rule {
 }
 
 export interface Policy extends Terms {
+  /** Types that are accepted beside whatever methods, and listed nowhere. */
+  fallbacks: readonly string[]
   /** The first that matches decides. */
   rules: readonly Rule[]
 }
@@ -77,6 +79,8 @@ export interface Demand {
   /** Levels of which the request wants one; a remembered device satisfies none above `pwd`. */
   requested: readonly Level[] | undefined
   methods: readonly string[]
+  /** Types accepted beside them from whoever has lost those. */
+  fallbacks: readonly string[]
   /** 0 where a remembered device cannot help. */
   rememberDays: number
   /** Milliseconds after which a proof counts no more; undefined: as long as the session lives. */
@@ -117,6 +121,7 @@ export function demand(policy: Policy, facts: Facts): Demand {
     require,
     requested: facts.requested,
     methods: terms.methods,
+    fallbacks: policy.fallbacks,
     rememberDays: remembers ? terms.rememberDays : 0,
     maxAge,
     ...(own?.factorMaxAge !== undefined && { factorMaxAge: own.factorMaxAge }),
@@ -192,13 +197,20 @@ function floorOf(
   return highestOf([rule?.require, client.require, own?.require])
 }
 
+/** Kinds of second factor whose proofs a demand accepts. */
+type Accepted = Pick<Demand, 'methods' | 'fallbacks'>
+
+const accepts = ({ methods, fallbacks }: Accepted, method: string): boolean =>
+  methods.includes(method) || fallbacks.includes(method)
+
 /** The proofs that count under this demand at a time: of a kind it accepts (B2), and each ages by itself (F3, SE-5). */
 export function liveProofs(
   proofs: readonly Proof[],
-  { maxAge, factorMaxAge, methods }: Pick<Demand, 'maxAge' | 'factorMaxAge' | 'methods'>,
+  demanded: Accepted & Pick<Demand, 'maxAge' | 'factorMaxAge'>,
   at: number,
 ): readonly Proof[] {
-  const accepted = ({ method }: Proof): boolean => method === PASSWORD || methods.includes(method)
+  const { maxAge, factorMaxAge } = demanded
+  const accepted = ({ method }: Proof): boolean => method === PASSWORD || accepts(demanded, method)
   const limitOf = ({ method }: Proof): number | undefined =>
     method === PASSWORD ? maxAge : shorter(maxAge, factorMaxAge)
   return proofs.filter((proof) => accepted(proof) && at - proof.at <= (limitOf(proof) ?? Number.POSITIVE_INFINITY))
@@ -231,7 +243,7 @@ export function missing(demanded: Demand, standing: Standing): Missing | undefin
   }
   if (!demanded.asksSecondFactor) return undefined
   // A proof of a kind that is not offered any more makes no level, whatever a rule still lists.
-  const proved = levels.has('2sv') && standing.proved.some((method) => demanded.methods.includes(method))
+  const proved = levels.has('2sv') && standing.proved.some((method) => accepts(demanded, method))
   const remembered = standing.remembered && demanded.rememberDays > 0
   return proved || remembered ? undefined : { levels: ['2sv'], by: 'policy' }
 }
@@ -242,12 +254,28 @@ export function methodsFor(
   levels: readonly Level[],
   lookup: MethodLookup,
 ): string[] {
-  return demanded.methods.filter((type) => {
+  return reaching(demanded.methods, { ...demanded, levels, lookup })
+}
+
+/** The same of the fallbacks. */
+export function fallbacksFor(
+  demanded: Pick<Demand, 'fallbacks' | 'require'>,
+  levels: readonly Level[],
+  lookup: MethodLookup,
+): string[] {
+  return reaching(demanded.fallbacks, { ...demanded, levels, lookup })
+}
+
+function reaching(
+  types: readonly string[],
+  { levels, require, lookup }: { levels: readonly Level[]; require: Level; lookup: MethodLookup },
+): string[] {
+  return types.filter((type) => {
     const method = lookup(type)
     if (method === undefined) return false
     const reaches = (level: Level): boolean =>
       level === 'pwd' || level === '2sv' || (level === 'mfa' && method.assurance === 'mfa')
-    return levels.some(reaches) && reaches(demanded.require)
+    return levels.some(reaches) && reaches(require)
   })
 }
 

@@ -1,13 +1,16 @@
 import type { AuthenticatorBlocks } from '../config/block.ts'
 import type { Authenticator, AuthenticatorKind } from './authenticator.ts'
 import { emailOtp } from './email-otp/kind.ts'
+import { recoveryCode } from './recovery-code/kind.ts'
 import { totp } from './totp/kind.ts'
 
 /** Every kind of second factor there is; a further one is one line here. */
-export const KINDS: readonly AuthenticatorKind[] = [emailOtp, totp]
+export const KINDS: readonly AuthenticatorKind[] = [emailOtp, totp, recoveryCode]
 
 /** Their parts of the file. */
-export const BLOCKS: AuthenticatorBlocks = Object.fromEntries(KINDS.map(({ type, block }) => [type, block]))
+export const BLOCKS: AuthenticatorBlocks = Object.fromEntries(
+  KINDS.flatMap(({ type, block }) => (block === undefined ? [] : [[type, block]])),
+)
 
 /** The kinds of second factor this installation has. */
 export interface Registry {

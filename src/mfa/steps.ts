@@ -1,9 +1,9 @@
 import type { Account } from '../accounts/account.ts'
 import { MINUTE } from '../kernel/clock.ts'
 import { type Level, type MethodLookup, PASSWORD, satisfiedBy } from './assurance.ts'
-import type { Authenticator } from './authenticator.ts'
+import type { Authenticator, Reserve } from './authenticator.ts'
 import type { Binding } from './binding-store.ts'
-import { type Demand, liveProofs, methodsFor, missing } from './policy.ts'
+import { type Demand, fallbacksFor, liveProofs, methodsFor, missing } from './policy.ts'
 import type { GraceLeft } from './postponement.ts'
 import type { Proof } from './verifier.ts'
 
@@ -19,6 +19,10 @@ export interface SignInFacts {
   proofs: readonly Proof[]
   /** When this interaction began, in milliseconds since the epoch. */
   startedAt: number
+  /** Milliseconds since the epoch. */
+  now: number
+  /** An administrator let this person bind a factor in this sign-in, and no more. */
+  bypassed: boolean
   /** A remembered device let this sign-in in. */
   remembered: boolean
   /** What the person picked. */
@@ -58,7 +62,8 @@ const FRESH = 5 * MINUTE
 
 /**
  * What a sign-in needs next: pure. Bound factors and mailboxes on record are verified; only an account that has neither, or whose owner
- * picked another kind, binds, and then only after another factor it has was proved (B3, FB-2, CVE-2023-3597).
+ * picked another kind, binds, and then only after another factor it has was proved (B3, FB-2, CVE-2023-3597) or an administrator
+ * opened it (I3). Fallbacks stand beside all that, and come up by themselves only where they guard a binding.
  */
 export function nextStep(facts: SignInFacts, rules: StepRules): Step {
   const { demanded } = facts
@@ -71,32 +76,60 @@ export function nextStep(facts: SignInFacts, rules: StepRules): Step {
   if (demanded.deny) return { kind: 'denied' }
   const options = optionsFor(facts, lacking?.levels ?? demanded.requested ?? ['2sv'], rules)
   const { chosen } = facts
-  if (chosen !== undefined && options.bindable.includes(chosen)) return bindStep(chosen, facts, { rules, options })
+  if (chosen !== undefined && options.bindable.includes(chosen)) {
+    const step = bindStep(chosen, facts, { rules, options })
+    // What only an administrator can open keeps nobody from going on.
+    if (lacking !== undefined || rules.guard !== 'bypass' || step.kind === 'bind') return step
+  }
   if (lacking === undefined) return { kind: 'done' }
-  if (lacking.by === 'policy' && options.usable.length === 0) {
+  if (lacking.by === 'policy' && options.held.length === 0) {
     if (facts.answer === 'postponed') return { kind: 'done' }
     const { graceLeft } = facts
-    if (facts.answer === undefined && graceLeft !== undefined) return { kind: 'bind-later', left: graceLeft }
+    if (facts.answer === undefined && graceLeft !== undefined && !facts.bypassed)
+      return { kind: 'bind-later', left: graceLeft }
   }
-  if (options.all.length === 0) return { kind: lacking.by === 'request' ? 'unmet' : 'stuck' }
+  if (options.all.length === 0) return withoutWay(lacking.by === 'request' ? 'unmet' : 'stuck', options)
   return firstStep(facts, { rules, options })
 }
 
 interface Options {
+  /** The account has them. */
+  held: string[]
   /** Can be verified at once. */
   usable: string[]
   /** Can be bound. */
   bindable: string[]
   all: string[]
+  /** What else can be picked: fallbacks of which something is left. */
+  beside: string[]
 }
 
 function optionsFor(facts: SignInFacts, levels: readonly Level[], { authenticators, lookup }: StepRules): Options {
   const bound = new Set(facts.bindings.map((binding) => binding.type))
   const byType = new Map(authenticators.map((authenticator) => [authenticator.type, authenticator]))
   const candidates = methodsFor(facts.demanded, levels, lookup)
-  const usable = candidates.filter((type) => bound.has(type) || byType.get(type)?.usableUnbound(facts.account))
+  const opened = candidates.filter((type) => facts.bypassed && hasRoom(byType.get(type), facts.bindings))
+  const held = candidates.filter((type) => bound.has(type) || byType.get(type)?.usableUnbound(facts.account))
+  const usable = held.filter((type) => !opened.includes(type))
   const bindable = candidates.filter((type) => !usable.includes(type) && byType.get(type)?.bind !== undefined)
-  return { usable, bindable, all: candidates.filter((type) => usable.includes(type) || bindable.includes(type)) }
+  const beside = fallbacksFor(facts.demanded, levels, lookup).filter((type) => {
+    const { codes, bypass } = reserveOf(byType.get(type), facts)
+    return codes > 0 || (bypass && !facts.bypassed)
+  })
+  const all = candidates.filter((type) => usable.includes(type) || bindable.includes(type))
+  return { held, usable, bindable, all, beside }
+}
+
+/** Whether another one of it can be bound, beside those the account has. */
+function hasRoom(authenticator: Authenticator | undefined, bindings: readonly Binding[]): boolean {
+  if (authenticator?.bind === undefined) return false
+  return bindings.filter(({ type }) => type === authenticator.type).length < authenticator.maxPerAccount
+}
+
+const NOTHING: Reserve = { codes: 0, bypass: false }
+
+function reserveOf(authenticator: Authenticator | undefined, { bindings, now }: SignInFacts): Reserve {
+  return authenticator?.fallback?.reserve(bindings, now) ?? NOTHING
 }
 
 interface Given {
@@ -105,15 +138,35 @@ interface Given {
 }
 
 function firstStep(facts: SignInFacts, given: Given): Step {
-  const { usable, bindable, all } = given.options
-  if (facts.choosing && all.length > 1) return { kind: 'choose', types: all }
+  const { usable, bindable, all, beside } = given.options
+  const types = [...all, ...beside]
+  if (facts.choosing && types.length > 1) return { kind: 'choose', types }
   const { chosen } = facts
-  if (chosen !== undefined && usable.includes(chosen)) return { kind: 'verify', type: chosen, types: all }
+  if (chosen !== undefined && [...usable, ...beside].includes(chosen)) return { kind: 'verify', type: chosen, types }
+  if (facts.bypassed) return openedStep(facts, given)
   const last = lastUsed(facts.bindings, usable)
-  if (last !== undefined) return { kind: 'verify', type: last, types: all }
+  if (last !== undefined) return { kind: 'verify', type: last, types }
   const [only] = all
-  if (all.length > 1 || only === undefined) return { kind: 'choose', types: all }
-  return bindable.includes(only) ? bindStep(only, facts, given) : { kind: 'verify', type: only, types: all }
+  if (all.length > 1 || only === undefined) return { kind: 'choose', types }
+  return bindable.includes(only) ? bindStep(only, facts, given) : { kind: 'verify', type: only, types }
+}
+
+/** An administrator's code leads to binding, or to what can be verified unbound where nothing can be bound. */
+function openedStep(facts: SignInFacts, given: Given): Step {
+  const { usable, bindable, all, beside } = given.options
+  const types = [...all, ...beside]
+  const [first, ...others] = bindable
+  if (first !== undefined && others.length === 0) return bindStep(first, facts, given)
+  const [mailbox] = usable
+  return first === undefined && mailbox !== undefined
+    ? { kind: 'verify', type: mailbox, types }
+    : { kind: 'choose', types: bindable }
+}
+
+/** A fallback is a way in for whoever has no other; but a request that no method reaches is not met by using it up. */
+function withoutWay(kind: 'unmet' | 'stuck', { beside }: Options): Step {
+  const [type] = beside
+  return type === undefined || kind === 'unmet' ? { kind } : { kind: 'verify', type, types: beside }
 }
 
 /** Sign-in opens on the kind last used (B3). */
@@ -126,26 +179,34 @@ function lastUsed(bindings: readonly Binding[], usable: readonly string[]): stri
 
 function bindStep(type: string, facts: SignInFacts, { rules, options }: Given): Step {
   const fresh = facts.proofs.filter((proof) => proof.at >= facts.startedAt - FRESH).map((proof) => proof.method)
-  if (rules.guard === 'bypass') return { kind: 'stuck' }
+  const types = [...options.all, ...options.beside]
+  const bind: Step = fresh.includes(PASSWORD) ? { kind: 'bind', type, types } : { kind: 'password' }
+  if (facts.bypassed) return bind
+  if (rules.guard === 'bypass') return onlyOpened(type, facts.demanded, types)
   const guards = guardsOf(type, facts, rules)
   const [guard] = guards
-  if (guard === undefined) {
-    if (rules.guard === 'email') return { kind: 'stuck' }
-    return fresh.includes(PASSWORD) ? { kind: 'bind', type, types: options.all } : { kind: 'password' }
-  }
-  if (guards.some((other) => fresh.includes(other))) return { kind: 'bind', type, types: options.all }
-  return { kind: 'verify', type: guard, types: options.all, before: type }
+  if (guard === undefined) return rules.guard === 'email' ? { kind: 'stuck' } : bind
+  if (guards.some((other) => fresh.includes(other))) return { kind: 'bind', type, types }
+  return { kind: 'verify', type: guard, types, before: type }
+}
+
+/** Where an administrator opens every binding, their code is asked for. */
+function onlyOpened(type: string, { fallbacks }: Demand, types: string[]): Step {
+  const [fallback] = fallbacks
+  return fallback === undefined ? { kind: 'stuck' } : { kind: 'verify', type: fallback, types, before: type }
 }
 
 /**
  * The factors one of which is proved before `type` is bound: those the account could sign in with, and, where the guard is the mailbox,
  * that one even when policy does not accept it as a factor.
  */
-function guardsOf(type: string, { account, bindings, demanded }: SignInFacts, rules: StepRules): string[] {
+function guardsOf(type: string, facts: SignInFacts, rules: StepRules): string[] {
+  const { account, bindings, demanded } = facts
   const bound = new Set(bindings.map((binding) => binding.type))
   return rules.authenticators
     .filter((other) => other.type !== type)
     .filter((other) => {
+      if (other.fallback !== undefined) return reserveOf(other, facts).codes > 0
       const allowed = demanded.methods.includes(other.type)
       if (other.usableUnbound(account)) return allowed || rules.guard !== 'password'
       return allowed && bound.has(other.type)

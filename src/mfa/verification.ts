@@ -1,5 +1,6 @@
+import type { Account } from '../accounts/account.ts'
 import type { AccountAdmin } from '../accounts/account-store.ts'
-import type { AuditEventName, AuditTrail } from '../audit/audit.ts'
+import type { AuditEventName, AuditTrail, Change } from '../audit/audit.ts'
 import { type Clock, DAY, HOUR } from '../kernel/clock.ts'
 import { randomToken, type Sealer } from '../kernel/secrets.ts'
 import type { Mail } from '../mail/mailer.ts'
@@ -8,11 +9,11 @@ import type { Outbox } from '../mail/outbox.ts'
 import { type Limit, spend, waitUntilRoom } from '../state/allowance.ts'
 import type { Versioned } from '../state/records.ts'
 import { keyOf, type StateStore } from '../state/store.ts'
-import type { Finished, Refusal, RefusalReason } from './authenticator.ts'
+import type { Authenticator, Ends, Finished, Refusal, RefusalReason } from './authenticator.ts'
 import type { Binding, BindingStore } from './binding-store.ts'
 import { createChallenges, type Half, type KeptChallenge, partiesOf } from './challenges.ts'
 import type { Registry } from './registry.ts'
-import type { Attempt, Verdict, Verifier } from './verifier.ts'
+import type { Attempt, Proof, Verdict, Verifier } from './verifier.ts'
 
 /** How often one-time codes may be tried (RL-1, RL-2). All types share the first three; the last is per type. */
 export interface VerifierOptions {
@@ -143,13 +144,14 @@ export function createVerifier(options: VerifierOptions, dependencies: VerifierD
   /** Whether a binding was made; a refusal when another answer was faster or there is no room for another binding. */
   async function keep(attempt: Attempt, half: Half, success: Success): Promise<boolean | Refusal> {
     const { finished, label } = success
-    if (finished.binding !== undefined) {
-      const { id, version } = finished.binding
-      const moved = await bindings.replace(id, version, { record: finished.record, lastUsedAt: attempt.context.now })
+    const { binding: used, record } = finished
+    if (used !== undefined) {
+      const ends = finished.ends && { ends: changeOf(attempt, finished.ends) }
+      const moved = await bindings.replace(used.id, used.version, { record, lastUsedAt: attempt.context.now, ...ends })
       return moved ? false : lost(attempt)
     }
     const { account, now } = attempt.context
-    const binding = { id: randomToken(16), accountId: account.id, type: attempt.type, label, record: finished.record }
+    const binding = { id: randomToken(16), accountId: account.id, type: attempt.type, label, record }
     const details = { factor: attempt.type, ceremony: attempt.ceremony }
     const mails = lettersOf('factor-added', attempt, label)
     const audit = { event: 'factor.added', outcome: 'ok', ...partiesOf(attempt), details, mails } as const
@@ -158,6 +160,16 @@ export function createVerifier(options: VerifierOptions, dependencies: VerifierD
     if (inserted) return true
     // A parallel first verification has bound it: what was proved here is as good.
     return attempt.ceremony === 'verify' ? false : refuse('unusable')
+  }
+
+  function changeOf(attempt: Attempt, { event, notice, details }: Ends): Change {
+    return {
+      event,
+      outcome: 'ok',
+      ...partiesOf(attempt),
+      details: { factor: attempt.type, ...details },
+      ...(notice !== undefined && { mails: lettersOf(notice, attempt) }),
+    }
   }
 
   /** Whether that changed the account. */
@@ -208,8 +220,7 @@ export function createVerifier(options: VerifierOptions, dependencies: VerifierD
         attempt.bindings ?? bindings.list(account.id),
       ])
       const own = all.filter((binding) => binding.type === attempt.type)
-      const usable = attempt.ceremony === 'bind' || own.length > 0 || half.authenticator.usableUnbound(account)
-      if (!usable) return refuse('unusable')
+      if (attempt.ceremony === 'verify' && !isUsable(half.authenticator, account, own)) return refuse('unusable')
       if (kept && challenge === undefined) return refuse('expired')
       const finished = await judge(attempt, half, { challenge, own, code: form.code })
       if (!finished.ok) return finished
@@ -221,9 +232,15 @@ export function createVerifier(options: VerifierOptions, dependencies: VerifierD
         finished.giveBack(),
         attempt.ceremony === 'verify' && bindings.clearAttempts(account.id, attempt.type),
       ])
-      record(attempt, 'otp.ok', undefined)
-      return { ok: true, proof: { method: attempt.type, at: attempt.context.now }, bound, changed: bound || verified }
+      const changed = bound || verified || finished.ends !== undefined
+      return { ok: true, proof: provedBy(attempt, finished), bound, changed }
     },
+  }
+
+  function provedBy(attempt: Attempt, finished: Right): Proof | undefined {
+    if (finished.opens === 'binding') return undefined
+    record(attempt, 'otp.ok', undefined)
+    return { method: attempt.type, at: attempt.context.now }
   }
 
   /** Right, and too late: somebody used the same code, or the same step, at the same time. */
@@ -242,6 +259,11 @@ interface Given {
 interface Success {
   finished: Right
   label: string | undefined
+}
+
+/** Who has no fallback learns no more of it than who types a wrong code: whether one was given out is not to be seen. */
+function isUsable(authenticator: Authenticator, account: Account, own: readonly Binding[]): boolean {
+  return own.length > 0 || authenticator.usableUnbound(account) || authenticator.fallback !== undefined
 }
 
 function limitsOf(attempt: Attempt, options: VerifierOptions): Limit[] {

@@ -34,8 +34,11 @@ export interface Proof {
   at: number
 }
 
-/** `bound`: a binding was made; `changed`: the account or its bindings are no longer what they were before. */
-export type Verdict = { ok: true; proof: Proof; bound: boolean; changed: boolean } | Refusal
+/**
+ * `proof` is undefined for what only opens the binding of another authenticator; `bound`: a binding was made; `changed`: the account or
+ * its bindings are no longer what they were before.
+ */
+export type Verdict = { ok: true; proof: Proof | undefined; bound: boolean; changed: boolean } | Refusal
 
 /** Keeps for every authenticator: count, then judge; one challenge per interaction, ceremony and type; success takes it; throttles, hard caps, audit. */
 export interface Verifier {

@@ -1,4 +1,4 @@
-import type { Transaction } from 'kysely'
+import type { Kysely, Transaction } from 'kysely'
 import { AccountGone } from '../accounts/account-store.ts'
 import type { Sealer } from '../kernel/secrets.ts'
 import type { Binding, BindingStore } from '../mfa/binding-store.ts'
@@ -55,21 +55,31 @@ export function createSqlBindings(db: Database, dependencies: { sealer: Sealer }
           .where('type', '=', type)
           .executeTakeFirstOrThrow()
         if (bound >= maxOfType) return false
-        await insertBinding(transaction, binding, { seal })
+        if (!(await insertBinding(transaction, binding, { seal }))) return false
         await raiseFactorEpoch(transaction, accountId)
         await db.writeAudit(transaction, audit)
         return true
       }),
-    async replace(id, expected, { record, lastUsedAt }) {
+    async replace(id, expected, { record, lastUsedAt, ends }) {
       const identity = await identities.find(id)
       if (identity === undefined) return false
-      const { numUpdatedRows } = await kysely
-        .updateTable('bindings')
-        .set({ record: seal(record, placeOf(identity)), last_used_at: lastUsedAt, version: expected + 1 })
-        .where('id', '=', id)
-        .where('version', '=', expected)
-        .executeTakeFirstOrThrow()
-      return numUpdatedRows === 1n
+      const write = async (executor: Kysely<Tables>): Promise<boolean> => {
+        const { numUpdatedRows } = await executor
+          .updateTable('bindings')
+          .set({ record: seal(record, placeOf(identity)), last_used_at: lastUsedAt, version: expected + 1 })
+          .where('id', '=', id)
+          .where('version', '=', expected)
+          .executeTakeFirstOrThrow()
+        return numUpdatedRows === 1n
+      }
+      if (ends === undefined) return write(kysely)
+      return db.transaction(async (transaction) => {
+        await lockAccount(transaction, identity.accountId)
+        if (!(await write(transaction))) return false
+        await raiseFactorEpoch(transaction, identity.accountId)
+        await db.writeAudit(transaction, ends)
+        return true
+      })
     },
     remove: (accountId, id, { audit, keep = [] }) =>
       db.transaction(async (transaction) => {
@@ -140,22 +150,43 @@ export function createSqlBindings(db: Database, dependencies: { sealer: Sealer }
         .executeTakeFirstOrThrow()
       return row.failures
     },
-    async clearAttempts(accountId, type) {
-      await kysely.deleteFrom('attempts').where('account_id', '=', accountId).where('type', '=', type).execute()
+    async clearAttempts(accountId, type, audit) {
+      const clear = async (executor: Kysely<Tables>): Promise<void> => {
+        await executor.deleteFrom('attempts').where('account_id', '=', accountId).where('type', '=', type).execute()
+      }
+      if (audit === undefined) return clear(kysely)
+      await db.transaction(async (transaction) => {
+        await clear(transaction)
+        await db.writeAudit(transaction, audit)
+      })
+    },
+    async attempts(accountId) {
+      const rows = await kysely
+        .selectFrom('attempts')
+        .select(['type', 'failures'])
+        .where('account_id', '=', accountId)
+        .orderBy('type')
+        .execute()
+      return rows.map(({ type, failures }) => ({ type, failures }))
     },
   }
 }
 
-/** The caller has made sure that there is room, raises the epoch and writes the audit row. */
+/** False when there is one with this id. The caller has made sure that there is room, raises the epoch and writes the audit row. */
 export async function insertBinding(
   transaction: Transaction<Tables>,
   binding: Omit<Binding, 'version' | 'lastUsedAt'>,
   { seal }: Pick<Sealed, 'seal'>,
-): Promise<void> {
+): Promise<boolean> {
   const { id, accountId, type, label, record, boundAt } = binding
   const row = { id, account_id: accountId, type, label: label ?? null, version: 1 }
   const values = { ...row, record: seal(record, placeOf(binding)), bound_at: boundAt, last_used_at: null }
-  await transaction.insertInto('bindings').values(values).execute()
+  const { numInsertedOrUpdatedRows } = await transaction
+    .insertInto('bindings')
+    .values(values)
+    .onConflict((conflict) => conflict.column('id').doNothing())
+    .executeTakeFirstOrThrow()
+  return numInsertedOrUpdatedRows !== 0n
 }
 
 function placeOf({ id, accountId, type }: Identity): string[] {

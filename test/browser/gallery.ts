@@ -40,6 +40,8 @@ export interface Gallery {
   known(name: keyof typeof NAMES, group: Group): Promise<Person>
   /** An app bound as if long ago; answers its key. */
   bindApp(person: Person): Promise<string>
+  /** A set of recovery codes. */
+  renewCodes(person: Person): Promise<string[]>
   close(): Promise<void>
 }
 
@@ -135,6 +137,12 @@ export async function openGallery(): Promise<Gallery> {
       const audit = { event: 'factor.added', outcome: 'ok', account: id } as const
       await gateway.site.bindings.insert(binding, { maxOfType: 5, audit })
       return secret
+    },
+    async renewCodes({ id }) {
+      const { accounts, recoveryCodes } = gateway.site
+      const account = await accounts.find(id)
+      if (account === undefined) throw new Error(`no account ${id}`)
+      return recoveryCodes.renew(account, {})
     },
     async close() {
       await chromium.close()

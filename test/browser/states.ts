@@ -5,6 +5,7 @@ import {
   AUDIT,
   askApp,
   askMail,
+  askRecovery,
   askToSignOut,
   bindApp,
   enter,
@@ -171,6 +172,16 @@ export const STATES: readonly State[] = [
       const { bindings } = visit.gallery.gateway.site
       for (let time = 0; time < 5; time++) await bindings.countAttempt(person.id, 'totp')
       await type(visit, codeAt(secret, now(visit)))
+    },
+  },
+  { name: 'verify-recovery', page: 'verify-recovery', reach: askRecovery },
+  {
+    name: 'verify-recovery-code',
+    page: 'verify-recovery',
+    error: 'code',
+    async reach(visit) {
+      await askRecovery(visit)
+      await type(visit, 'ABCD-EFGH-IJKL-MNOP')
     },
   },
   { name: 'verify-email', page: 'verify-email', reach: async (visit) => void (await askMail(visit)) },

@@ -73,6 +73,17 @@ export async function askApp(visit: Visit): Promise<{ person: Person; secret: st
   return { person, secret }
 }
 
+/** To the page that asks for a recovery code, past the choice. */
+export async function askRecovery(visit: Visit): Promise<void> {
+  const person = await visit.gallery.person('apps')
+  await visit.gallery.bindApp(person)
+  await visit.gallery.renewCodes(person)
+  await open(visit)
+  await enter(visit, person)
+  await sent(visit.page, () => visit.page.locator('button[value=choose]').click())
+  await sent(visit.page, () => visit.page.locator('button[value=recovery]').click())
+}
+
 /** To the page that binds an app, past the mailed code; answers the key. */
 export async function bindApp(visit: Visit): Promise<string> {
   const person = await visit.gallery.person('apps')

@@ -120,6 +120,38 @@ onEachDatabase('binding store', (databases) => {
     assert.deepEqual(await epochs(account), [1, 0], 'use of a factor is no change of factors')
   })
 
+  test('ten inserts with one id at the same time, where several are allowed: one binding', async () => {
+    const account = await newAccount()
+    const binding = { id: randomUUID(), accountId: account, type: 'x', label: undefined, record: 1, boundAt: 0 }
+    const answers = await inParallel((caller) =>
+      bindings.insert({ ...binding, record: caller }, { maxOfType: 100, audit: added(account) }),
+    )
+    assert.equal(answers.filter(Boolean).length, 1)
+    assert.deepEqual(await recordOf(account), answers.indexOf(true))
+    assert.deepEqual(await epochs(account), [1, 0])
+    assert.equal((await eventsOf(account)).length, 1)
+  })
+
+  test('TD-6: a use that ends remembered devices raises the factor epoch and is written, once of ten', async () => {
+    const account = await newAccount()
+    const id = await bind(account)
+    const mail = { to: 'a@example.test', template: 'notice', locale: 'en', data: { kind: 'recovery-used' } }
+    const ends = { event: 'recovery.used', outcome: 'ok', account, mails: [mail] } as const
+    const answers = await inParallel((caller) => bindings.replace(id, 1, { record: caller, lastUsedAt: 7, ends }))
+    assert.equal(answers.filter(Boolean).length, 1)
+    assert.deepEqual(await epochs(account), [2, 0])
+    assert.deepEqual(await eventsOf(account), ['factor.added', 'recovery.used'])
+    const { count } = await db.kysely
+      .selectFrom('outbox')
+      .select(({ fn }) => fn.countAll<number>().as('count'))
+      .executeTakeFirstOrThrow()
+    assert.equal(Number(count), 1)
+    assert.equal(await bindings.replace(id, 1, { record: 0, lastUsedAt: 7, ends }), false)
+    assert.deepEqual(await epochs(account), [2, 0])
+    await bindings.remove(account, id, { audit: removed(account) })
+    assert.equal(await bindings.replace(id, 2, { record: 0, lastUsedAt: 7, ends }), false)
+  })
+
   test('replace refuses any version but the expected one, and what is not there', async () => {
     const account = await newAccount()
     const id = await bind(account)
@@ -184,6 +216,8 @@ onEachDatabase('binding store', (databases) => {
     await assert.rejects(bindings.insert(binding, { maxOfType: 1, audit }))
     await assert.rejects(bindings.remove(account, id, { audit }))
     await assert.rejects(bindings.removeAll(account, audit))
+    await assert.rejects(bindings.replace(id, 1, { record: 1, lastUsedAt: 0, ends: audit }))
+    await assert.rejects(bindings.clearAttempts(account, 'totp', audit))
     assert.deepEqual(
       (await bindings.list(account)).map((kept) => kept.id),
       [id],
@@ -205,6 +239,20 @@ onEachDatabase('binding store', (databases) => {
     await bindings.clearAttempts(account, 'totp')
     assert.equal(await bindings.countAttempt(account, 'totp'), 1)
     assert.equal(await bindings.countAttempt(account, 'email'), 2, 'success resets only the authenticator used (RL-6)')
+  })
+
+  test('failures in a row are told by type, and an administrator ends those of one type alone, audited', async () => {
+    const [account, other] = [await newAccount(), await newAccount()]
+    for (const type of ['totp', 'email', 'totp']) await bindings.countAttempt(account, type)
+    await bindings.countAttempt(other, 'totp')
+    assert.deepEqual(await bindings.attempts(account), [
+      { type: 'email', failures: 1 },
+      { type: 'totp', failures: 2 },
+    ])
+    await bindings.clearAttempts(account, 'totp', { event: 'factor.unlocked', outcome: 'ok', account })
+    assert.deepEqual(await bindings.attempts(account), [{ type: 'email', failures: 1 }])
+    assert.deepEqual(await bindings.attempts(other), [{ type: 'totp', failures: 1 }])
+    assert.deepEqual(await eventsOf(account), ['factor.unlocked'])
   })
 
   test('records are sealed: nothing of one is readable in the database', async () => {

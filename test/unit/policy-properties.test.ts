@@ -7,7 +7,7 @@ import { createNetworks } from '../../src/kernel/network.ts'
 import { createAcrNames } from '../../src/mfa/acr.ts'
 import { createAdmissions } from '../../src/mfa/admission.ts'
 import { highest, type Level, satisfiedBy } from '../../src/mfa/assurance.ts'
-import type { Authenticator } from '../../src/mfa/authenticator.ts'
+import type { Authenticator, Reserve } from '../../src/mfa/authenticator.ts'
 import type { Binding, BindingStore } from '../../src/mfa/binding-store.ts'
 import { createDecider } from '../../src/mfa/decider.ts'
 import { createEmailOtp } from '../../src/mfa/email-otp/email-otp.ts'
@@ -30,6 +30,8 @@ const RANK: Record<Level, number> = { pwd: 0, '2sv': 1, mfa: 2, phr: 3, phrh: 4 
 /** What a password and this kind are worth; `fob` is allowed by some rules, but this installation does not have it. */
 const WORTH: Record<string, number | undefined> = { email: 1, totp: 2, card: 2 }
 const INSTALLED = Object.keys(WORTH)
+/** Accepted beside all of them, and listed nowhere. */
+const SPARE = 'spare'
 
 const mailOptions = {
   digits: 6,
@@ -46,7 +48,14 @@ const app = createTotp(
   { digits: 6, period: 30 * SECOND, window: 1, maxPerUser: 5, reshowQr: 'owner' },
   { serviceName: 'Example' },
 )
-const authenticators: Authenticator[] = [mail, app, { ...app, type: 'card' }]
+const { bind: _, ...unbindable } = app
+const spare: Authenticator = { ...unbindable, type: SPARE, fallback: { reserve: reserveIn } }
+const authenticators: Authenticator[] = [mail, app, { ...app, type: 'card' }, spare]
+
+function reserveIn(bindings: readonly Binding[]): Reserve {
+  const [binding] = bindings.filter(({ type }) => type === SPARE)
+  return { codes: binding === undefined ? 0 : 1, bypass: binding !== undefined }
+}
 
 /** A rule as the file says it. */
 interface Spec extends Omit<Rule, 'when'> {
@@ -70,6 +79,7 @@ interface Case {
   grace: boolean
   answer: 'postponed' | 'binding' | undefined
   chosen: string | undefined
+  bypassed: boolean
 }
 
 const level = fc.constantFrom<Level>('pwd', '2sv', 'mfa', 'phr', 'phrh')
@@ -99,25 +109,32 @@ const spec: fc.Arbitrary<Spec> = fc
   .map((given) => given as Spec)
 
 const proof: fc.Arbitrary<Proof> = fc.record({
-  method: fc.constantFrom('password', 'password', 'email', 'totp', 'card', 'fob'),
+  method: fc.constantFrom('password', 'password', 'email', 'totp', 'card', 'fob', SPARE),
   at: fc.constantFrom(30, 0, -59, -60, -61, -899, -901, -86_400).map((seconds) => STARTED + seconds * SECOND),
 })
 
 const anything: fc.Arbitrary<Case> = fc.record({
-  terms: fc.record({ secondFactor, methods, rememberDays: fc.constantFrom(0, 30), grace: waits }),
+  terms: fc.record({
+    secondFactor,
+    methods,
+    fallbacks: fc.constant([SPARE]),
+    rememberDays: fc.constantFrom(0, 30),
+    grace: waits,
+  }),
   specs: fc.array(spec, { maxLength: 6 }),
   client: fc.constantFrom('app', 'erp'),
   clientFloor: maybe(fc.oneof(reachable, level)),
   groups: fc.subarray(['staff', 'board']),
   address: fc.constantFrom(...Object.keys(ADDRESSES)),
   requested: maybe(fc.shuffledSubarray<Level>(['pwd', '2sv', 'mfa', 'phr'], { minLength: 1 })),
-  bound: fc.subarray([...INSTALLED, 'fob']),
+  bound: fc.subarray([...INSTALLED, 'fob', SPARE]),
   mailbox: fc.boolean(),
   proofs: fc.array(proof, { maxLength: 8 }),
   remembered: fc.boolean(),
   grace: fc.boolean(),
   answer: fc.constantFrom(undefined, 'postponed' as const, 'binding' as const),
-  chosen: maybe(fc.constantFrom('email', 'totp', 'card', 'fob')),
+  chosen: maybe(fc.constantFrom('email', 'totp', 'card', 'fob', SPARE)),
+  bypassed: fc.boolean(),
 })
 
 function ruleOf({ clients, groups, places, ...terms }: Spec): Rule {
@@ -169,6 +186,8 @@ function stepOf(given: Case) {
     bindings: bindingsOf(given),
     proofs: given.proofs,
     startedAt: STARTED,
+    now: STARTED,
+    bypassed: given.bypassed,
     remembered: given.remembered,
     chosen: given.chosen,
     choosing: false,
@@ -221,7 +240,9 @@ function judged(given: Case) {
   const floor = Math.max(RANK[rule.require ?? 'pwd'], RANK[given.clientFloor ?? 'pwd'])
   const oldest = STARTED - (rule.maxAge ?? Number.POSITIVE_INFINITY)
   const young = given.proofs.filter(({ at }) => at >= oldest).map(({ method }) => method)
-  const factors = young.flatMap((method) => (methods.includes(method) ? (WORTH[method] ?? []) : []))
+  const factors = young.flatMap((method) =>
+    method === SPARE ? 2 : methods.includes(method) ? (WORTH[method] ?? []) : [],
+  )
   return {
     denied: rule.deny ?? false,
     floor,

@@ -28,6 +28,7 @@ interface Who {
 const DEFAULT: Policy = {
   secondFactor: 'required',
   methods: ['email', 'totp'],
+  fallbacks: [],
   rememberDays: 30,
   grace: 'none',
   rules: [],

@@ -18,6 +18,7 @@ import {
 const DEFAULT: Policy = {
   secondFactor: 'required',
   methods: ['email', 'totp'],
+  fallbacks: [],
   rememberDays: 30,
   grace: 'none',
   rules: [],
@@ -314,8 +315,8 @@ describe('the kind of proofs (B2)', () => {
     { method: 'email', at: 2000 },
   ]
   test('a proof of a kind that the rule does not accept counts nothing, the password always does', () => {
-    assert.deepEqual(liveProofs(given, { maxAge: undefined, methods: ['totp'] }, 3000), [given[0]])
-    assert.deepEqual(liveProofs(given, { maxAge: undefined, methods: ['totp', 'email'] }, 3000), given)
+    assert.deepEqual(liveProofs(given, { maxAge: undefined, methods: ['totp'], fallbacks: [] }, 3000), [given[0]])
+    assert.deepEqual(liveProofs(given, { maxAge: undefined, methods: ['totp', 'email'], fallbacks: [] }, 3000), given)
   })
 })
 
@@ -334,7 +335,7 @@ describe('the age of proofs (F3, SE-5)', () => {
   for (const [name, maxAge, at, expected] of rows) {
     test(name, () =>
       assert.deepEqual(
-        liveProofs(given, { maxAge, methods: ['totp'] }, at).map(({ method }) => method),
+        liveProofs(given, { maxAge, methods: ['totp'], fallbacks: [] }, at).map(({ method }) => method),
         expected,
       ),
     )

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import type { Account } from '../../src/accounts/account.ts'
 import { MINUTE, SECOND } from '../../src/kernel/clock.ts'
 import { type Level, satisfiedBy } from '../../src/mfa/assurance.ts'
-import type { Authenticator } from '../../src/mfa/authenticator.ts'
+import type { Authenticator, Reserve } from '../../src/mfa/authenticator.ts'
 import type { Binding } from '../../src/mfa/binding-store.ts'
 import { createEmailOtp } from '../../src/mfa/email-otp/email-otp.ts'
 import { demand, liveProofs, missing, type Policy } from '../../src/mfa/policy.ts'
@@ -26,6 +26,11 @@ const app = createTotp(
   { digits: 6, period: 30 * SECOND, window: 1, maxPerUser: 5, reshowQr: 'owner' },
   { serviceName: 'Example' },
 )
+const NOTHING: Reserve = { codes: 0, bypass: false }
+const spare = (reserve: Reserve): Authenticator => {
+  const { bind: _, ...rest } = app
+  return { ...rest, type: 'spare', maxPerAccount: 2, fallback: { reserve: () => reserve } }
+}
 /** A kind that is still to come: bound, never usable unbound. */
 const card: Authenticator = { ...app, type: 'card' }
 
@@ -51,6 +56,11 @@ interface Given {
   choosing?: true
   grace?: true
   answer?: 'postponed' | 'binding'
+  /** What is left of the fallback. */
+  reserve?: Reserve
+  bypassed?: true
+  /** This many apps are bound. */
+  apps?: number
 }
 
 function accountOf({ address }: Given): Account {
@@ -72,8 +82,9 @@ function accountOf({ address }: Given): Account {
   }
 }
 
-function bindingsOf({ bound = {} }: Given): Binding[] {
-  return Object.entries(bound).map(([type, lastUsedAt]) => ({
+function bindingsOf({ bound = {}, apps = 0 }: Given): Binding[] {
+  const many = Array.from({ length: apps }, () => ['totp', 1] as const)
+  return [...Object.entries(bound), ...many].map(([type, lastUsedAt]) => ({
     id: type,
     accountId: 'account',
     type,
@@ -95,7 +106,8 @@ function proofsOf({ proofs = [] }: Given) {
 function situation(given: Given): { facts: SignInFacts; rules: Parameters<typeof nextStep>[1] } {
   const account = accountOf(given)
   const bindings = bindingsOf(given)
-  const authenticators = given.mail === 'none' ? [app, card] : [mail, app, card]
+  const kinds = given.mail === 'none' ? [app, card] : [mail, app, card]
+  const authenticators = [...kinds, spare(given.reserve ?? NOTHING)]
   const { requested, require, maxAge, deny } = given
   const rule = {
     name: 'rule',
@@ -107,12 +119,13 @@ function situation(given: Given): { facts: SignInFacts; rules: Parameters<typeof
   const policy: Policy = {
     secondFactor: 'required',
     methods: ['email', 'totp'],
+    fallbacks: ['spare'],
     rememberDays: 30,
     grace: 'none',
     ...given.policy,
     rules: [rule],
   }
-  const allowed = (type: string): boolean => policy.methods.includes(type)
+  const allowed = (type: string): boolean => [...policy.methods, ...policy.fallbacks].includes(type)
   const facts: SignInFacts = {
     demanded: demand(policy, {
       client: { id: 'app', require: undefined },
@@ -128,6 +141,8 @@ function situation(given: Given): { facts: SignInFacts; rules: Parameters<typeof
     bindings,
     proofs: proofsOf(given),
     startedAt: STARTED,
+    now: STARTED,
+    bypassed: given.bypassed === true,
     remembered: given.remembered === true,
     chosen: given.chosen,
     choosing: given.choosing === true,
@@ -163,6 +178,9 @@ const ifBound = { policy: { secondFactor: 'if-bound' } } as const
 const onlyApp = { policy: { methods: ['totp'] } }
 const onlyMail = { policy: { methods: ['email'] } }
 const PASSWORD = ['password']
+const CODES: Reserve = { codes: 1, bypass: false }
+const codes = { bound: { totp: 1 }, reserve: CODES }
+const bypass = { bound: { totp: 1 }, reserve: { codes: 0, bypass: true } }
 
 table('the password comes first', [
   ['nothing proved', {}, 'password'],
@@ -281,11 +299,25 @@ table('no factor is bound by a password where there is something else to prove (
     { ...onlyApp, guard: 'email', bound: { totp: 1 }, proofs: PASSWORD },
     'verify totp of totp',
   ],
-  ['a guard of `bypass`: nobody binds by a password', { ...onlyApp, guard: 'bypass', proofs: PASSWORD }, 'stuck'],
+  [
+    'a guard of `bypass`: nobody binds by a password',
+    { ...onlyApp, guard: 'bypass', proofs: PASSWORD },
+    'verify spare of totp before totp',
+  ],
   [
     'a guard of `bypass`, with the mailed code',
     { ...onlyApp, guard: 'bypass', proofs: ['password', 'email'] },
-    'stuck',
+    'verify spare of totp before totp',
+  ],
+  [
+    'a guard of `bypass`, with a recovery code: that is a factor and no bypass',
+    { guard: 'bypass', chosen: 'totp', reserve: CODES, proofs: ['password', 'spare'], maxAge: 60_000, require: 'mfa' },
+    'done',
+  ],
+  [
+    'a guard of `bypass`, opened',
+    { ...onlyApp, guard: 'bypass', bypassed: true, proofs: PASSWORD },
+    'bind totp of totp',
   ],
   [
     'a bound app guards a second kind',
@@ -319,6 +351,88 @@ table('no factor is bound by a password where there is something else to prove (
     'a device spares no guard',
     { chosen: 'totp', proofs: PASSWORD, remembered: true },
     'verify email of email,totp before totp',
+  ],
+])
+
+table('a fallback is offered last, where something of it is left', [
+  ['none is left', { bound: { totp: 1 }, choosing: true, proofs: PASSWORD }, 'choose email,totp'],
+  ['codes: the usual page first', { ...onlyApp, ...codes, proofs: PASSWORD }, 'verify totp of totp,spare'],
+  ['the choice has them', { ...onlyApp, ...codes, choosing: true, proofs: PASSWORD }, 'choose totp,spare'],
+  ['picked', { ...onlyApp, ...codes, chosen: 'spare', proofs: PASSWORD }, 'verify spare of totp,spare'],
+  [
+    'picked, and nothing is left',
+    { ...onlyApp, bound: { totp: 1 }, chosen: 'spare', proofs: PASSWORD },
+    'verify totp of totp',
+  ],
+  ['a bypass code is offered too', { ...onlyApp, ...bypass, choosing: true, proofs: PASSWORD }, 'choose totp,spare'],
+  ['proved: in', { ...onlyApp, bound: { totp: 1 }, proofs: ['password', 'spare'] }, 'done'],
+  ['proved, where a rule wants mfa', { require: 'mfa', bound: { totp: 1 }, proofs: ['password', 'spare'] }, 'done'],
+  [
+    'too long ago',
+    { ...onlyApp, ...codes, maxAge: 60_000, proofs: ['password', 'spare@61'] },
+    'verify totp of totp,spare',
+  ],
+  ['alone it is nothing (FB-4)', { ...onlyApp, ...codes, proofs: ['spare'] }, 'password'],
+  ['it never gives phr', { requested: ['phr'], ...codes, proofs: ['password', 'spare'] }, 'unmet'],
+  ['it makes nobody bound (B8)', { ...ifBound, reserve: CODES, bound: { spare: 1 }, proofs: PASSWORD }, 'done'],
+  [
+    'whoever has nothing else gets in by it',
+    { ...onlyMail, address: 'none', reserve: CODES, proofs: PASSWORD },
+    'verify spare of spare',
+  ],
+  [
+    'a request that no method reaches does not use it up',
+    { ...onlyMail, requested: ['mfa'], reserve: CODES, proofs: ['password', 'email'] },
+    'unmet',
+  ],
+  [
+    'codes guard a binding: a password alone never opens one beside them (FB-2)',
+    { ...onlyApp, mail: 'none', reserve: CODES, proofs: PASSWORD },
+    'verify spare of totp,spare before totp',
+  ],
+  [
+    'and open it',
+    { ...onlyApp, mail: 'none', reserve: CODES, chosen: 'totp', proofs: ['password', 'spare'] },
+    'bind totp of totp,spare',
+  ],
+])
+
+table('an administrator’s code opens a binding and nothing else (I3)', [
+  ['beside the lost app', { ...onlyApp, bound: { totp: 1 }, bypassed: true, proofs: PASSWORD }, 'bind totp of totp'],
+  [
+    'where both are allowed',
+    { bound: { email: 9, totp: 1 }, bypassed: true, proofs: PASSWORD },
+    'bind totp of email,totp',
+  ],
+  [
+    'the mailed code, if one likes',
+    { bound: { totp: 1 }, chosen: 'email', bypassed: true, proofs: PASSWORD },
+    'verify email of email,totp',
+  ],
+  ['where mail alone is allowed', { ...onlyMail, bypassed: true, proofs: PASSWORD }, 'verify email of email'],
+  ['where nothing can be bound', { ...onlyMail, address: 'none', bypassed: true, proofs: PASSWORD }, 'stuck'],
+  ['whatever the guard', { ...onlyApp, guard: 'email', bypassed: true, proofs: PASSWORD }, 'bind totp of totp'],
+  [
+    'of several kinds one is picked',
+    { policy: { methods: ['totp', 'card'] }, bypassed: true, proofs: PASSWORD },
+    'choose totp,card',
+  ],
+  ['after a fresh password alone (FB-1)', { ...onlyApp, bypassed: true, proofs: ['password@301'] }, 'password'],
+  [
+    'it puts nothing off',
+    { ...onlyApp, bound: { totp: 1 }, bypassed: true, grace: true, proofs: PASSWORD },
+    'bind totp of totp',
+  ],
+  [
+    'whatever was answered',
+    { ...onlyApp, bound: { totp: 1 }, bypassed: true, answer: 'postponed', proofs: PASSWORD },
+    'bind totp of totp',
+  ],
+  ['bound: in', { ...onlyApp, bound: { totp: 1 }, proofs: ['password', 'totp'] }, 'done'],
+  [
+    'where the account has no room for another',
+    { ...onlyApp, apps: 5, bypassed: true, proofs: PASSWORD },
+    'verify totp of totp',
   ],
 ])
 

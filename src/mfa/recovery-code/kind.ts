@@ -1,0 +1,8 @@
+import type { AuthenticatorKind } from '../authenticator.ts'
+import { TYPE } from './records.ts'
+import { createRecoveryCode } from './recovery-code.ts'
+
+export const recoveryCode: AuthenticatorKind = {
+  type: TYPE,
+  create: (_options, { recoveryCodes }) => createRecoveryCode({ codes: recoveryCodes > 0 ? 'on' : 'off' }),
+}
