@@ -14,6 +14,7 @@ import { createHasher, type Hasher } from './accounts/passwords.ts'
 import type { AuditStore, AuditTrail } from './audit/audit.ts'
 import { createSparingTrail } from './audit/sparing.ts'
 import { createAuditTrail } from './audit/trail.ts'
+import { type ClockReading, type ClockWatch, createClockWatch, isWrong } from './clock/clock-check.ts'
 import type { Config } from './config/config.ts'
 import { shortestPassword } from './config/password-length.ts'
 import { placed } from './config/place.ts'
@@ -45,7 +46,7 @@ import { createSetupTokens, type SetupTokens } from './interactions/setup/token.
 import { createSignIns } from './interactions/sign-in.ts'
 import { createStepPages } from './interactions/step-pages.ts'
 import { type Clock, SECOND, systemClock } from './kernel/clock.ts'
-import { ConfigError } from './kernel/errors.ts'
+import { ConfigError, Unavailable } from './kernel/errors.ts'
 import { readOrMakeKey } from './kernel/key-file.ts'
 import { type Log, silentLog } from './kernel/log.ts'
 import { createSealer, deriveKey } from './kernel/secrets.ts'
@@ -306,14 +307,20 @@ async function atItsPlace<R>({ file }: Config, work: () => Promise<R>): Promise<
 }
 
 async function openGateway(site: Installation): Promise<Gateway> {
+  let equipment: Equipment = site
+  const clockOptions = (): Config['clock'] => equipment.config.clock
+  const time = createClockWatch(clockOptions, site)
+  site.metrics.watchClock(() =>
+    time.reading !== undefined && 'offset' in time.reading ? time.reading.offset : undefined,
+  )
   const health = createHealth([
     { name: 'state', check: () => site.state.ping() },
     { name: 'accounts', check: () => site.database.ping() },
+    { name: 'clock', check: async () => refuseWrongClock(time.reading, clockOptions()) },
   ])
   await keepFileAnswer(site.answer, site)
   const unanswered = site.answer.from === 'nobody'
   const tokens = unanswered ? await createSetupTokens(site) : undefined
-  let equipment: Equipment = site
   /** The file as it was read last. */
   let file = site.config
   let lookedAt = Number.NEGATIVE_INFINITY
@@ -361,7 +368,7 @@ async function openGateway(site: Installation): Promise<Gateway> {
     look().then(() => front.handler(request, response))
   }
   const settled = () => Promise.all([front.settled(), ...retired])
-  const served = serving({ site, handler, health, settled, runner })
+  const served = serving({ site, handler, health, settled, runner, time })
   return {
     ...served,
     get sessions() {
@@ -633,15 +640,21 @@ function setupOf(
   return { waiting, progress, answers, browsers, responder, trail, clock, limits, issuer }
 }
 
+/** Only where the file asks for it: a wrong clock refuses the codes of apps, a gateway that is out refuses everybody. */
+function refuseWrongClock(reading: ClockReading | undefined, options: Config['clock']): void {
+  if (options.check === 'fail' && isWrong(reading, options)) throw new Unavailable('clock')
+}
+
 interface Serving {
   site: Installation
   handler: RequestListener
   health: RequestListener
   settled(): Promise<unknown>
   runner: OutboxRunner
+  time: ClockWatch
 }
 
-function serving({ site, handler, health, settled, runner }: Serving): Omit<Gateway, 'reload' | 'sessions'> {
+function serving({ site, handler, health, settled, runner, time }: Serving): Omit<Gateway, 'reload' | 'sessions'> {
   const { config, metrics } = site
   const { headerBytes, connections } = config.limits
   const server = createHttpServer({ headerBytes, connections }, handler)
@@ -654,10 +667,12 @@ function serving({ site, handler, health, settled, runner }: Serving): Omit<Gate
       await listening(server, { host, port })
       if (metricsServer !== undefined && config.metrics !== undefined) await listening(metricsServer, config.metrics)
       runner.start()
+      time.start()
       const address = server.address()
       return { port: typeof address === 'object' && address !== null ? address.port : port }
     },
     async close() {
+      time.stop()
       await Promise.all([drain(server, DRAIN), metricsServer && drain(metricsServer, 0), runner.stop()])
       await settled()
       await site.trail.flush()

@@ -7,6 +7,7 @@ import { createLogger } from '../kernel/logger.ts'
 import { createSortableIds } from '../kernel/sortable-id.ts'
 import type { Mail } from '../mail/mailer.ts'
 import type { NoticeKind } from '../mail/notices.ts'
+import { keepFileAnswer } from '../mfa/mfa-answer.ts'
 import { loadApp, readConfig } from './configuration.ts'
 import { CommandFailed } from './failure.ts'
 import { invocationOf } from './invocation.ts'
@@ -31,6 +32,11 @@ export async function accountOf(site: Installation, name: string): Promise<Accou
   const account = await site.accounts.findByLogin(name)
   if (account === undefined) throw new CommandFailed(`user "${name}" does not exist`)
   return account
+}
+
+/** Before the first accounts come from here: what the file answers holds also when it says nothing any more (A5, A10). */
+export async function keepAnswer(site: Installation): Promise<void> {
+  await keepFileAnswer(site.answer, site)
 }
 
 /** The audit row of a change made here; the operating system's user is who ran the command, as far as that can be known. */

@@ -1,8 +1,9 @@
 import type { Command } from 'commander'
 import type { Installation } from '../app.ts'
+import { isWrong, readClock } from '../clock/clock-check.ts'
 import type { Config } from '../config/config.ts'
 import { warningsOf } from '../config/warnings.ts'
-import { DAY, HOUR, MINUTE } from '../kernel/clock.ts'
+import { DAY, HOUR, MINUTE, SECOND } from '../kernel/clock.ts'
 import { Unavailable } from '../kernel/errors.ts'
 import { silentLog } from '../kernel/log.ts'
 import { loadApp, readConfig } from './configuration.ts'
@@ -10,6 +11,7 @@ import { type Finding, fail, find, ok, skip, type Verdict, warn } from './findin
 import { invocationOf } from './invocation.ts'
 import { clean, print } from './output.ts'
 import { accountsWithoutFactor } from './reachability.ts'
+import { NEVER_ANSWERED } from './start-warnings.ts'
 
 const WORDS = { ok: 'ok', warn: 'warn', fail: 'FAIL', skip: 'skip' } as const
 const NOT_CHECKED = 'not checked'
@@ -20,9 +22,11 @@ const NAMES = {
   mail: 'mail server',
   outbox: 'outbox',
   keys: 'signing keys',
+  answer: 'second factor',
   addresses: 'addresses',
   clock: 'clock',
 } as const
+const SOURCES = { file: 'the configuration file', answer: 'the answer given at set-up' } as const
 /** Names in one line before the rest is a number. */
 const SHOWN_NAMES = 10
 /** Younger letters are no sign of trouble. */
@@ -85,8 +89,9 @@ async function checkSite(site: Installation): Promise<Finding[]> {
     find(NAMES.mail, () => checkMail(site)),
     find(NAMES.outbox, () => checkOutbox(site)),
     find(NAMES.keys, () => checkKeys(site)),
+    find(NAMES.answer, async () => checkAnswer(site)),
     find(NAMES.addresses, () => checkAddresses(site)),
-    find(NAMES.clock, async () => skip(NOT_CHECKED)),
+    find(NAMES.clock, () => checkClock(site)),
   ])
 }
 
@@ -124,6 +129,26 @@ async function checkKeys({ keys }: Installation): Promise<Verdict> {
   if (stored.length === 0) return ok('the first start makes them')
   const signing = stored.filter(({ status }) => status === 'active').map(({ alg }) => alg)
   return signing.length > 0 ? ok(`${signing.toSorted().join(', ')} sign`) : fail('none signs')
+}
+
+/** A10: what was never answered is off where accounts are, and that should be no surprise. */
+function checkAnswer({ answer }: Installation): Verdict {
+  if (answer.from === 'nobody') return skip('set-up is not finished: nobody has answered yet')
+  if (answer.from === 'accounts') return warn(`off: ${NEVER_ANSWERED}`)
+  return ok(`${answer.enabled ? 'required' : 'asked where one is bound'} (${SOURCES[answer.from]})`)
+}
+
+async function checkClock({ config, clock }: Installation): Promise<Verdict> {
+  const options = config.clock
+  if (options.check === 'off') return skip('switched off')
+  const reading = await readClock(options, { clock })
+  if ('unknown' in reading) return skip(reading.unknown)
+  if ('synchronised' in reading) {
+    return reading.synchronised ? ok('synchronised, says the system') : warn('not synchronised, says the system')
+  }
+  const detail = `${(Math.abs(reading.offset) / SECOND).toFixed(3)} s ${reading.offset < 0 ? 'ahead' : 'behind'}`
+  if (!isWrong(reading, options)) return ok(detail)
+  return options.check === 'fail' ? fail(detail) : warn(detail)
 }
 
 /** C6: who can use none of the allowed methods for want of an address. */

@@ -5,10 +5,15 @@ import { accountsWithoutFactor } from './reachability.ts'
 /** Names in one line of the log; `check` shows as many. */
 const SHOWN_NAMES = 10
 
+/** A10: how an import or an upgrade comes to have MFA off, and how that ends. */
+export const NEVER_ANSWERED =
+  'there were accounts before anybody answered whether a second factor is needed; mfa.enabled: true in the file turns it on'
+
 /** Says what works and will hurt: weak settings, a Redis that evicts (FA-2), accounts that no mail can reach (C6). Never stops the start. */
 export async function warnAtStart(site: Installation): Promise<void> {
   const { config, log } = site
   for (const { key, reason } of warningsOf(config)) log.warn('a setting deserves a thought', { key, reason })
+  if (site.answer.from === 'accounts') log.warn(`multi-factor authentication is off: ${NEVER_ANSWERED}`)
   await Promise.allSettled([warnAboutEviction(site), warnAboutAddresses(site)])
 }
 

@@ -11,6 +11,8 @@ export interface Metrics {
   server(health: RequestListener): Server
   /** Gauges of the letters that wait; not a number while the store is down. */
   watch(outbox: Pick<Outbox, 'waiting'>, clock: Clock): void
+  /** A gauge of what the time servers say; `offset`: milliseconds, undefined while it is not known. */
+  watchClock(offset: () => number | undefined): void
 }
 
 export function createMetrics(): Metrics {
@@ -60,6 +62,10 @@ export function createMetrics(): Metrics {
         const { oldest } = await outbox.waiting()
         return oldest === undefined ? 0 : Math.max(0, clock.now() - oldest) / SECOND
       })
+    },
+    watchClock(offset) {
+      const help = 'Seconds by which the time servers are ahead of this server, not a number while that is not known'
+      gauge('stepgate_clock_offset_seconds', help, async () => (offset() ?? Number.NaN) / SECOND)
     },
     server(health) {
       return createServer(async (request, response) => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, describe, it } from 'node:test'
 import { needs } from '../harness/needs.ts'
 import { freePort, startRedis } from '../harness/services.ts'
+import { startTimeServer } from '../harness/time-server.ts'
 import { assertFailed } from './assertions.ts'
 import { createSite, type Site } from './site.ts'
 
@@ -27,11 +28,13 @@ describe('stepgate check', () => {
   }
 
   it('says one line for each part, the word first, and ends well where all is well', async () => {
-    const site = withConfig('issuer: http://127.0.0.1:3000\nmfa: { enabled: true, methods: [totp] }\n')
+    const site = withConfig(
+      'issuer: http://127.0.0.1:3000\nmfa: { enabled: true, methods: [totp] }\nclock: { check: off }\n',
+    )
     const { status, stdout } = await site.run(['check'])
     assert.equal(status, 0)
     const lines = stdout.trimEnd().split('\n')
-    assert.equal(lines.length, 8)
+    assert.equal(lines.length, 9)
     for (const line of lines) assert.match(line, /^(?:ok|skip) +\S/)
     const keys = await site.run(['keys', 'list', '--json'])
     assert.deepEqual([keys.status, Array.isArray(keys.json)], [0, true])
@@ -57,6 +60,37 @@ mail: { smtp: "smtp://127.0.0.1:${await freePort()}", from: id@example.com }
     assert.deepEqual([only?.status, only?.detail], ['fail', 'cannot sign in without one: erik'])
     site.configure(`issuer: http://127.0.0.1:3000\nmfa: { enabled: true, methods: [email, totp] }\n${smtp}\n`)
     assert.equal((await findings(site)).by.get('addresses')?.status, 'ok')
+  })
+
+  it('D7: a clock that the time servers contradict is a warning, or a failure where the file says so', async () => {
+    const server = await startTimeServer({ ahead: 60_000 })
+    const yaml = (check: string): string =>
+      `issuer: http://127.0.0.1:3000\nmfa: { enabled: true }\nclock: { check: ${check}, servers: ["${server.address}"] }\n`
+    try {
+      const site = withConfig(yaml('warn'))
+      const warned = await findings(site)
+      assert.deepEqual([warned.status, warned.by.get('clock')?.status], [0, 'warn'])
+      assert.match(warned.by.get('clock')?.detail ?? '', /^(?:59|60)\.\d+ s behind$/)
+      site.configure(yaml('fail'))
+      const failed = await findings(site)
+      assert.deepEqual([failed.status, failed.by.get('clock')?.status], [1, 'fail'])
+    } finally {
+      server.close()
+    }
+  })
+
+  it('A10: says who answered, that nobody did, and how MFA is turned on where it was never answered', async () => {
+    const site = withConfig('issuer: http://127.0.0.1:3000\n')
+    const answer = async () => (await findings(site)).by.get('second factor')
+    assert.equal((await answer())?.status, 'skip')
+    await site.run(['user', 'add', 'anna', '--email', 'anna@example.test'])
+    assert.equal((await answer())?.status, 'warn')
+    assert.match((await answer())?.detail ?? '', /mfa\.enabled: true/)
+    site.configure('issuer: http://127.0.0.1:3000\nmfa: { enabled: true }\n')
+    assert.deepEqual([(await answer())?.status, (await answer())?.detail], ['ok', 'required (the configuration file)'])
+    await site.run(['user', 'add', 'bo', '--email', 'bo@example.test'])
+    site.configure('issuer: http://127.0.0.1:3000\n')
+    assert.equal((await answer())?.detail, 'required (the answer given at set-up)')
   })
 
   it('a Redis that does not answer is a failed check, and a failed command in one line', async () => {

@@ -45,7 +45,7 @@ function packageOf(name: string): string {
 const FLOORS: readonly (readonly string[])[] = [
   ['src/kernel/'],
   ['src/config/'],
-  ['src/state/', 'src/accounts/', 'src/mail/', 'src/audit/', 'src/views/'],
+  ['src/state/', 'src/accounts/', 'src/mail/', 'src/audit/', 'src/views/', 'src/clock/'],
   ['src/mfa/'],
   ['src/provider/', 'src/interactions/', 'src/account/', 'src/http/', 'src/sql/'],
   ['src/app.ts'],

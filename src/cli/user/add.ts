@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import type { Account } from '../../accounts/account.ts'
 import type { Installation } from '../../app.ts'
-import { administer, eventOf } from '../administration.ts'
+import { administer, eventOf, keepAnswer } from '../administration.ts'
 import { type Result, say } from '../output.ts'
 import {
   type AccountOptions,
@@ -37,6 +37,7 @@ async function addAccount(site: Installation, name: string, options: AccountOpti
   const displayName = options.name === undefined ? undefined : checkedName(options.name)
   const passwordHash =
     options.passwordStdin === true ? await readNewPassword(site, { username, email, name: displayName }) : undefined
+  await keepAnswer(site)
   const account = await site.accounts.insert(
     {
       username,

@@ -1,7 +1,7 @@
 import { basename } from 'node:path'
 import type { Command } from 'commander'
 import type { Installation } from '../../app.ts'
-import { administer, eventOf } from '../administration.ts'
+import { administer, eventOf, keepAnswer } from '../administration.ts'
 import { type Result, say } from '../output.ts'
 import { showProgress } from '../progress.ts'
 import { type ImportFile, type Refusal, readImportFile } from './import-file.ts'
@@ -57,6 +57,7 @@ async function insert(site: Installation, accepted: readonly Importable[], file:
   }))
   const progress = showProgress(entries.length)
   try {
+    await keepAnswer(site)
     await site.accounts.insertMany(entries, progress.at)
   } finally {
     progress.end()
