@@ -88,6 +88,11 @@ export interface AccountAdmin extends AccountStore {
   update(id: string, changes: AccountChanges, audit: Change): Promise<Account | undefined>
   /** Raises the password and session epochs: sessions, remembered devices and refresh tokens are dead (PW-12). */
   setPassword(id: string, passwordHash: string, audit: Change): Promise<void>
+  /**
+   * The same, as long as nobody has set another password since `epoch`, the password epoch, was read: false then, and nothing changed. Who
+   * knows the old password must not undo what an administrator sets in that moment.
+   */
+  replacePassword(id: string, given: { passwordHash: string; epoch: number }, audit: Change): Promise<boolean>
   /** Raises the session epoch. */
   setDisabled(id: string, disabled: boolean, audit: Change): Promise<void>
   /** Raises the session and factor epochs: sessions, remembered devices and refresh tokens are dead. */

@@ -150,12 +150,19 @@ export function createSqlAccounts(db: Database, dependencies: SqlAccountDependen
         await db.writeAudit(transaction, audit)
         return toAccount(after)
       }),
-    setPassword: (id, passwordHash, audit) =>
-      change(id, audit, (row) => ({
-        password_hash: passwordHash,
-        password_epoch: row('password_epoch', '+', 1),
-        session_epoch: row('session_epoch', '+', 1),
-      })),
+    setPassword: (id, passwordHash, audit) => change(id, audit, (row) => withPassword(row, passwordHash)),
+    replacePassword: (id, { passwordHash, epoch }, audit) =>
+      db.transaction(async (transaction) => {
+        const { numUpdatedRows } = await transaction
+          .updateTable('accounts')
+          .set((row) => ({ ...withPassword(row, passwordHash), updated_at: clock.now() }))
+          .where('id', '=', id)
+          .where('password_epoch', '=', epoch)
+          .executeTakeFirstOrThrow()
+        if (numUpdatedRows === 0n) return false
+        await db.writeAudit(transaction, audit)
+        return true
+      }),
     setDisabled: (id, disabled, audit) =>
       change(id, audit, (row) => ({ disabled: Number(disabled), session_epoch: row('session_epoch', '+', 1) })),
     endEverything: (id, audit) =>
@@ -213,6 +220,15 @@ export async function insertAccount(
 
 type Columns = ExpressionBuilder<Tables, 'accounts'>
 type Changes = UpdateObject<Tables, 'accounts'>
+
+/** Whatever was begun with the password before is dead (PW-12). */
+function withPassword(row: Columns, passwordHash: string): Changes {
+  return {
+    password_hash: passwordHash,
+    password_epoch: row('password_epoch', '+', 1),
+    session_epoch: row('session_epoch', '+', 1),
+  }
+}
 
 function newRow(account: NewAccount & { emailVerified?: boolean }, now: number): AccountRow {
   const { username, email, emailVerified, name, groups, admin, passwordHash } = account

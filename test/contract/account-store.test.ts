@@ -270,6 +270,23 @@ onEachDatabase('account store', (databases) => {
     assert.deepEqual(await accounts.find(account.id), account)
   })
 
+  test('ten changes of one password at the same time: one of them; none where another was set meanwhile', async () => {
+    const { id, username } = await insert({ passwordHash: hash })
+    const next = await hasher.hash(`${PASSWORD}!`)
+    const audit = { event: 'password.changed', outcome: 'ok', account: id } as const
+    const given = { passwordHash: next, epoch: 0 }
+    const answers = await Promise.all(
+      Array.from({ length: PARALLEL }, () => accounts.replacePassword(id, given, audit)),
+    )
+    assert.equal(answers.filter(Boolean).length, 1)
+    const account = await accounts.authenticate(username, `${PASSWORD}!`)
+    assert.deepEqual([account?.passwordEpoch, account?.sessionEpoch], [1, 1])
+    await accounts.setPassword(id, hash, changedBy(id))
+    assert.equal(await accounts.replacePassword(id, { ...given, epoch: 1 }, audit), false)
+    assert.equal((await accounts.authenticate(username, PASSWORD))?.passwordEpoch, 2)
+    assert.deepEqual(await eventsOf(id), ['user.created', 'password.changed', 'user.changed'])
+  })
+
   test('setPassword, setDisabled and endEverything raise their epochs and are audited', async () => {
     const { id, username } = await insert()
     const epochs = async (): Promise<number[]> => {
