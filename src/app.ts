@@ -3,13 +3,19 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import Koa from 'koa'
 import { accountRoutes } from './account/account-page.ts'
+import { createAddressSection } from './account/address.ts'
 import { devicesSection } from './account/devices.ts'
 import { createEntrance } from './account/entrance.ts'
 import { factorsSection } from './account/factors.ts'
+import { createLanguageSection } from './account/language.ts'
 import { ownClients } from './account/own-clients.ts'
+import { createPasswordSection } from './account/password.ts'
+import { createPendingAddresses } from './account/pending-address.ts'
+import type { Section } from './account/section.ts'
 import { createVisitors } from './account/visitors.ts'
 import type { AccountAdmin } from './accounts/account-store.ts'
-import { createPasswordThrottle } from './accounts/password-throttle.ts'
+import { createActivations } from './accounts/activation.ts'
+import { createPasswordThrottle, type PasswordThrottle } from './accounts/password-throttle.ts'
 import { createHasher, type Hasher } from './accounts/passwords.ts'
 import type { AuditStore, AuditTrail } from './audit/audit.ts'
 import { createSparingTrail } from './audit/sparing.ts'
@@ -49,7 +55,7 @@ import { type Clock, SECOND, systemClock } from './kernel/clock.ts'
 import { ConfigError, Unavailable } from './kernel/errors.ts'
 import { readOrMakeKey } from './kernel/key-file.ts'
 import { type Log, silentLog } from './kernel/log.ts'
-import { createSealer, deriveKey } from './kernel/secrets.ts'
+import { createSealer, deriveKey, type Sealer } from './kernel/secrets.ts'
 import type { Mailer } from './mail/mailer.ts'
 import { createNotices, type Notices } from './mail/notices.ts'
 import type { Outbox } from './mail/outbox.ts'
@@ -74,7 +80,7 @@ import {
   type RememberedDevices,
   type RememberedDevicesDependencies,
 } from './mfa/remembered-device.ts'
-import { createSessionProofs } from './mfa/session-proofs.ts'
+import { createSessionProofs, type SessionProofRecords } from './mfa/session-proofs.ts'
 import type { Sessions } from './mfa/sessions.ts'
 import { createVerifier } from './mfa/verification.ts'
 import { createEngineSessions } from './provider/account-session.ts'
@@ -436,6 +442,7 @@ async function engineOf(site: Stores & Equipment) {
     sessions,
     sessionProofs,
     sealer,
+    policy,
     decider,
     admissions,
     acr,
@@ -551,6 +558,7 @@ async function frontOf(site: Stores & Equipment, health: RequestListener): Promi
           clock,
         }),
         devicesSection({ devices }),
+        ...ownAccountSections(site, { sealer, policy: engine.policy, sessions, sessionProofs, throttle }),
       ],
       visitors,
       entrance: createEntrance({ issuer }, { visitors, responder }),
@@ -582,6 +590,36 @@ function doorOf(
       },
     },
   )
+}
+
+/** What people change of their own account, beside its factors. */
+function ownAccountSections(
+  { config, accounts, state, hasher, mailer, notices, trail, clock, secretKey }: Stores & Equipment,
+  parts: {
+    sealer: Sealer
+    policy: Policy
+    sessions: Sessions
+    sessionProofs: SessionProofRecords
+    throttle: PasswordThrottle
+  },
+): Section[] {
+  const { passwords, branding, limits, languages } = config
+  const { sealer, policy, sessions, sessionProofs, throttle } = parts
+  const serviceName = branding.name
+  const links = createActivations({ state })
+  const codeKey = deriveKey(secretKey, 'address-code')
+  const shared = { accounts, sessions, notices, links, trail, clock }
+  return [
+    createPasswordSection(
+      { minLength: shortestPassword(policy, passwords.minLength), serviceName },
+      { ...shared, hasher, throttle, sessionProofs },
+    ),
+    createAddressSection(
+      { serviceName, mailsPerDay: limits.mailsPerDay, resends: limits.mailsPerInteraction },
+      { ...shared, pending: createPendingAddresses({ state, sealer, codeKey, clock }), state, mailer },
+    ),
+    createLanguageSection({ languages }, { accounts }),
+  ]
 }
 
 /** Ends sessions of an installation whose gateways run elsewhere. `unreached`: clients that could not be told, once everything else is done. */

@@ -9,4 +9,7 @@ export const DONE: ReadonlySet<string> = new Set([
   'devices-forgotten',
   'session-ended',
   'sessions-ended',
+  'password-changed',
+  'address-changed',
+  'language-changed',
 ])

@@ -5,6 +5,7 @@ import {
   AUDIT,
   askApp,
   askMail,
+  askNewAddress,
   askRecovery,
   askToSignOut,
   bindApp,
@@ -312,6 +313,32 @@ export const STATES: readonly State[] = [
       await page.locator('[name=email]').fill(`${NAMES.anna}@example.com`)
       await page.locator('[name=password]').fill('violet anchors drift 7')
       await sent(page, () => page.locator('button.primary').click())
+    },
+  },
+  {
+    name: 'account-password',
+    page: 'account',
+    error: 'password',
+    async reach(visit) {
+      await goHome(visit)
+      const { page } = visit
+      for (const field of ['current-password', 'new-password', 'new-password-again'])
+        await page.fill(`#${field}`, '123')
+      await sent(page, () => page.locator('button[value=password]').click())
+    },
+  },
+  {
+    name: 'confirm-address',
+    page: 'confirm-address',
+    reach: (visit) => askNewAddress(visit, 'anna@example.org'),
+  },
+  {
+    name: 'confirm-address-code',
+    page: 'confirm-address',
+    error: 'code',
+    async reach(visit) {
+      await askNewAddress(visit, 'anna@example.net')
+      await type(visit, '000000')
     },
   },
   { name: 'logout', page: 'logout', reach: askToSignOut },

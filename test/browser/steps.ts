@@ -132,6 +132,13 @@ export async function goHomeWithApp(visit: Visit): Promise<string> {
   return secret
 }
 
+/** To the page that asks for the code in a new mailbox. */
+export async function askNewAddress(visit: Visit, address: string): Promise<void> {
+  await goHome(visit)
+  await visit.page.fill('#new-address', address)
+  await sent(visit.page, () => visit.page.locator('button[value=address]').click())
+}
+
 export async function askToSignOut(visit: Visit): Promise<void> {
   await signIn(visit, await visit.gallery.known('anna', 'mails'))
   await visit.page.goto(`${visit.gallery.gateway.issuer}/session/end?client_id=intranet`)

@@ -65,16 +65,22 @@ function timeOf(seconds) {
 }
 
 for (const button of document.querySelectorAll('[data-copies]')) {
-  const source = document.querySelector(`[data-${button.dataset.copies}]`)
+  const sources = [...document.querySelectorAll(`[data-${button.dataset.copies}]`)]
   const label = button.textContent
   if (navigator.clipboard === undefined) continue
   button.addEventListener('click', async () => {
-    await navigator.clipboard.writeText(source.textContent.replaceAll(' ', ''))
+    const texts = sources.map((source) => source.textContent.replaceAll(' ', ''))
+    await navigator.clipboard.writeText(texts.join('\n'))
     button.textContent = button.dataset.done
     setTimeout(() => {
       button.textContent = label
     }, 2000)
   })
+  button.hidden = false
+}
+
+for (const button of document.querySelectorAll('[data-prints]')) {
+  button.addEventListener('click', () => print())
   button.hidden = false
 }
 

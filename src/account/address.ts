@@ -1,0 +1,175 @@
+import { loginKey } from '../accounts/account.ts'
+import { type AccountAdmin, LoginTaken } from '../accounts/account-store.ts'
+import type { Activations } from '../accounts/activation.ts'
+import type { AuditTrail } from '../audit/audit.ts'
+import type { Form } from '../interactions/form.ts'
+import { type Clock, DAY, HOUR, MINUTE, SECOND } from '../kernel/clock.ts'
+import { masked, parseAddress } from '../mail/address.ts'
+import { type Mail, type Mailer, MailFailed } from '../mail/mailer.ts'
+import type { Notices } from '../mail/notices.ts'
+import type { Sessions } from '../mfa/sessions.ts'
+import { type Limit, spend } from '../state/allowance.ts'
+import type { StateStore } from '../state/store.ts'
+import type { PageError } from '../views/pages.ts'
+import { CODE_DIGITS, CODE_TTL, type PendingAddress, type PendingAddresses } from './pending-address.ts'
+import type { Outcome, Section, Visitor } from './section.ts'
+
+export interface AddressDependencies {
+  accounts: Pick<AccountAdmin, 'findByLogin' | 'update'>
+  pending: PendingAddresses
+  state: StateStore
+  /** Undefined where no mail is configured: then an administrator changes addresses. */
+  mailer: Mailer | undefined
+  sessions: Pick<Sessions, 'endAll'>
+  notices: Notices
+  /** Links that set a password (PW-16). */
+  links: Pick<Activations, 'revoke'>
+  trail: AuditTrail
+  clock: Clock
+}
+
+export interface AddressOptions {
+  serviceName: string
+  /** Per account, and per address whoever asks. */
+  mailsPerDay: number
+  /** Of one code on its owner's wish. */
+  resends: number
+}
+
+interface Wanted {
+  address: string
+  /** How many codes were made for it before. */
+  renewals: number
+}
+
+const CONFIRM = 'confirm-address'
+const MAILS_PER_HOUR = 5
+const RESEND_AFTER = 60 * SECOND
+const MAIL_RETRY = 30 * SECOND
+
+/**
+ * A new address, once a code that was mailed there has come back (EM-12). An address that somebody else signs in with is answered like any
+ * other, and gets no mail (EN-4); nothing that a form says can mark an address as verified (CVE-2026-27946).
+ */
+export function createAddressSection(options: AddressOptions, dependencies: AddressDependencies): Section {
+  const { serviceName, resends } = options
+  const { accounts, pending, state, mailer, sessions, notices, links, trail, clock } = dependencies
+  const factsOf = ({ account, ip }: Visitor) => ({ account: account.id, ip })
+
+  async function send(visitor: Visitor, wanted: Wanted): Promise<Outcome> {
+    const error = await mail(visitor, wanted)
+    trail.record({
+      event: 'email.change.requested',
+      outcome: error === undefined ? 'ok' : 'fail',
+      ...factsOf(visitor),
+      details: { reason: error?.code, again: wanted.renewals > 0 },
+    })
+    return error === undefined ? { to: `/account/${CONFIRM}` } : { error, field: 'address' }
+  }
+
+  async function mail(visitor: Visitor, { address, renewals }: Wanted): Promise<PageError | undefined> {
+    if (mailer === undefined) return { code: 'bad-request' }
+    const spent = await spend(limitsOf(visitor, address, options), state)
+    if (!spent.ok) return { code: 'throttled', retryAfter: spent.wait }
+    const owner = await accounts.findByLogin(address)
+    const taken = owner !== undefined && owner.id !== visitor.account.id
+    const { code, record } = pending.draft(visitor, { address, taken, renewals })
+    try {
+      // The same way to the same server, so that a taken address takes as long and fails as often.
+      await (taken ? mailer.check() : mailer.send(letterFor(visitor, { address, code })))
+    } catch (failure) {
+      if (!(failure instanceof MailFailed)) throw failure
+      await spent.giveBack()
+      return { code: 'mail', retryAfter: MAIL_RETRY }
+    }
+    await pending.keep(visitor, record)
+    return undefined
+  }
+
+  function letterFor(visitor: Visitor, { address, code }: { address: string; code: string }): Mail {
+    const { locale, ip, userAgent: browser } = visitor
+    const data = { code, minutes: CODE_TTL / MINUTE, time: clock.now(), browser, ip, service: serviceName }
+    return { to: address, template: 'address-code', locale, data }
+  }
+
+  async function request(visitor: Visitor, form: Form): Promise<Outcome> {
+    const address = parseAddress((form.get('address') ?? '').trim())
+    if (address === undefined) return { error: { code: 'address' }, field: 'address' }
+    if (address === visitor.account.email && visitor.account.emailVerified) return { to: '/account' }
+    return send(visitor, { address, renewals: 0 })
+  }
+
+  async function resend(visitor: Visitor): Promise<Outcome> {
+    const waiting = await pending.get(visitor)
+    if (waiting === undefined) return { to: '/account' }
+    const wait = resendIn(waiting)
+    if (wait === undefined) return { error: { code: 'throttled' } }
+    if (wait > 0) return { error: { code: 'throttled', retryAfter: wait } }
+    return send(visitor, { address: waiting.address, renewals: waiting.renewals + 1 })
+  }
+
+  /** Milliseconds; undefined: no more. */
+  function resendIn({ madeAt, renewals }: PendingAddress): number | undefined {
+    return renewals < resends ? Math.max(0, madeAt + RESEND_AFTER - clock.now()) : undefined
+  }
+
+  async function confirm(visitor: Visitor, form: Form): Promise<Outcome> {
+    const judged = await pending.judge(visitor, form.get('code') ?? '')
+    if (judged.ok) return change(visitor, judged.address)
+    if (judged.reason === 'none') return { to: '/account' }
+    const { reason } = judged
+    trail.record({ event: 'email.change.done', outcome: 'fail', ...factsOf(visitor), details: { reason } })
+    return { error: { code: reason === 'expired' ? 'expired' : 'code' }, field: 'code' }
+  }
+
+  async function change(visitor: Visitor, address: string): Promise<Outcome> {
+    const { account, session, ip, userAgent } = visitor
+    const facts = { time: clock.now(), ip, browser: userAgent, subject: masked(address), also: account.email }
+    const mails = notices.of('address-changed', { ...account, email: address }, facts)
+    const audit = { event: 'email.change.done', outcome: 'ok', ...factsOf(visitor), mails } as const
+    try {
+      await accounts.update(account.id, { email: address, emailVerified: true }, audit)
+    } catch (error) {
+      if (!(error instanceof LoginTaken)) throw error
+      // Somebody else has taken it while the code was on its way.
+      trail.record({ ...audit, outcome: 'fail', details: { reason: 'taken' } })
+      return { error: { code: 'expired' } }
+    }
+    await Promise.all([pending.forget(visitor), links.revoke(account.id)])
+    await sessions.endAll(account.id, { except: session.uid })
+    return { to: '/account', notice: 'address-changed' }
+  }
+
+  return {
+    name: 'address',
+    async show({ account }) {
+      return { address: account.email, verified: account.emailVerified, changeable: mailer !== undefined }
+    },
+    actions: { address: { act: request } },
+    pages: {
+      [CONFIRM]: {
+        name: CONFIRM,
+        view: `pages/${CONFIRM}`,
+        // Who asked for the code proved it; it is good in their session and browser alone, and a mail may take its time.
+        open: true,
+        async show(visitor) {
+          const waiting = await pending.get(visitor)
+          if (waiting === undefined) return undefined
+          const expiresIn = Math.max(0, waiting.expiresAt - clock.now())
+          const ready = !waiting.spent && expiresIn > 0
+          return { address: waiting.address, digits: CODE_DIGITS, ready, expiresIn, resendIn: resendIn(waiting) }
+        },
+        post: (visitor, form) => (form.get('action') === 'resend' ? resend(visitor) : confirm(visitor, form)),
+      },
+    },
+  }
+}
+
+/** EM-7; by address, so that nobody's mailbox is filled by many accounts. */
+function limitsOf({ account }: Visitor, address: string, { mailsPerDay }: AddressOptions): Limit[] {
+  const kinds = { account: account.id, mailbox: loginKey(address) }
+  return Object.entries(kinds).flatMap(([kind, of]) => [
+    { name: `address-${kind}-hour`, count: MAILS_PER_HOUR, window: HOUR, of: [of] },
+    { name: `address-${kind}-day`, count: mailsPerDay, window: DAY, of: [of] },
+  ])
+}

@@ -1,0 +1,36 @@
+import type { AccountAdmin } from '../accounts/account-store.ts'
+import type { Form } from '../interactions/form.ts'
+import type { Outcome, Section, Visitor } from './section.ts'
+
+/** The language of pages and mails; none chosen: as the browser says. */
+export function createLanguageSection(
+  { languages }: { languages: readonly string[] },
+  { accounts }: { accounts: Pick<AccountAdmin, 'update'> },
+): Section {
+  async function choose({ account, ip }: Visitor, form: Form): Promise<Outcome> {
+    const chosen = form.get('locale')
+    if (chosen === undefined || (chosen !== '' && !languages.includes(chosen))) {
+      return { error: { code: 'bad-request' }, field: 'locale' }
+    }
+    const details = { changed: ['locale'] }
+    const audit = { event: 'user.changed', outcome: 'ok', account: account.id, ip, details } as const
+    await accounts.update(account.id, { locale: chosen === '' ? null : chosen }, audit)
+    return { to: '/account', notice: 'language-changed' }
+  }
+
+  return {
+    name: 'language',
+    async show({ account }) {
+      const choices = languages.map((language) => ({ language, name: nameOf(language) }))
+      return { choices, chosen: account.locale ?? '' }
+    },
+    // What mails look like protects nothing.
+    actions: { language: { open: true, act: choose } },
+  }
+}
+
+/** In the language itself, as who looks for it reads it. */
+function nameOf(language: string): string {
+  const name = new Intl.DisplayNames([language], { type: 'language' }).of(language) ?? language
+  return `${name.slice(0, 1).toLocaleUpperCase(language)}${name.slice(1)}`
+}

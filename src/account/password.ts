@@ -1,0 +1,93 @@
+import type { AccountAdmin } from '../accounts/account-store.ts'
+import type { Activations } from '../accounts/activation.ts'
+import { normalizePassword, passwordProblem, personalWords } from '../accounts/password-rules.ts'
+import type { PasswordThrottle } from '../accounts/password-throttle.ts'
+import type { Hasher } from '../accounts/passwords.ts'
+import type { AuditTrail } from '../audit/audit.ts'
+import type { Form } from '../interactions/form.ts'
+import type { Clock } from '../kernel/clock.ts'
+import { networkOf } from '../kernel/network.ts'
+import type { Notices } from '../mail/notices.ts'
+import type { SessionProofRecords } from '../mfa/session-proofs.ts'
+import type { Sessions } from '../mfa/sessions.ts'
+import type { PageError } from '../views/pages.ts'
+import { keepSession } from './kept-session.ts'
+import type { Outcome, Section, Visitor } from './section.ts'
+
+export interface PasswordDependencies {
+  accounts: Pick<AccountAdmin, 'claimant' | 'replacePassword'>
+  hasher: Pick<Hasher, 'hash'>
+  throttle: PasswordThrottle
+  sessions: Pick<Sessions, 'endAll'>
+  sessionProofs: SessionProofRecords
+  notices: Notices
+  /** Links that set a password (PW-16). */
+  links: Pick<Activations, 'revoke'>
+  trail: AuditTrail
+  clock: Clock
+}
+
+export interface PasswordOptions {
+  /** See `shortestPassword`. */
+  minLength: number
+  serviceName: string
+}
+
+/** A new password for the old one (PW-12). This session goes on; every other one, refresh tokens and remembered devices end. */
+export function createPasswordSection(options: PasswordOptions, dependencies: PasswordDependencies): Section {
+  const { minLength, serviceName } = options
+  const { accounts, hasher, throttle, sessions, notices, links, trail, clock } = dependencies
+
+  /** Counted as at sign-in, in a room of this session's own: strangers who guess elsewhere do not keep the owner from it (RL-4, RL-8). */
+  async function judge(visitor: Visitor, password: string): Promise<PageError | undefined> {
+    const { account, session, ip } = visitor
+    const attempt = { account: account.id, network: networkOf(ip), known: session.uid }
+    const admission = await throttle.begin(attempt)
+    if (!admission.ok) return { code: 'throttled', retryAfter: admission.retryAfter }
+    const claimant = await accounts.claimant(account.username)
+    const owner = await claimant.authenticate(password).catch(async (error: unknown) => {
+      await admission.unjudged()
+      throw error
+    })
+    const right = owner?.id === account.id
+    await (right ? admission.succeeded() : admission.failed())
+    return right ? undefined : { code: 'credentials' }
+  }
+
+  async function change(visitor: Visitor, form: Form): Promise<Outcome> {
+    const { account, session, ip, userAgent } = visitor
+    const facts = { event: 'password.changed', account: account.id, ip } as const
+    const next = form.get('newPassword') ?? ''
+    const same = sameText(next, form.get('newPasswordAgain') ?? '')
+    const personal = personalWords({ ...account, serviceName })
+    const reason = same ? passwordProblem(next, { minLength, personal }) : 'different'
+    if (reason !== undefined) return { error: { code: 'password', reason, least: minLength }, field: 'newPassword' }
+    const refused = await judge(visitor, form.get('password') ?? '')
+    if (refused !== undefined) {
+      trail.record({ ...facts, outcome: 'fail', details: { reason: refused.code } })
+      return { error: refused, field: 'password' }
+    }
+    const passwordHash = await hasher.hash(next)
+    const mails = notices.of('password-changed', account, { time: clock.now(), ip, browser: userAgent })
+    const given = { passwordHash, epoch: account.passwordEpoch }
+    const replaced = await accounts.replacePassword(account.id, given, { ...facts, outcome: 'ok', mails })
+    // Another one was set while this one was being judged, and the session ended with the old one.
+    if (!replaced) return { to: '/account' }
+    await keepSession(session.uid, account, dependencies)
+    await links.revoke(account.id)
+    await sessions.endAll(account.id, { except: session.uid })
+    return { to: '/account', notice: 'password-changed' }
+  }
+
+  return {
+    name: 'password',
+    async show({ account }) {
+      return { minLength, username: account.username }
+    },
+    actions: { password: { act: change } },
+  }
+}
+
+function sameText(left: string, right: string): boolean {
+  return normalizePassword(left) === normalizePassword(right)
+}
