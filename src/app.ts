@@ -253,6 +253,10 @@ function hashesAtOnce({ listen }: Config): number {
   return listen.workers > 1 ? 1 : availableParallelism()
 }
 
+function logosOf(clients: Config['clients']): string[] {
+  return [...new Set(clients.flatMap(({ logo }) => logo ?? []))]
+}
+
 function openState({ stores }: Config, dependencies: { clock: Clock; log: Log }): StateStore | RedisState {
   if (stores.state !== undefined) return createRedisState({ url: stores.state }, dependencies)
   return createEmbeddedState({ file: join(stores.dataDir, 'state.db') }, dependencies)
@@ -400,7 +404,7 @@ async function engineOf(site: Stores & Equipment) {
   const { policy, decider, acr } = await decisionsOf(site)
   const sealer = createSealer(deriveKey(secretKey, 'state'))
   const sessionProofs = createSessionProofs({ state, sealer })
-  const pages = createPages({ branding: config.branding }, { texts, renderer })
+  const pages = createPages({ branding: config.branding, clientLogos: logosOf(config.clients) }, { texts, renderer })
   const responder = createResponder({ texts, pages })
   const clients = [...config.clients, ...ownClients({ issuer, name: config.branding.name })]
   const parties = relyingPartiesOf(clients)

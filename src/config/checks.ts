@@ -7,7 +7,7 @@ import { clientChecks } from './client-checks.ts'
 import { contrastToWhite } from './contrast.ts'
 import { acrValuesOf, LEVELS } from './levels.ts'
 import { mfaChecks } from './mfa-checks.ts'
-import { type Problem, when } from './problem.ts'
+import { type Path, type Problem, when } from './problem.ts'
 import type { FileConfig } from './schema.ts'
 import { isPlaceholder } from './secret-values.ts'
 import { passwordIn } from './url-secrets.ts'
@@ -30,6 +30,7 @@ export function checks(config: FileConfig, context: { blocks: AuthenticatorBlock
     ...clientChecks(config),
     ...resources(config),
     ...branding(config, context.base),
+    ...config.clients.flatMap(({ logo }, index) => picture(logo, ['clients', index, 'logo'], context.base)),
   ]
 }
 
@@ -133,15 +134,22 @@ function resources({ resources, clients }: FileConfig): Problem[] {
 
 function branding({ branding: { color, logo } }: FileConfig, base: string): Problem[] {
   const contrast = contrastToWhite(color)
-  const path = ['branding', 'logo']
   return [
     ...when(
       contrast < CONTRAST,
       ['branding', 'color'],
       `has a contrast of ${contrast.toFixed(1)} to white: ${CONTRAST} is the least that everybody can read`,
     ),
-    ...when(logo !== undefined && !LOGO.test(logo), path, 'must be a .svg or .png file'),
-    ...when(logo !== undefined && LOGO.test(logo) && !isFile(resolve(base, logo)), path, 'is not a file'),
+    ...picture(logo, ['branding', 'logo'], base),
+  ]
+}
+
+function picture(file: string | undefined, path: Path, base: string): Problem[] {
+  if (file === undefined) return []
+  const known = LOGO.test(file)
+  return [
+    ...when(!known, path, 'must be a .svg or .png file'),
+    ...when(known && !isFile(resolve(base, file)), path, 'is not a file'),
   ]
 }
 

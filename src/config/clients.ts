@@ -78,6 +78,9 @@ export const client = z.strictObject({
   initiate_login_uri: url.optional().describe('Where a sign-in can be begun anew (https).'),
   client_uri: url.optional().describe('Home page (https).'),
   logo_uri: url.optional().describe('Logo (https); never fetched by the gateway.'),
+  logo: line({ max: 4096 })
+    .optional()
+    .describe('An SVG or PNG file that users see on the sign-in pages; the gateway serves it itself (WE-14).'),
   policy_uri: url.optional().describe('Privacy policy (https).'),
   tos_uri: url.optional().describe('Terms of service (https).'),
   contacts: listOf(line({ max: 254 }))

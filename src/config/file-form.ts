@@ -7,19 +7,20 @@ import type { FileConfig } from './schema.ts'
 /** The checked file as the gateway uses it. Relative paths start from `base`. */
 export function toConfig(file: FileConfig, place: { file: string; base: string; types: readonly string[] }): Config {
   const { branding, mail, stores } = file
-  const logo = branding.logo === undefined ? undefined : resolve(place.base, branding.logo)
+  const { base } = place
+  const logo = branding.logo === undefined ? undefined : resolve(base, branding.logo)
   return {
     ...file,
     file: place.file,
     issuer: new URL(file.issuer).origin,
     metrics: file.metrics,
     secretKey: file.secretKey,
-    stores: { state: stores.state, accounts: stores.accounts, dataDir: resolve(place.base, stores.dataDir) },
+    stores: { state: stores.state, accounts: stores.accounts, dataDir: resolve(base, stores.dataDir) },
     mail: mail && { smtp: mail.smtp, from: { ...mail.from, name: mail.from.name || branding.name } },
     mfa: toMfa(file.mfa, place.types),
     outbound: { allowHosts: file.outbound.allowHosts.map((host) => host.toLowerCase()) },
     acr: toAcr(file.acr),
-    clients: file.clients.map(toClient),
+    clients: file.clients.map((client) => toClient(client, base)),
     branding: { ...branding, logo },
   }
 }
@@ -36,9 +37,10 @@ function toAcr(acr: FileConfig['acr']): Config['acr'] {
   return Object.fromEntries(configured.map((level) => [level, acrValuesOf(level, acr[level])]))
 }
 
-function toClient(client: FileClient): Config['clients'][number] {
+function toClient({ logo, ...client }: FileClient, base: string): Config['clients'][number] {
   const code = client.grant_types.includes('authorization_code')
-  return { ...client, response_types: client.response_types ?? (code ? ['code'] : []) }
+  const picture = logo === undefined ? {} : { logo: resolve(base, logo) }
+  return { ...client, ...picture, response_types: client.response_types ?? (code ? ['code'] : []) }
 }
 
 /** What the file would have to say for this configuration; the inverse of `toConfig`. */

@@ -7,6 +7,7 @@ export interface RelyingParty {
   id: string
   name: string
   uri: string | undefined
+  /** Absolute path of a picture. */
   logo: string | undefined
   require: Level | undefined
   /** It is the gateway's own account page. */
@@ -27,7 +28,7 @@ export function relyingPartiesOf(clients: readonly (ClientConfig & { own?: OwnPa
         id: client.client_id,
         name: client.client_name ?? client.client_id,
         uri: client.client_uri,
-        logo: client.logo_uri,
+        logo: client.logo,
         require: client.require,
         own: client.own,
         startUri: client.own === undefined ? client.initiate_login_uri : '/account',

@@ -257,7 +257,7 @@ function ttlOf({ sessions, tokens }: ProviderOptions): Configuration['ttl'] {
 }
 
 /** The engine's metadata of a client: ours goes through, absent keys stay absent. */
-function metadataOf(client: ClientConfig): NonNullable<Configuration['clients']>[number] {
+function metadataOf({ logo: _, ...client }: ClientConfig): NonNullable<Configuration['clients']>[number] {
   // Every ID token names its session: a report without it would end the user's sessions in other browsers too.
   const { backchannel_logout_uri: uri, backchannel_logout_session_required: required = true } = client
   const report = uri === undefined ? {} : { backchannel_logout_session_required: required }

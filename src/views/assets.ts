@@ -25,6 +25,8 @@ export interface AssetLinks {
   script: string
   icon: string
   logo: string | undefined
+  /** By the path of the picture in the file. */
+  clients: ReadonlyMap<string, string>
 }
 
 const LOGO_TYPES: Readonly<Record<string, string>> = {
@@ -35,8 +37,11 @@ const LOGO_TYPES: Readonly<Record<string, string>> = {
   '.webp': 'image/webp',
 }
 
-/** Reads and stamps the files once. Throws `ConfigError` for a logo that cannot be shown. */
-export function createAssets(branding: Branding): { files: ReadonlyMap<string, Asset>; links: AssetLinks } {
+/** Reads and stamps the files once; `clientLogos` are absolute paths. Throws `ConfigError` for a logo that cannot be shown. */
+export function createAssets(
+  branding: Branding,
+  clientLogos: readonly string[] = [],
+): { files: ReadonlyMap<string, Asset>; links: AssetLinks } {
   const files = new Map<string, Asset>()
 
   function add(name: string, asset: { extension: string; type: string; body: Buffer }): string {
@@ -52,7 +57,8 @@ export function createAssets(branding: Branding): { files: ReadonlyMap<string, A
     style: add('stepgate', { extension: '.css', type: 'text/css; charset=utf-8', body: style }),
     script: add('stepgate', { extension: '.js', type: 'text/javascript; charset=utf-8', body: bundled('stepgate.js') }),
     icon: add('icon', { extension: '.svg', type: 'image/svg+xml', body: iconOf(branding.color) }),
-    logo: branding.logo === undefined ? undefined : add('logo', logoOf(branding.logo)),
+    logo: branding.logo === undefined ? undefined : add('logo', logoOf(branding.logo, 'branding.logo')),
+    clients: new Map(clientLogos.map((path) => [path, add('client', logoOf(path, 'clients.logo'))])),
   }
   return { files, links }
 }
@@ -75,8 +81,7 @@ function iconOf(color: string): Buffer {
   return Buffer.from(`${bundled('icon.svg')}`.replaceAll('#0000ff', fill).replaceAll('#ffffff', on))
 }
 
-function logoOf(path: string): { extension: string; type: string; body: Buffer } {
-  const key = 'branding.logo'
+function logoOf(path: string, key: string): { extension: string; type: string; body: Buffer } {
   const extension = extname(path).toLowerCase()
   const type = LOGO_TYPES[extension]
   if (type === undefined) throw new ConfigError(key, `must be one of ${Object.keys(LOGO_TYPES).join(', ')}`)

@@ -51,7 +51,7 @@ export interface Page {
   /** A text below `notices`. */
   notice?: string
   form?: { action: string; csrf: string; step: string }
-  /** Who asked for the sign-in. A logo elsewhere is not shown: the pages load nothing from other hosts (WE-14). */
+  /** Who asked for the sign-in. `logo`: one of `clientLogos`; the pages load nothing from other hosts (WE-14). */
   client?: { name: string; uri?: string; logo?: string }
   data: Record<string, unknown>
 }
@@ -64,17 +64,17 @@ export interface Pages {
 }
 
 export function createPages(
-  options: { branding: Branding },
+  options: { branding: Branding; clientLogos?: readonly string[] },
   dependencies: { texts: Texts; renderer: Renderer },
 ): Pages {
-  const { branding } = options
+  const { branding, clientLogos = [] } = options
   const { texts, renderer } = dependencies
-  const { files, links } = createAssets(branding)
+  const { files, links } = createAssets(branding, clientLogos)
 
   return {
     assets: files,
     render(page) {
-      const client = clientOf(page)
+      const client = clientOf(page, links.clients)
       const titleValues = { name: branding.name, client: client?.name ?? '' }
       const titleKeys = titlesOf(page, client)
       return renderer.render('layout', page.locale, {
@@ -120,11 +120,13 @@ interface ShownClient {
   name: string
   /** Only of an https address: it becomes a link. */
   link: { href: string; host: string } | undefined
+  /** Address of the picture. */
+  logo: string | undefined
 }
 
-function clientOf({ client, data }: Page): ShownClient | undefined {
-  if (client !== undefined) return { name: client.name, link: linkTo(client.uri) }
-  return typeof data.client === 'string' ? { name: data.client, link: undefined } : undefined
+function clientOf({ client, data }: Page, logos: ReadonlyMap<string, string>): ShownClient | undefined {
+  if (client !== undefined) return { name: client.name, link: linkTo(client.uri), logo: logos.get(client.logo ?? '') }
+  return typeof data.client === 'string' ? { name: data.client, link: undefined, logo: undefined } : undefined
 }
 
 function linkTo(uri: string | undefined): ShownClient['link'] {

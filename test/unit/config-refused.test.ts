@@ -225,6 +225,14 @@ const TABLES: Record<string, readonly Refused[]> = {
       client('client_secret: ${env:SAMPLE}', 'redirect_uris: [https://a.test/]'),
       '4: clients[0].client_secret: is a sample',
     ],
+    [
+      client(`client_secret: ${SECRET}`, 'redirect_uris: [https://a.test/]', 'logo: nowhere.svg'),
+      '6: clients[0].logo: is not a file',
+    ],
+    [
+      client(`client_secret: ${SECRET}`, 'redirect_uris: [https://a.test/]', 'logo: https://a.test/logo.gif'),
+      '6: clients[0].logo: must be a .svg or .png file',
+    ],
     [client(`client_secret: ${SECRET}`), '3: clients[0].redirect_uris: must have at least one entry'],
     [
       `${web()}  - client_id: app\n    client_secret: ${SECRET}\n    grant_types: []\n`,

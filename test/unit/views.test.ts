@@ -454,6 +454,22 @@ describe('assets', () => {
     assert.equal(branded.assets.get(image?.get('src') ?? '')?.type, 'image/png')
   })
 
+  test("WE-14: an application's logo is a file of ours, or it is not shown", () => {
+    const logo = join(folder, 'shop.svg')
+    writeFileSync(logo, '<svg xmlns="http://www.w3.org/2000/svg"/>')
+    const branded = createPages({ branding, clientLogos: [logo] }, { texts, renderer })
+    const shown = (client: Page['client']) => {
+      const html = branded.render({ locale: 'en', ...samples.login, client } as Page)
+      return tagsOf(html).find((tag) => tag.attributes.get('class') === 'client-logo')?.attributes
+    }
+    const image = shown({ name: '"Shop"', logo })
+    assert.equal(image?.get('alt'), '&quot;Shop&quot;')
+    assert.equal(branded.assets.get(image?.get('src') ?? '')?.type, 'image/svg+xml')
+    for (const other of ['https://cdn.example/logo.svg', join(folder, 'other.svg'), '/etc/passwd']) {
+      assert.equal(shown({ name: 'Shop', logo: other }), undefined)
+    }
+  })
+
   test('a logo or a colour that cannot work stops the start', () => {
     for (const logo of [join(folder, 'none.svg'), join(folder, 'logo.exe')]) {
       assert.throws(() => withBranding({ logo }), ConfigError)
