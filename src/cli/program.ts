@@ -10,6 +10,7 @@ import { addConfig } from './config/config.ts'
 import { CommandFailed, UsageError } from './failure.ts'
 import { detailOf } from './findings.ts'
 import { addHashPassword } from './hash-password.ts'
+import { addInit } from './init/init.ts'
 import { addKeys } from './keys.ts'
 import { addMfa } from './mfa/mfa.ts'
 import { say } from './output.ts'
@@ -44,7 +45,18 @@ function createProgram(): Command {
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({ outputError: (text, write) => write(`${oneLine(text.replace(/^error: /, 'stepgate: '))}\n`) })
     .exitOverride()
-  const parts = [addServe, addCheck, addUser, addMfa, addClient, addKeys, addPolicy, addConfig, addHashPassword]
+  const parts = [
+    addInit,
+    addServe,
+    addCheck,
+    addUser,
+    addMfa,
+    addClient,
+    addKeys,
+    addPolicy,
+    addConfig,
+    addHashPassword,
+  ]
   for (const add of parts) add(program)
   return program
 }

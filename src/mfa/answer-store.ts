@@ -6,7 +6,7 @@ import type { Binding } from './binding-store.ts'
 /** What was answered to the question of set-up: whether everybody needs a second factor. */
 export interface MfaAnswer {
   enabled: boolean
-  by: 'file' | 'page' | 'command'
+  by: 'file' | 'page' | 'cli'
   /** Milliseconds since the epoch. */
   at: number
 }

@@ -49,6 +49,34 @@ describe('stepgate serve', () => {
     assert.deepEqual([listening?.issuer, listening?.port], [url, Number(new URL(url).port)])
   })
 
+  it('A1, A7: without an answer it prints a token on a line of its own, in no log, and with --json in one object', async () => {
+    for (const form of ['text', 'json'] as const) {
+      const port = await freePort()
+      const site = createSite(`issuer: http://127.0.0.1:${port}\nlisten: { port: ${port} }\n`)
+      const child = site.start(form === 'json' ? ['--json', 'serve'] : ['serve'])
+      ends.push(() => {
+        child.kill('SIGKILL')
+        site.remove()
+      })
+      const url = `http://127.0.0.1:${port}`
+      await untilReady(url, child)
+      const ended = outcomeOf(child)
+      assert.equal((await fetch(`${url}/auth`)).status, 503)
+      assert.equal(await (await fetch(url)).text().then((text) => text.includes('name="token"')), true)
+      child.kill('SIGTERM')
+      const { status, stdout } = await ended
+      assert.equal(status, 0)
+      const lines = stdout.trimEnd().split('\n')
+      const shown = lines.filter((line) => (form === 'json' ? line.startsWith('{"setup"') : line.startsWith('token: ')))
+      assert.equal(shown.length, 1, stdout)
+      const [line = ''] = shown
+      const token = form === 'json' ? (JSON.parse(line) as { token: string }).token : line.slice('token: '.length)
+      assert.match(token, /^[\w-]{43}$/)
+      if (form === 'json') assert.equal((JSON.parse(line) as { setup: string }).setup, `${url}/setup`)
+      assert.equal(lines.filter((other) => other.includes(token)).length, 1, 'the token stands nowhere else')
+    }
+  })
+
   it('lets a request under way finish after SIGTERM, and takes no new one', async () => {
     const { child, url } = await serve()
     const ended = outcomeOf(child)

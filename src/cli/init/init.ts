@@ -1,0 +1,118 @@
+import { existsSync } from 'node:fs'
+import { type Command, Option } from 'commander'
+import type { Account } from '../../accounts/account.ts'
+import type { Installation } from '../../app.ts'
+import { createLogger } from '../../kernel/logger.ts'
+import type { FirstAdministrator } from '../../mfa/answer-store.ts'
+import { eventOf } from '../administration.ts'
+import { loadApp } from '../configuration.ts'
+import { CommandFailed, UsageError } from '../failure.ts'
+import { invocationOf } from '../invocation.ts'
+import { print, type Result } from '../output.ts'
+import { accountJson } from '../user/account-result.ts'
+import { activationLink, readNewPassword } from '../user/password-input.ts'
+import { existsAlready, type NewFile, writeNewFile } from './new-file.ts'
+import { askWishes, inTerminal } from './questions.ts'
+import { type InitOptions, type Wishes, wishesOf } from './wishes.ts'
+
+export function addInit(program: Command): void {
+  program
+    .command('init')
+    .description(
+      'set-up in the terminal: writes the configuration, answers the MFA question, makes the first administrator',
+    )
+    .option('--yes', 'ask nothing: the flags answer')
+    .option('--issuer <url>', 'the public address')
+    .addOption(new Option('--mfa <answer>', 'multi-factor authentication').choices(['keep', 'off']))
+    .option('--understood', 'I understand that MFA is the recommended default')
+    .option('--disable-mfa', 'turn MFA off; needed with --mfa off')
+    .option('--methods <list>', 'auto, or kinds of second factor in the order offered, separated by commas')
+    .option('--remember-days <days>', 'for how long a browser may be remembered')
+    .option('--admin <name>', 'user name of the first administrator')
+    .option('--email <address>', 'their address')
+    .option(
+      '--password-stdin',
+      'read their password on standard input; without it a one-use activation link is printed',
+    )
+    .action(async (options: InitOptions, command: Command) => {
+      const { file, form } = invocationOf(command)
+      if (existsSync(file)) throw existsAlready(file)
+      print(await setUp(file, await wishesFor(options), options.passwordStdin === true ? 'stdin' : 'link'), form)
+    })
+}
+
+async function wishesFor(options: InitOptions): Promise<Wishes> {
+  if (options.yes === true) return wishesOf(options)
+  if (process.stdin.isTTY !== true) throw new UsageError('--yes', 'is needed where there is no terminal to ask in')
+  return inTerminal((ask) => askWishes(options, ask))
+}
+
+async function setUp(file: string, wishes: Wishes, password: 'stdin' | 'link'): Promise<Result> {
+  const written = writeNewFile(file, wishes)
+  try {
+    const log = createLogger({ level: 'error', descriptor: 2, pretty: process.stderr.isTTY === true })
+    const { openInstallation } = await loadApp()
+    const site = await openInstallation(written.config, { log })
+    try {
+      return resultOf(file, wishes, await answer(site, { written, wishes, password }))
+    } finally {
+      await site.close()
+    }
+  } finally {
+    written.close()
+  }
+}
+
+interface Order {
+  written: NewFile
+  wishes: Wishes
+  password: 'stdin' | 'link'
+}
+
+interface Made {
+  account: Account | undefined
+  activation: string | undefined
+}
+
+/** The answer and the administrator at once, and the file only if that is done. */
+async function answer(site: Installation, { written, wishes, password }: Order): Promise<Made> {
+  const { admin, mfa } = wishes
+  if ((await site.answers.get()) !== undefined || (await site.accounts.count()) > 0) throw setUpAlready(site)
+  // The link lives in the state store: find out whether that answers before there is an account.
+  if (admin !== undefined) await site.state.ping()
+  const passwordHash = admin !== undefined && password === 'stdin' ? await readNewPassword(site, admin) : undefined
+  const given = { enabled: mfa === 'keep', by: 'cli', at: site.clock.now() } as const
+  const answered = eventOf('setup.answered', { details: { answer: mfa } })
+  const audits = [answered, eventOf('user.created'), eventOf('setup.done')]
+  written.keep()
+  const account = await store(admin && { ...admin, admin: true, passwordHash }).catch((error: unknown) => {
+    written.discard()
+    throw error
+  })
+  const invited = account !== undefined && passwordHash === undefined
+  return { account, activation: invited ? await activationLink(site, account) : undefined }
+
+  async function store(administrator: FirstAdministrator | undefined): Promise<Account | undefined> {
+    const done =
+      administrator === undefined
+        ? await site.answers.replace(undefined, given, answered)
+        : await site.answers.finish(given, administrator, audits)
+    if (done === false || done === undefined) throw setUpAlready(site)
+    return done === true ? undefined : done
+  }
+}
+
+function setUpAlready({ config }: Installation): CommandFailed {
+  return new CommandFailed(`the installation in ${config.stores.dataDir} is set up already`)
+}
+
+function resultOf(file: string, { issuer, mfa, client }: Wishes, { account, activation }: Made): Result {
+  const lines = [
+    `${file} is written: ${issuer}, MFA ${mfa === 'keep' ? 'on' : 'off'}`,
+    ...(account === undefined ? [] : [`${account.username} is administrator`]),
+    ...(activation === undefined ? [] : [activation]),
+    ...(typeof client?.client_secret === 'string' ? [`client ${client.client_id}: ${client.client_secret}`] : []),
+  ]
+  const admin = account && { ...accountJson(account), ...(activation !== undefined && { activation }) }
+  return { text: lines.join('\n'), json: { config: file, issuer, mfa, admin: admin ?? null, client: client ?? null } }
+}

@@ -1,0 +1,84 @@
+import { randomUUID } from 'node:crypto'
+import { linkSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
+import { stringify } from 'yaml'
+import type { Config } from '../../config/config.ts'
+import { ConfigError } from '../../kernel/errors.ts'
+import { isLoopback } from '../../kernel/network.ts'
+import { readConfig } from '../configuration.ts'
+import { CommandFailed } from '../failure.ts'
+import type { Wishes } from './wishes.ts'
+
+/** A configuration that is not in its place yet. */
+export interface NewFile {
+  config: Config
+  /** Puts it in its place, whole; fails when there is a file already. */
+  keep(): void
+  /** Takes it away again. */
+  discard(): void
+  /** Removes what only this process needs. */
+  close(): void
+}
+
+/** Writes the configuration beside its place, where relative paths mean the same, and reads it like any other. */
+export function writeNewFile(file: string, wishes: Wishes): NewFile {
+  const target = resolve(file)
+  const draft = join(dirname(target), `.${basename(target)}.${randomUUID()}`)
+  const close = (): void => rmSync(draft, { force: true })
+  try {
+    mkdirSync(dirname(target), { recursive: true })
+    // A client's secret stands in it (KM-4).
+    writeFileSync(draft, textOf(wishes), { mode: 0o600, flag: 'wx' })
+    const config = readConfig(draft)
+    return {
+      // What is wrong from here on is not of the file.
+      config: { ...config, file: '' },
+      keep() {
+        try {
+          linkSync(draft, target)
+        } catch (error) {
+          throw explained(error, file)
+        }
+      },
+      discard: () => rmSync(target, { force: true }),
+      close,
+    }
+  } catch (error) {
+    close()
+    throw explained(error, file)
+  }
+}
+
+function explained(error: unknown, file: string): unknown {
+  if (error instanceof ConfigError) return new ConfigError(error.key, error.reason, { file })
+  if (!(error instanceof Error && 'code' in error)) return error
+  return error.code === 'EEXIST' ? existsAlready(file) : new CommandFailed(`${file} cannot be written (${error.code})`)
+}
+
+export function existsAlready(file: string): CommandFailed {
+  return new CommandFailed(`${file} exists already and stays as it is`)
+}
+
+function textOf({ issuer, mfa, methods, rememberDays, client }: Wishes): string {
+  const url = new URL(issuer)
+  const port = Number(url.port) || 3000
+  const optOut = mfa === 'off' ? { optOut: { understood: true, disableMfa: true } } : {}
+  const parts: [comment: string, value: unknown][] = [
+    [
+      'Every key is explained in docs/configuration.md.',
+      { issuer, listen: { host: '127.0.0.1', port: isLoopback(url.hostname) ? port : 3000 } },
+    ],
+    ['Accounts, factors and the key that seals them.', { stores: { dataDir: 'data' } }],
+    [
+      'Whether everybody needs a second factor: what is changed here holds from then on.',
+      { mfa: { enabled: mfa === 'keep', ...optOut, methods, rememberDays } },
+    ],
+    [
+      `mail: { smtp: "smtps://user:\${file:/run/secrets/smtp}@mail.example.com", from: "Example <id@example.com>" }
+
+# Applications that sign in here. \`stepgate client add ID --redirect URI --write\` adds one.`,
+      { clients: client === undefined ? [] : [client] },
+    ],
+  ]
+  return parts.map(([comment, value]) => `# ${comment}\n${stringify(value, { lineWidth: 0 })}`).join('\n')
+}
