@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import Koa from 'koa'
 import { accountRoutes } from './account/account-page.ts'
+import { activitySection } from './account/activity.ts'
 import { createAddressSection } from './account/address.ts'
 import { devicesSection } from './account/devices.ts'
 import { createEntrance } from './account/entrance.ts'
@@ -12,6 +13,7 @@ import { ownClients } from './account/own-clients.ts'
 import { createPasswordSection } from './account/password.ts'
 import { createPendingAddresses } from './account/pending-address.ts'
 import type { Section } from './account/section.ts'
+import { sessionsSection } from './account/sessions.ts'
 import { createVisitors } from './account/visitors.ts'
 import type { AccountAdmin } from './accounts/account-store.ts'
 import { createActivations } from './accounts/activation.ts'
@@ -548,6 +550,7 @@ async function frontOf(site: Stores & Equipment, health: RequestListener): Promi
     responder,
     clock,
   })
+  const nameOf = (clientId: string): string => parties.get(clientId)?.name ?? clientId
   provider.use(
     accountRoutes({
       sections: [
@@ -557,11 +560,14 @@ async function frontOf(site: Stores & Equipment, health: RequestListener): Promi
           verifier,
           decider,
           acr,
-          notices: site.notices,
+          notices,
           state,
           clock,
+          sessions,
         }),
         devicesSection({ devices }),
+        sessionsSection({ sessions, nameOf }),
+        activitySection({ audit: site.audit, accounts, sessions, notices, clock, nameOf }),
         ...ownAccountSections(site, { sealer, policy: engine.policy, sessions, sessionProofs, throttle }),
       ],
       visitors,

@@ -7,6 +7,7 @@ import { FORMS_STAY } from '../interactions/headers.ts'
 import type { Answer, Responder } from '../interactions/responder.ts'
 import { RequestError } from '../kernel/errors.ts'
 import type { PageError } from '../views/pages.ts'
+import { DISOWNED } from './activity.ts'
 import { DONE } from './done.ts'
 import { type Entrance, type Errand, HOME } from './entrance.ts'
 import type { Action, Outcome, Section, SubPage, Visitor } from './section.ts'
@@ -137,6 +138,12 @@ export function accountRoutes(dependencies: AccountPageDependencies): Middleware
   })
 
   router.get('/account/signed-in', (ctx) => entrance.arrived(ctx, browsers.of(ctx)))
+
+  // Who sees it has no session any more.
+  router.get(DISOWNED, (ctx) => {
+    const answer: Answer = { name: 'disowned', view: 'pages/disowned', data: {} }
+    responder.page(ctx, answer, responder.locale(ctx))
+  })
 
   router.get('/account/:page', async (ctx) => {
     const [path, page] = subPageIn(ctx)

@@ -25,8 +25,7 @@ export interface FactorSectionDependencies {
   notices: Notices
   state: Pick<StateStore, 'get' | 'set'>
   clock: Clock
-  /** Absent: nothing tells relying parties of ended sessions. */
-  sessions?: Pick<Sessions, 'endAll'>
+  sessions: Pick<Sessions, 'endAll'>
 }
 
 const HERE = '/account#factors'
@@ -103,7 +102,7 @@ export function factorsSection(dependencies: FactorSectionDependencies): Section
 
   /** FB-9: remembered devices and challenges die by the factor epoch, sessions are ended. */
   async function endOthers({ account, session }: Visitor): Promise<void> {
-    await sessions?.endAll(account.id, { except: session.uid })
+    await sessions.endAll(account.id, { except: session.uid })
   }
 
   const rename: Action = {

@@ -90,8 +90,15 @@ export interface AuditRecord extends AuditEvent {
 export interface AuditStore {
   /** Throws when it cannot be written. */
   append(events: AuditRecord[]): Promise<void>
-  /** Oldest first. */
-  list(query: { account?: string; since?: number; after?: string; limit?: number }): Promise<AuditRecord[]>
+  /** Oldest first, unless `order` is given. `events`: only these. */
+  list(query: {
+    account?: string
+    events?: readonly AuditEventName[]
+    since?: number
+    after?: string
+    order?: 'newest'
+    limit?: number
+  }): Promise<AuditRecord[]>
 }
 
 /** Sign-in events: queued, bounded, never in the way of a sign-in; what is dropped is counted and logged. */

@@ -18,9 +18,11 @@ export function createSqlAudit(db: Database): AuditStore {
           .execute()
       }
     },
-    async list({ account, since, after, limit }) {
-      let query = db.kysely.selectFrom('audit').selectAll().orderBy('id')
+    async list({ account, events, since, after, order, limit }) {
+      const direction = order === 'newest' ? 'desc' : 'asc'
+      let query = db.kysely.selectFrom('audit').selectAll().orderBy('id', direction)
       if (account !== undefined) query = query.where('account', '=', account)
+      if (events !== undefined) query = query.where('event', 'in', events)
       if (since !== undefined) query = query.where('time', '>=', since)
       if (after !== undefined) query = query.where('id', '>', after)
       if (limit !== undefined) query = query.limit(limit)

@@ -341,6 +341,11 @@ export const STATES: readonly State[] = [
       await type(visit, '000000')
     },
   },
+  {
+    name: 'disowned',
+    page: 'disowned',
+    reach: async ({ page, gallery }) => void (await page.goto(`${gallery.gateway.issuer}/account/disowned`)),
+  },
   { name: 'logout', page: 'logout', reach: askToSignOut },
   {
     name: 'signed-out',

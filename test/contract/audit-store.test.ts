@@ -31,6 +31,16 @@ onEachDatabase('audit store', (databases) => {
     assert.deepEqual(await audit.list({ account }), [bare, full])
   })
 
+  test('the newest few of some events, for their owner', async () => {
+    const account = randomUUID()
+    const names = ['login.ok', 'otp.ok', 'login.fail', 'otp.ok', 'login.ok'] as const
+    const records = names.map((event) => make({ account, event }))
+    await audit.append(records)
+    const events = ['login.ok', 'login.fail'] as const
+    const newest = await audit.list({ account, events, order: 'newest', limit: 2 })
+    assert.deepEqual(newest, [records[4], records[2]])
+  })
+
   test('control characters, quotes and ANSI sequences are kept as text and break no row (LG-3)', async () => {
     const account = randomUUID()
     const hostile = 'a\n"b"\r\u{1B}[31m\0\u{2028}\'; drop table audit; --'

@@ -188,6 +188,33 @@ onEachDatabase('binding store', (databases) => {
     assert.deepEqual(await epochs(account), [2, 0])
   })
 
+  test('FB-7: of several removals at the same time one leaves what has to be kept', async () => {
+    const account = await newAccount()
+    const ids = [await bind(account), await bind(account), await bind(account, 'email')]
+    const keep = [['totp', 'x']]
+    const answers = await Promise.all(ids.map((id) => bindings.remove(account, id, { audit: removed(account), keep })))
+    assert.deepEqual(answers.toSorted(), ['last', 'removed', 'removed'])
+    assert.deepEqual(
+      (await bindings.list(account)).map(({ type }) => type),
+      ['totp'],
+    )
+    assert.equal((await eventsOf(account)).length, 5)
+  })
+
+  test('FB-6: a name and a note are for the owner alone, and change no epoch', async () => {
+    const [owner, other] = [await newAccount(), await newAccount()]
+    const id = await bind(owner)
+    const audit = (account: string): AuditEvent => ({ event: 'factor.renamed', outcome: 'ok', account })
+    assert.equal(await bindings.rename(other, id, { label: 'mine', audit: audit(other) }), false)
+    assert.equal(await bindings.note(other, id, audit(other)), false)
+    assert.equal((await bindings.list(owner))[0]?.label, undefined)
+    assert.equal(await bindings.rename(owner, id, { label: 'work phone', audit: audit(owner) }), true)
+    assert.equal(await bindings.note(owner, id, audit(owner)), true)
+    assert.deepEqual([(await bindings.list(owner))[0]?.label, await epochs(owner)], ['work phone', [1, 0]])
+    assert.deepEqual(await eventsOf(owner), ['factor.added', 'factor.renamed', 'factor.renamed'])
+    assert.deepEqual(await eventsOf(other), [])
+  })
+
   test('removeAll ends factors and counters of one account, raises both epochs, is audited even for none', async () => {
     const [account, other] = [await newAccount(), await newAccount()]
     await bind(account)

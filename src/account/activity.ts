@@ -1,0 +1,83 @@
+import type { AccountAdmin } from '../accounts/account-store.ts'
+import type { AuditEventName, AuditStore } from '../audit/audit.ts'
+import { OWN_CLIENTS } from '../config/own-clients.ts'
+import type { Clock } from '../kernel/clock.ts'
+import type { Notices } from '../mail/notices.ts'
+import type { Sessions } from '../mfa/sessions.ts'
+import type { Section } from './section.ts'
+
+export interface ActivityDependencies {
+  audit: Pick<AuditStore, 'list'>
+  accounts: Pick<AccountAdmin, 'endEverything'>
+  sessions: Pick<Sessions, 'endAll'>
+  notices: Notices
+  clock: Clock
+  /** What people call a relying party. */
+  nameOf: (clientId: string) => string
+}
+
+/** Where somebody goes who has ended everything. */
+export const DISOWNED = '/account/disowned'
+
+const SHOWN = 20
+
+/** What owners should recognise, or not; each has its words below `account.activity.events`. */
+const TOLD: readonly AuditEventName[] = [
+  'login.ok',
+  'login.fail',
+  'login.throttled',
+  'otp.fail',
+  'otp.replay',
+  'otp.locked',
+  'factor.added',
+  'factor.removed',
+  'factor.shown',
+  'factor.admin_reset',
+  'factor.unlocked',
+  'recovery.used',
+  'recovery.regenerated',
+  'bypass.issued',
+  'bypass.used',
+  'device.trusted',
+  'device.reuse_detected',
+  'password.changed',
+  'password.reset.requested',
+  'password.reset.done',
+  'email.change.done',
+  'session.disowned',
+  'logout',
+]
+
+/** What happened to the account last, and a way to end it all (G3, G4). */
+export function activitySection(dependencies: ActivityDependencies): Section {
+  const { audit, accounts, sessions, notices, clock, nameOf } = dependencies
+  return {
+    name: 'activity',
+    async show({ account }) {
+      const records = await audit.list({ account: account.id, events: TOLD, order: 'newest', limit: SHOWN })
+      return {
+        records: records.map(({ event, time, ip, client }) => ({
+          key: event.replaceAll(/[._]/g, '-'),
+          time,
+          ip,
+          client: client === undefined || OWN.has(client) ? undefined : nameOf(client),
+        })),
+      }
+    },
+    actions: {
+      'not-me': {
+        // Whoever sees that somebody else is in must not be stopped by anything.
+        open: true,
+        async act({ account, ip, userAgent }) {
+          const mails = notices.of('session-disowned', account, { time: clock.now(), ip, browser: userAgent })
+          const facts = { account: account.id, client: OWN_CLIENTS.view, ip }
+          await accounts.endEverything(account.id, { event: 'session.disowned', outcome: 'ok', ...facts, mails })
+          await sessions.endAll(account.id)
+          return { to: DISOWNED }
+        },
+      },
+    },
+  }
+}
+
+const OWN: ReadonlySet<string> = new Set(Object.values(OWN_CLIENTS))

@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { MINUTE } from '../../src/kernel/clock.ts'
+import { atHome, formOf, pageOf, press, sectionOf } from './account-site.ts'
+import { appCode, assertPage, onEachStore, type Site } from './person-site.ts'
+
+/** Another browser of the same person, signed in at the relying party; a minute later, since a code works once. */
+async function elsewhere(here: Site, { person, secret }: Awaited<ReturnType<typeof atHome>>) {
+  here.gateway.clock.advance(MINUTE / 2)
+  const userAgent = 'Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Safari/604.1'
+  const browser = here.browser({ userAgent })
+  const asked = await here.enter(browser, person)
+  const { tokens } = await here.redeem(await browser.submit(asked, { code: appCode(here, secret) }))
+  return { browser, tokens }
+}
+
+const stillIn = async (here: Site, browser: ReturnType<Site['browser']>): Promise<boolean> =>
+  (await here.open(browser, { prompt: 'none' })).location?.includes('code=') === true
+
+onEachStore('sessions and activity on the account page', (site) => {
+  const here = site({ mail: 'on' })
+
+  describe('SE-9: sessions', () => {
+    it('are listed with browser and application; one is ended, or all but this one', async () => {
+      const owner = await atHome(here)
+      const { browser } = owner
+      const [one, two] = [await elsewhere(here, owner), await elsewhere(here, owner)]
+      const page = await browser.get(pageOf(here))
+      const shown = sectionOf(page, 'sessions')
+      assert.match(shown, /Safari on iOS.*Signed in to/)
+      assert.match(page.text('[data-section=sessions] [data-current]'), /this browser/)
+      assert.ok(!shown.includes('stepgate-account'))
+      const [newest = assert.fail()] = page.forms.filter(({ buttons }) => buttons.some(({ value }) => value === 'end'))
+      const after = assertPage(await browser.submit(page, { action: 'end' }, { form: newest }), 'account')
+      assert.deepEqual([await stillIn(here, one.browser), await stillIn(here, two.browser)], [true, false])
+      assertPage(await press(browser, after, { action: 'end-all' }), 'account', undefined, 200)
+      assert.equal(await stillIn(here, one.browser), false)
+      assertPage(await browser.get(pageOf(here)), 'account')
+    })
+
+    it('FB-6: of others are not found, and go on', async () => {
+      const [own, other] = [await atHome(here), await atHome(here)]
+      const account = (await here.gateway.site.accounts.find(other.person.id)) ?? assert.fail()
+      const [session] = await here.gateway.sessions.list(account)
+      const { csrf } = formOf(own.page, 'end-all').hidden
+      const page = await own.browser.post(pageOf(here), { csrf, action: 'end', id: `${session?.id}` })
+      assertPage(page, 'error', 'not-found', 404)
+      assertPage(await other.browser.get(pageOf(here)), 'account')
+    })
+  })
+
+  describe('FB-9: a change of factors', () => {
+    it('ends all other sessions, and not this one', async () => {
+      const owner = await atHome(here)
+      const { browser } = owner
+      const before = await elsewhere(here, owner)
+      const bind = await press(browser, owner.page, { action: 'add-totp' })
+      const code = appCode(here, bind.text('[data-secret]'))
+      const added = assertPage(await browser.submit(bind, { code }), 'account', undefined, 200)
+      assert.equal(await stillIn(here, before.browser), false)
+      const after = await elsewhere(here, owner)
+      const gone = await press(browser, added, { action: 'remove' })
+      assertPage(gone, 'account', undefined, 200)
+      assert.equal(await stillIn(here, after.browser), false)
+      assert.ok(await stillIn(here, browser))
+    })
+  })
+
+  describe('G3, G4: activity', () => {
+    it('shows what happened, newest first, and ends everything on "this was not me"', async () => {
+      const owner = await atHome(here)
+      const { browser, person } = owner
+      const other = await elsewhere(here, owner)
+      await here.gateway.site.trail.flush()
+      const page = await browser.get(pageOf(here))
+      assert.match(sectionOf(page, 'activity'), /Signed in.*Signed in/)
+      const gone = assertPage(await press(browser, page, { action: 'not-me' }), 'disowned', undefined, 200)
+      assert.match(gone.text(), /change it now/)
+      assertPage(await browser.get(pageOf(here)), 'login')
+      assert.equal(await stillIn(here, other.browser), false)
+      const mail = await here.smtp.waitFor(`${person.email}`)
+      assert.match(mail.text, /ended/)
+      const events = await here.gateway.site.audit.list({ account: person.id, events: ['session.disowned'] })
+      assert.equal(events.length, 1)
+    })
+  })
+})
