@@ -98,6 +98,86 @@ describe('stepgate mfa', () => {
     })
   })
 
+  it('bypass prints a code for one use, writes down why, and keeps it in no readable form (I3)', async () => {
+    const issued = await site.run(['mfa', 'bypass', 'anna', '--ttl', '45m', '--reason', 'lost\u0007 phone', '--json'])
+    assert.equal(issued.status, 0, issued.stderr)
+    const { code, expiresAt, ...rest } = issued.json as { code: string; expiresAt: string }
+    assert.deepEqual(rest, {})
+    assert.match(code, /^[A-Z2-7]{4}(?:-[A-Z2-7]{4}){3}$/)
+    const left = Date.parse(expiresAt) - Date.now()
+    assert.ok(left > 43 * 60_000 && left <= 45 * 60_000, expiresAt)
+    const again = await site.run(['mfa', 'bypass', 'anna', '--reason', 'lost phone'])
+    assert.match(again.stdout, /^[A-Z2-7]{4}(?:-[A-Z2-7]{4}){3}\n$/)
+    assert.match(again.stderr, /for anna: good once, until \S+Z/)
+    await inside(async (installation) => {
+      const account = await accountOf(installation, 'anna')
+      const own = (await installation.bindings.list(account.id)).filter(({ type }) => type === 'recovery')
+      assert.equal(own.length, 1, 'the newer one stands in the place of the older')
+      const events = await installation.audit.list({ account: account.id })
+      const told = events.filter(({ event }) => event === 'bypass.issued').map(({ details }) => details)
+      assert.deepEqual(
+        told.map((details) => [details?.reason, details?.ttl, details?.by]),
+        [
+          ['lost phone', '45m', 'cli'],
+          ['lost phone', '30m', 'cli'],
+        ],
+      )
+      for (const secret of [code, again.stdout.trim()]) {
+        const kept = JSON.stringify([own, events])
+        assert.ok(!kept.includes(secret) && !kept.includes(secret.replaceAll('-', '')))
+      }
+    })
+    const report = await site.run(['mfa', 'report', '--json'])
+    assert.ok(!report.stdout.includes('recovery'), 'a code for the day of need is no factor of a report')
+  })
+
+  it('bypass refuses without a reason, for a time that is none, for nobody and for whoever is disabled', async () => {
+    assertFailed(await site.run(['mfa', 'bypass', 'anna']), 2, /--reason/)
+    assertFailed(await site.run(['mfa', 'bypass', 'anna', '--reason', ' ']), 2, /--reason: is empty/)
+    for (const ttl of ['30', '0m', '59s', '25h', 'soon']) {
+      assertFailed(await site.run(['mfa', 'bypass', 'anna', '--reason', 'r', '--ttl', ttl]), 2, /--ttl: is no duration/)
+    }
+    assertFailed(await site.run(['mfa', 'bypass', 'nobody', '--reason', 'r']), 1, /user "nobody" does not exist/)
+    await site.run(['user', 'add', 'otto', '--email', 'otto@example.test'])
+    await site.run(['user', 'disable', 'otto'])
+    assertFailed(await site.run(['mfa', 'bypass', 'otto', '--reason', 'r', '--json']), 1, /user "otto" is disabled/)
+  })
+
+  it('list says how many recovery codes are left, and none of them', async () => {
+    const codes = await inside(async (installation) =>
+      installation.recoveryCodes.renew(await accountOf(installation, 'anna'), {}),
+    )
+    const [table, json] = await Promise.all([
+      site.run(['mfa', 'list', 'anna']),
+      site.run(['mfa', 'list', 'anna', '--json']),
+    ])
+    assert.match(table.stdout, /^recovery +10 left +\S+Z +never +\S+$/m)
+    const listed = (json.json as Record<string, unknown>[]).find(({ codesLeft }) => codesLeft === 10)
+    assert.deepEqual([listed?.type, listed?.label, listed?.bypass], ['recovery', null, false])
+    for (const code of codes) assert.ok(!`${table.stdout}${json.stdout}`.includes(code.slice(5)))
+  })
+
+  it('unlock ends the failures of what is locked, of nothing else, and writes it down', async () => {
+    await inside(async ({ accounts, bindings }) => {
+      const account = await accounts.findByLogin('anna')
+      assert.ok(account)
+      for (let time = 0; time < 100; time++) await bindings.countAttempt(account.id, 'totp')
+      for (let time = 0; time < 99; time++) await bindings.countAttempt(account.id, 'recovery')
+    })
+    const unlocked = await site.run(['mfa', 'unlock', 'anna', '--json'])
+    assert.deepEqual(unlocked.json, { username: 'anna', unlocked: ['totp'] }, unlocked.stderr)
+    await inside(async (installation) => {
+      const { id } = await accountOf(installation, 'anna')
+      assert.deepEqual(await installation.bindings.attempts(id), [{ type: 'recovery', failures: 99 }])
+      const events = await installation.audit.list({ account: id })
+      const event = events.findLast((one) => one.event === 'factor.unlocked')
+      assert.deepEqual([event?.details?.factor, event?.details?.failures, event?.details?.by], ['totp', 100, 'cli'])
+    })
+    const again = await site.run(['mfa', 'unlock', 'anna'])
+    assert.equal(again.stdout, 'anna: nothing is locked\n')
+    assertFailed(await site.run(['mfa', 'unlock', 'nobody', '--json']), 1, /user "nobody" does not exist/)
+  })
+
   it('reset refuses to go without a reason, or for nobody', async () => {
     assertFailed(await site.run(['mfa', 'reset', 'anna']), 2, /--reason/)
     assertFailed(await site.run(['mfa', 'reset', 'anna', '--reason', ' ']), 2, /--reason: is empty/)

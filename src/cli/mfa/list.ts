@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import type { Installation } from '../../app.ts'
+import type { Binding } from '../../mfa/binding-store.ts'
 import { accountOf, administer } from '../administration.ts'
 import { type Result, table, timeText } from '../output.ts'
 
@@ -13,16 +14,11 @@ export function addMfaList(mfa: Command): void {
 
 async function list(site: Installation, name: string): Promise<Result> {
   const account = await accountOf(site, name)
-  const factors = (await site.bindings.list(account.id)).map(({ id, type, label = null, boundAt, lastUsedAt }) => ({
-    id,
+  const bindings = await site.bindings.list(account.id)
+  const factors = bindings.map((binding) => factorOf(site, binding))
+  const rows = factors.map(({ id, type, label, codesLeft, bypass, boundAt, lastUsedAt }) => [
     type,
-    label,
-    boundAt: timeText(boundAt),
-    lastUsedAt: lastUsedAt === undefined ? null : timeText(lastUsedAt),
-  }))
-  const rows = factors.map(({ id, type, label, boundAt, lastUsedAt }) => [
-    type,
-    label ?? '-',
+    label ?? reserveText(codesLeft, bypass),
     boundAt,
     lastUsedAt ?? 'never',
     id,
@@ -32,4 +28,33 @@ async function list(site: Installation, name: string): Promise<Result> {
       ? table(['TYPE', 'LABEL', 'BOUND', 'LAST USED', 'ID'], rows)
       : `${account.username} has bound nothing`
   return { text, json: factors }
+}
+
+interface Factor {
+  id: string
+  type: string
+  label: string | null
+  boundAt: string
+  lastUsedAt: string | null
+  /** Of a fallback alone: what is left of it. */
+  codesLeft?: number
+  bypass?: boolean
+}
+
+function factorOf({ registry, clock }: Installation, binding: Binding): Factor {
+  const { id, type, label = null, boundAt, lastUsedAt } = binding
+  const reserve = registry.get(type)?.fallback?.reserve([binding], clock.now())
+  return {
+    id,
+    type,
+    label,
+    boundAt: timeText(boundAt),
+    lastUsedAt: lastUsedAt === undefined ? null : timeText(lastUsedAt),
+    ...(reserve !== undefined && { codesLeft: reserve.codes, bypass: reserve.bypass }),
+  }
+}
+
+function reserveText(codes: number | undefined, bypass: boolean | undefined): string {
+  if (codes === undefined) return '-'
+  return bypass === true ? 'bypass code' : `${codes} left`
 }

@@ -33,7 +33,8 @@ async function lineOf(site: Installation, account: Account) {
   return {
     username: account.username,
     disabled: account.disabled,
-    factors: [...new Set(bindings.map(({ type }) => type))],
+    // Codes for the day of need are no factor that somebody signs in with.
+    factors: [...new Set(bindings.map(({ type }) => type))].filter((type) => !site.registry.get(type)?.fallback),
     postponed: postponements.map(({ rule, count, firstAt }) => ({ rule, count, since: timeText(firstAt) })),
   }
 }

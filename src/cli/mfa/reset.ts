@@ -2,10 +2,8 @@ import type { Command } from 'commander'
 import type { Installation } from '../../app.ts'
 import { accountOf, administer, eventOf, noticeOf } from '../administration.ts'
 import { endAllSessions } from '../end-sessions.ts'
-import { UsageError } from '../failure.ts'
-import { clean, type Result } from '../output.ts'
-
-const MAX_REASON = 500
+import type { Result } from '../output.ts'
+import { reasonIn } from './reason.ts'
 
 export function addMfaReset(mfa: Command): void {
   mfa
@@ -19,8 +17,7 @@ export function addMfaReset(mfa: Command): void {
 }
 
 async function reset(site: Installation, name: string, given: string): Promise<Result> {
-  const reason = clean(given).trim().slice(0, MAX_REASON)
-  if (reason === '') throw new UsageError('--reason', 'is empty')
+  const reason = reasonIn(given)
   const account = await accountOf(site, name)
   const factors = await site.bindings.removeAll(
     account.id,
