@@ -11,7 +11,7 @@ import { keepFileAnswer } from '../mfa/mfa-answer.ts'
 import { loadApp, readConfig } from './configuration.ts'
 import { CommandFailed } from './failure.ts'
 import { invocationOf } from './invocation.ts'
-import { print, type Result } from './output.ts'
+import { print, type Result, say } from './output.ts'
 
 /** Opens what the configuration names, does the work, prints its result and closes everything again. */
 export async function administer(command: Command, work: (site: Installation) => Promise<Result>): Promise<void> {
@@ -37,6 +37,10 @@ export async function accountOf(site: Installation, name: string): Promise<Accou
 /** Before the first accounts come from here: what the file answers holds also when it says nothing any more (A5, A10). */
 export async function keepAnswer(site: Installation): Promise<void> {
   await keepFileAnswer(site.answer, site)
+  if (site.answer.from !== 'nobody') return
+  say(
+    'stepgate: nobody has answered whether a second factor is needed: with accounts and no answer the gateway starts without',
+  )
 }
 
 /** The audit row of a change made here; the operating system's user is who ran the command, as far as that can be known. */
