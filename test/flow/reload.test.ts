@@ -12,6 +12,7 @@ import { BLOCKS } from '../../src/mfa/registry.ts'
 import { testHasher } from '../harness/gateway.ts'
 import { createBrowser } from '../harness/http-client.ts'
 import { freePort } from '../harness/services.ts'
+import { startSmtp } from '../harness/smtp.ts'
 import { codeAt } from '../harness/totp-app.ts'
 
 const CALLBACK = 'http://127.0.0.1:9/callback'
@@ -112,6 +113,21 @@ ${more}`
     assert.equal(await reloader.reload(), 'applied')
     assert.doesNotMatch(JSON.stringify(lines), /[VX]t7rN2kq9wLx4pZd8sHm3yBc6fGj1aEu/)
     assert.match(JSON.stringify(lines.at(-1)), /clients\.app\.client_secret/)
+  })
+
+  test('letters go by the mail server of the present file, also those that waited for one (FA-11)', async () => {
+    const smtp = await startSmtp()
+    try {
+      const data = { kind: 'password-changed', service: 'Example', time: Date.now() }
+      await site.outbox.add([{ to: 'anna@example.test', template: 'notice', locale: 'en', data }])
+      write(yaml(TOTP, `mail: { smtp: "${smtp.url}", from: id@example.com }\n`))
+      assert.equal(await reloader.reload(), 'applied')
+      assert.match((await smtp.waitFor('anna@example.test')).subject, /password was changed/)
+    } finally {
+      write(yaml(TOTP))
+      await reloader.reload()
+      await smtp.stop()
+    }
   })
 
   test('twenty reloads while people sign in lose no sign-in', async () => {
