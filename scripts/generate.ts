@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util'
 import { jsonSchema } from '../src/config/json-schema.ts'
 import { BLOCKS } from '../src/mfa/registry.ts'
 import { configurationPage } from './configuration-page.ts'
+import { eventsPage } from './events-page.ts'
 
 interface Generated {
   /** From the top of the repository. */
@@ -15,6 +16,7 @@ interface Generated {
 const FILES: readonly Generated[] = [
   { path: 'config/stepgate.schema.json', text: () => `${JSON.stringify(jsonSchema(BLOCKS), null, 2)}\n` },
   { path: 'docs/configuration.md', text: () => configurationPage(jsonSchema(BLOCKS)) },
+  { path: 'docs/events.md', text: eventsPage },
 ]
 
 function main(): number {

@@ -381,16 +381,18 @@ async function openGateway(site: Installation): Promise<Gateway> {
   }
   const settled = () => Promise.all([front.settled(), ...retired])
   const served = serving({ site, handler, health, settled, runner, time })
+  trail.record({ event: 'config.loaded', outcome: 'ok' })
   return {
     ...served,
     get sessions() {
       return front.sessions
     },
     ...(tokens !== undefined && { setup: { url: `${site.config.issuer}/setup`, token: tokens.token } }),
-    reload(config) {
+    async reload(config) {
       const { listen, stores, secretKey, metrics } = site.config
       const { host, port } = listen
-      return use({ ...config, listen: { ...config.listen, host, port }, stores, secretKey, metrics })
+      await use({ ...config, listen: { ...config.listen, host, port }, stores, secretKey, metrics })
+      trail.record({ event: 'config.loaded', outcome: 'ok' })
     },
     async close() {
       await tokens?.close().catch(() => undefined)

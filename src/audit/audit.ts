@@ -1,6 +1,6 @@
 import type { Mail } from '../mail/mailer.ts'
 
-/** Names of events, in the past tense of the field (LG-1); the reference page is generated from this list. */
+/** Names of events, in the past tense of the field (LG-1); what each says stands in events.ts. */
 export type AuditEventName =
   | 'login.ok'
   | 'login.fail'

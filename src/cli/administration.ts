@@ -14,14 +14,20 @@ import { invocationOf } from './invocation.ts'
 import { print, type Result, say } from './output.ts'
 
 /** Opens what the configuration names, does the work, prints its result and closes everything again. */
-export async function administer(command: Command, work: (site: Installation) => Promise<Result>): Promise<void> {
-  const { file, form } = invocationOf(command)
+export function administer(command: Command, work: (site: Installation) => Promise<Result>): Promise<void> {
+  const { form } = invocationOf(command)
+  return onInstallation(command, async (site) => print(await work(site), form))
+}
+
+/** The same for work that prints by itself. */
+export async function onInstallation(command: Command, work: (site: Installation) => Promise<void>): Promise<void> {
+  const { file } = invocationOf(command)
   const log = createLogger({ level: 'error', descriptor: 2, pretty: process.stderr.isTTY === true })
   const config = readConfig(file)
   const { openInstallation } = await loadApp()
   const site = await openInstallation(config, { log })
   try {
-    print(await work(site), form)
+    await work(site)
   } finally {
     await site.close()
   }

@@ -48,9 +48,14 @@ export function timeText(milliseconds: number): string {
   return new Date(milliseconds).toISOString().replace(/\.\d+Z$/, 'Z')
 }
 
-function json(value: unknown): string {
+const json = (value: unknown): string => escaped(JSON.stringify(value, undefined, 2))
+
+/** One object of many, on a line of its own. */
+export const jsonLine = (value: unknown): string => escaped(JSON.stringify(value))
+
+function escaped(text: string): string {
   // JSON.stringify escapes the first 32 characters only.
-  return JSON.stringify(value, undefined, 2).replace(UNSAFE, (character) =>
+  return text.replace(UNSAFE, (character) =>
     character === '\n' ? character : `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   )
 }

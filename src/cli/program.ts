@@ -4,6 +4,7 @@ import { LoginTaken } from '../accounts/account-store.ts'
 import { ConfigErrors } from '../config/config-errors.ts'
 import { ConfigError, Unavailable } from '../kernel/errors.ts'
 import { MailFailed } from '../mail/mailer.ts'
+import { addAudit } from './audit.ts'
 import { addCheck } from './check.ts'
 import { addClient } from './client/client.ts'
 import { addConfig } from './config/config.ts'
@@ -53,6 +54,7 @@ function createProgram(): Command {
     addMfa,
     addClient,
     addKeys,
+    addAudit,
     addPolicy,
     addConfig,
     addHashPassword,

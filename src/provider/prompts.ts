@@ -159,7 +159,10 @@ async function fallsShort(
     return false
   }
   const facts = { account: account.id, client: client.clientId, ip: ctx.ip }
-  trail.record({ event: 'step_up.required', outcome: 'ok', ...facts, details: { reasons: [...demanded.reasons] } })
+  const details = { reasons: [...demanded.reasons] }
+  // After one round nothing follows.
+  if (result(ctx)?.stepUp === true) trail.record({ event: 'step_up.fail', outcome: 'fail', ...facts, details })
+  else trail.record({ event: 'step_up.required', outcome: 'ok', ...facts, details })
   return true
 }
 
