@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { atHome, formOf, pageOf, press, sectionOf } from './account-site.ts'
 import { LIMITS, MAIL, remembered } from './device-site.ts'
-import { assertPage, onEachStore } from './person-site.ts'
+import { appCode, assertPage, onEachStore } from './person-site.ts'
 
 onEachStore('the account page', (site) => {
   describe('the way in', () => {
@@ -14,14 +14,6 @@ onEachStore('the account page', (site) => {
       assert.ok(page.text().includes(person.username))
       assert.equal(page.headers['cache-control'], 'no-store')
       assert.match(`${page.headers['content-security-policy']}`, /form-action 'self'/)
-    })
-
-    it('CVE-2024-45042: a session of the password alone does not open it for who has a factor', async () => {
-      const person = await here.person()
-      const browser = here.browser()
-      const page = await here.enter(browser, person)
-      assertPage(page, 'bind-totp')
-      assertPage(await browser.get(pageOf(here)), 'login')
     })
 
     it('SE-2: an ended session ends the page too', async () => {
@@ -52,6 +44,54 @@ onEachStore('the account page', (site) => {
       assert.equal(head.status, 200)
       assert.equal((await browser.send('PUT', pageOf(here), undefined)).status, 405)
       assertPage(await browser.get(`${pageOf(here)}/nowhere`), 'error', 'not-found', 404)
+    })
+  })
+
+  describe('CVE-2024-45042: where an application is content with the password', () => {
+    const rules = [{ name: 'open', when: { clients: ['rp'] }, secondFactor: 'off' }]
+    const here = site({ config: { policy: { rules } } })
+
+    it('a session of the password alone does not open the page of who has a factor', async () => {
+      const [person, browser] = [await here.person(), here.browser()]
+      const secret = await here.bindApp(person)
+      await here.redeem(await here.enter(browser, person))
+      const asked = assertPage(await browser.get(pageOf(here)), 'verify-totp', undefined, 200)
+      const form = await browser.post(pageOf(here), { action: 'forget-all', csrf: 'x' })
+      assertPage(form, 'verify-totp', undefined, 200)
+      assertPage(await browser.get(`${pageOf(here)}/add-totp`), 'verify-totp')
+      const page = await browser.submit(asked, { code: appCode(here, secret) })
+      assertPage(page, 'account', undefined, 200)
+    })
+
+    it('nor of who has to set one up first (FB-3)', async () => {
+      const [person, browser] = [await here.person(), here.browser()]
+      await here.redeem(await here.enter(browser, person))
+      for (const path of ['', '/add-totp', '/show-totp']) {
+        assertPage(await browser.get(`${pageOf(here)}${path}`), 'bind-totp')
+      }
+    })
+  })
+
+  describe('a rule that denies', () => {
+    const rules = [{ name: 'nobody', when: { groups: ['gone'] }, deny: true }]
+    const here = site({ config: { policy: { rules } } })
+
+    it('ends on a page, not in a loop', async () => {
+      const [person, browser] = [await here.person({ groups: ['gone'] }), here.browser()]
+      const login = await browser.get(pageOf(here))
+      const page = await browser.submit(login, { username: person.username, password: person.password })
+      assertPage(page, 'error', 'not-signed-in', 403)
+    })
+  })
+
+  describe('the language', () => {
+    const here = site()
+
+    it('is the one its owner has chosen', async () => {
+      const { browser, person } = await atHome(here)
+      const audit = { event: 'user.changed', outcome: 'ok' } as const
+      await here.gateway.site.accounts.update(person.id, { locale: 'sv' }, audit)
+      assert.match((await browser.get(pageOf(here))).text(), /Ditt konto/)
     })
   })
 

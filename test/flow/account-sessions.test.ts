@@ -50,7 +50,7 @@ onEachStore('sessions and activity on the account page', (site) => {
   })
 
   describe('FB-9: a change of factors', () => {
-    it('ends all other sessions, and not this one', async () => {
+    it('ends all other sessions, and not this one, and is told by mail (FB-8)', async () => {
       const owner = await atHome(here)
       const { browser } = owner
       const before = await elsewhere(here, owner)
@@ -63,6 +63,9 @@ onEachStore('sessions and activity on the account page', (site) => {
       assertPage(gone, 'account', undefined, 200)
       assert.equal(await stillIn(here, after.browser), false)
       assert.ok(await stillIn(here, browser))
+      for (const subject of [/was added/, /was removed/]) {
+        await here.smtp.waitFor((mail) => mail.to.includes(`${owner.person.email}`) && subject.test(mail.subject))
+      }
     })
   })
 

@@ -238,6 +238,10 @@ const TABLES: Record<string, readonly Refused[]> = {
       `${web()}  - client_id: app\n    client_secret: ${SECRET}\n    grant_types: []\n`,
       '6: clients[1].client_id: is used by',
     ],
+    ...['stepgate-account', 'stepgate-account-change'].map((id): [string, string] => [
+      `${ISSUER}clients:\n  - client_id: ${id}\n    client_secret: ${SECRET}\n    grant_types: []\n`,
+      "3: clients[0].client_id: is the gateway's own",
+    ]),
     [web('pkce: off'), '6: clients[0].pkce: expected required or optional'],
     [client(PUBLIC, 'redirect_uris: [https://a.test/]', 'pkce: optional'), '6: clients[0].pkce: must be required'],
     [

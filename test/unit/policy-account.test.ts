@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { MINUTE } from '../../src/kernel/clock.ts'
+import { type Level, type MethodLookup, satisfiedBy } from '../../src/mfa/assurance.ts'
+import {
+  demand,
+  type Facts,
+  liveProofs,
+  missing,
+  needsOf,
+  type OwnPage,
+  type Policy,
+  type Rule,
+} from '../../src/mfa/policy.ts'
+import type { Proof } from '../../src/mfa/verifier.ts'
+
+const DEFAULT: Policy = {
+  secondFactor: 'required',
+  methods: ['email', 'totp'],
+  fallbacks: ['codes'],
+  rememberDays: 30,
+  grace: 'none',
+  rules: [],
+}
+const NOWHERE = { clients: undefined, groups: undefined, networks: undefined }
+const WORTH: Record<string, '2sv' | 'mfa'> = { email: '2sv', totp: 'mfa', codes: 'mfa' }
+const lookup: MethodLookup = (type) => {
+  const assurance = WORTH[type]
+  return assurance && { amr: [], assurance, distinctFactor: true }
+}
+
+interface Given {
+  own: OwnPage
+  bound?: string[]
+  usableUnbound?: string[]
+}
+
+function asks(policy: Partial<Policy>, { own, bound = [], usableUnbound = [] }: Given) {
+  const facts: Facts = {
+    client: { id: 'stepgate-account', require: undefined, own },
+    address: '203.0.113.5',
+    requested: undefined,
+    account: { groups: [], bound, usableUnbound },
+    worth: (type) => lookup(type)?.assurance,
+  }
+  return demand({ ...DEFAULT, ...policy }, facts)
+}
+
+/** Whether these proofs, so many minutes old each, are enough. */
+function enough(policy: Partial<Policy>, given: Given, ages: Record<string, number>): boolean {
+  const now = 100 * MINUTE
+  const proofs: Proof[] = Object.entries(ages).map(([method, age]) => ({ method, at: now - age * MINUTE }))
+  const demanded = asks(policy, given)
+  const live = liveProofs(proofs, demanded, now)
+  const standing = { levels: satisfiedBy(live, lookup), proved: live.map(({ method }) => method), remembered: true }
+  return missing(demanded, standing) === undefined
+}
+
+describe('the account page asks for the strongest factor the account has (CVE-2024-45042, FB-1, TD-7)', () => {
+  const rows: [string, Partial<Policy>, Given, Level][] = [
+    ['an app', {}, { own: 'view', bound: ['totp'] }, 'mfa'],
+    ['a mailbox', {}, { own: 'view', usableUnbound: ['email'] }, '2sv'],
+    ['both', {}, { own: 'view', bound: ['totp'], usableUnbound: ['email'] }, 'mfa'],
+    ['nothing', {}, { own: 'view' }, 'pwd'],
+    ['a kind that is not allowed', { methods: ['email'] }, { own: 'view', bound: ['totp'] }, 'pwd'],
+    ['recovery codes alone make nothing stronger', {}, { own: 'view', bound: ['codes', 'email'] }, '2sv'],
+    ['where policy leaves it open', { secondFactor: 'off' }, { own: 'view', bound: ['totp'] }, 'mfa'],
+    ['to change, the same', { secondFactor: 'if-bound' }, { own: 'change', bound: ['totp'] }, 'mfa'],
+  ]
+  for (const [name, policy, given, require] of rows) {
+    test(name, () => {
+      const demanded = asks(policy, given)
+      assert.equal(demanded.require, require)
+      assert.equal(demanded.rememberDays, 0)
+    })
+  }
+
+  test("a rule's floor may be higher", () => {
+    const rule: Rule = { name: 'all', when: NOWHERE, require: 'mfa' }
+    assert.equal(asks({ rules: [rule] }, { own: 'view', usableUnbound: ['email'] }).require, 'mfa')
+  })
+})
+
+describe('what is enough', () => {
+  const app = { bound: ['totp'], usableUnbound: ['email'] }
+  const rows: [string, Partial<Policy>, Given, Record<string, number>, boolean][] = [
+    ['to look, the app of an hour ago', {}, { own: 'view', ...app }, { password: 60, totp: 60 }, true],
+    ['to look, the weaker of two: no', {}, { own: 'view', ...app }, { password: 1, email: 1 }, false],
+    ['to look, a code for a lost phone', {}, { own: 'view', ...app }, { password: 1, codes: 1 }, true],
+    ['to change, the app of five minutes ago', {}, { own: 'change', ...app }, { password: 60, totp: 5 }, true],
+    ['to change, an older one: no', {}, { own: 'change', ...app }, { password: 1, totp: 5.1 }, false],
+    ['to change, the weaker one fresh: no', {}, { own: 'change', ...app }, { password: 1, email: 1, totp: 6 }, false],
+    ['to change without a factor, a fresh password', { secondFactor: 'off' }, { own: 'change' }, { password: 5 }, true],
+    ['and no older one', { secondFactor: 'off' }, { own: 'change' }, { password: 5.1 }, false],
+    ['a remembered browser: no', {}, { own: 'view', usableUnbound: ['email'] }, { password: 0 }, false],
+  ]
+  for (const [name, policy, given, ages, expected] of rows) {
+    test(name, () => assert.equal(enough(policy, given, ages), expected))
+  }
+
+  test('a rule that ages proofs faster goes on doing so', () => {
+    const rules: Rule[] = [{ name: 'all', when: NOWHERE, maxAge: 2 * MINUTE }]
+    assert.equal(enough({ rules }, { own: 'change', ...app }, { password: 1, totp: 1 }), true)
+    assert.equal(enough({ rules }, { own: 'change', ...app }, { password: 3, totp: 1 }), false)
+    assert.equal(enough({ rules }, { own: 'change', ...app }, { password: 1, totp: 3 }), false)
+  })
+})
+
+describe('factors that have to stay (FB-7)', () => {
+  const erp = { id: 'erp', require: 'mfa' as const }
+  const off: Partial<Policy> = { secondFactor: 'if-bound' }
+  const board: Rule = { name: 'board', when: { ...NOWHERE, groups: ['board'] }, methods: ['totp'] }
+  const finance: Rule = { name: 'finance', when: { ...NOWHERE, clients: ['erp'] }, secondFactor: 'required' }
+  const office: Rule = { name: 'office', when: { ...NOWHERE, networks: () => true }, secondFactor: 'off' }
+  const rows: [
+    string,
+    Partial<Policy>,
+    { groups?: string[]; clients?: { id: string; require?: Level }[] },
+    string[][],
+  ][] = [
+    ['one of those policy accepts', {}, {}, [['email', 'totp']]],
+    ['none where policy leaves it to the owner', off, {}, []],
+    ['one that reaches what an application wants', off, { clients: [erp] }, [['totp']]],
+    [
+      'one for a rule about an application',
+      { ...off, rules: [finance] },
+      { clients: [{ id: 'erp' }] },
+      [['email', 'totp']],
+    ],
+    ['a rule about others says nothing', { ...off, rules: [board] }, {}, []],
+    ['a rule for everything of a group stands before the rest', { rules: [board] }, { groups: ['board'] }, [['totp']]],
+    ['being in the office today is no reason', { rules: [office] }, {}, [['email', 'totp']]],
+  ]
+  for (const [name, policy, { groups = [], clients = [] }, expected] of rows) {
+    test(name, () => assert.deepEqual(needsOf({ ...DEFAULT, ...policy }, { groups, clients, lookup }), expected))
+  }
+})
