@@ -43,18 +43,20 @@ export type Show = Record<string, string | number | boolean | undefined>
 export type Finished =
   /**
    * `record`: what the binding holds from now on; `binding`: which one, absent for a new one; `address`: the account's address
-   * of which this proof shows that its owner reads it; `ends`: remembered devices end with this use, told so in the change that
-   * writes it (TD-6); `opens`: this proves nothing, and only lets the owner bind another authenticator.
+   * of which this proof shows that its owner reads it; `told`: what is written and told of this use, in the change that
+   * makes it; `opens`: this proves nothing, and only lets the owner bind another authenticator.
    */
-  | { ok: true; record: unknown; binding?: Binding; address?: string; ends?: Ends; opens?: 'binding' }
+  | { ok: true; record: unknown; binding?: Binding; address?: string; told?: Told; opens?: 'binding' }
   /** `spoil`: what a binding holds from now on although nobody got in; if that cannot be written, the answer is `mismatch`. */
   | (Refusal & { spoil?: { binding: Binding; record: unknown } })
 
-/** What is written and told of a use that is more than a use. */
-export interface Ends {
+/** A use that is more than a use. */
+export interface Told {
   event: AuditEventName
   notice?: NoticeKind
   details?: AuditEvent['details']
+  /** Remembered devices end with it (TD-6). */
+  ends?: 'devices'
 }
 
 export interface FinishInput<Challenge> {

@@ -27,13 +27,13 @@ export interface BindingStore {
     options: { maxOfType: number; audit: Change },
   ): Promise<boolean>
   /**
-   * Writes record and `lastUsedAt` only if the version is still `expected`: false *is* the replay protection (TO-4). With `ends`, this
-   * change is no mere use: it raises the factor epoch and is written with it (TD-6).
+   * Writes record and `lastUsedAt` only if the version is still `expected`: false *is* the replay protection (TO-4). `audit` is
+   * written with it; so is `ends`, which also raises the factor epoch (TD-6).
    */
   replace(
     id: string,
     expected: number,
-    change: { record: unknown; lastUsedAt: number; ends?: Change },
+    change: { record: unknown; lastUsedAt: number; audit?: Change; ends?: Change },
   ): Promise<boolean>
   /**
    * Removes one of the account's own, raises the factor epoch, writes `audit`; `not-theirs` when it is not (FB-6). `keep`: lists of

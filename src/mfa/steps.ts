@@ -114,7 +114,9 @@ function optionsFor(facts: SignInFacts, levels: readonly Level[], { authenticato
   const bindable = candidates.filter((type) => !usable.includes(type) && byType.get(type)?.bind !== undefined)
   const beside = fallbacksFor(facts.demanded, levels, lookup).filter((type) => {
     const { codes, bypass } = reserveOf(byType.get(type), facts)
-    return codes > 0 || (bypass && !facts.bypassed)
+    // Whoever picked it and was too slow hears so on its page.
+    const picked = type === facts.chosen && bound.has(type)
+    return codes > 0 || picked || (bypass && !facts.bypassed)
   })
   const all = candidates.filter((type) => usable.includes(type) || bindable.includes(type))
   return { held, usable, bindable, all, beside }

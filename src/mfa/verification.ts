@@ -9,7 +9,7 @@ import type { Outbox } from '../mail/outbox.ts'
 import { type Limit, spend, waitUntilRoom } from '../state/allowance.ts'
 import type { Versioned } from '../state/records.ts'
 import { keyOf, type StateStore } from '../state/store.ts'
-import type { Authenticator, Ends, Finished, Refusal, RefusalReason } from './authenticator.ts'
+import type { Authenticator, Finished, Refusal, RefusalReason, Told } from './authenticator.ts'
 import type { Binding, BindingStore } from './binding-store.ts'
 import { createChallenges, type Half, type KeptChallenge, partiesOf } from './challenges.ts'
 import type { Registry } from './registry.ts'
@@ -146,8 +146,8 @@ export function createVerifier(options: VerifierOptions, dependencies: VerifierD
     const { finished, label } = success
     const { binding: used, record } = finished
     if (used !== undefined) {
-      const ends = finished.ends && { ends: changeOf(attempt, finished.ends) }
-      const moved = await bindings.replace(used.id, used.version, { record, lastUsedAt: attempt.context.now, ...ends })
+      const told = finished.told && changesOf(attempt, finished.told)
+      const moved = await bindings.replace(used.id, used.version, { record, lastUsedAt: attempt.context.now, ...told })
       return moved ? false : lost(attempt)
     }
     const { account, now } = attempt.context
@@ -162,14 +162,15 @@ export function createVerifier(options: VerifierOptions, dependencies: VerifierD
     return attempt.ceremony === 'verify' ? false : refuse('unusable')
   }
 
-  function changeOf(attempt: Attempt, { event, notice, details }: Ends): Change {
-    return {
+  function changesOf(attempt: Attempt, { event, notice, details, ends }: Told): { audit: Change } | { ends: Change } {
+    const change: Change = {
       event,
       outcome: 'ok',
       ...partiesOf(attempt),
       details: { factor: attempt.type, ...details },
       ...(notice !== undefined && { mails: lettersOf(notice, attempt) }),
     }
+    return ends === undefined ? { audit: change } : { ends: change }
   }
 
   /** Whether that changed the account. */
@@ -232,7 +233,7 @@ export function createVerifier(options: VerifierOptions, dependencies: VerifierD
         finished.giveBack(),
         attempt.ceremony === 'verify' && bindings.clearAttempts(account.id, attempt.type),
       ])
-      const changed = bound || verified || finished.ends !== undefined
+      const changed = bound || verified || finished.told !== undefined
       return { ok: true, proof: provedBy(attempt, finished), bound, changed }
     },
   }

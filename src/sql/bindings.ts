@@ -60,7 +60,7 @@ export function createSqlBindings(db: Database, dependencies: { sealer: Sealer }
         await db.writeAudit(transaction, audit)
         return true
       }),
-    async replace(id, expected, { record, lastUsedAt, ends }) {
+    async replace(id, expected, { record, lastUsedAt, audit, ends }) {
       const identity = await identities.find(id)
       if (identity === undefined) return false
       const write = async (executor: Kysely<Tables>): Promise<boolean> => {
@@ -72,12 +72,12 @@ export function createSqlBindings(db: Database, dependencies: { sealer: Sealer }
           .executeTakeFirstOrThrow()
         return numUpdatedRows === 1n
       }
-      if (ends === undefined) return write(kysely)
+      if (audit === undefined && ends === undefined) return write(kysely)
       return db.transaction(async (transaction) => {
         await lockAccount(transaction, identity.accountId)
         if (!(await write(transaction))) return false
-        await raiseFactorEpoch(transaction, identity.accountId)
-        await db.writeAudit(transaction, ends)
+        if (ends !== undefined) await raiseFactorEpoch(transaction, identity.accountId)
+        await db.writeAudit(transaction, ...[audit, ends].filter((change) => change !== undefined))
         return true
       })
     },

@@ -152,6 +152,16 @@ onEachDatabase('binding store', (databases) => {
     assert.equal(await bindings.replace(id, 2, { record: 0, lastUsedAt: 7, ends }), false)
   })
 
+  test('a use that is written is written with it, once of ten, and ends nothing', async () => {
+    const account = await newAccount()
+    const id = await bind(account)
+    const audit = { event: 'bypass.used', outcome: 'ok', account } as const
+    const answers = await inParallel((caller) => bindings.replace(id, 1, { record: caller, lastUsedAt: 7, audit }))
+    assert.equal(answers.filter(Boolean).length, 1)
+    assert.deepEqual(await epochs(account), [1, 0])
+    assert.deepEqual(await eventsOf(account), ['factor.added', 'bypass.used'])
+  })
+
   test('replace refuses any version but the expected one, and what is not there', async () => {
     const account = await newAccount()
     const id = await bind(account)
