@@ -49,7 +49,7 @@ import { createResponder } from './interactions/responder.ts'
 import { interactionRoutes } from './interactions/routes.ts'
 import { createAdministrators } from './interactions/setup/administrator.ts'
 import { createSetupProgress } from './interactions/setup/progress.ts'
-import { type SetupDependencies, setupRoutes, setupWaits } from './interactions/setup/setup.ts'
+import { type SetupDependencies, setupRoutes, setupWaits, type Waiting } from './interactions/setup/setup.ts'
 import { createSetupTokens, type SetupTokens } from './interactions/setup/token.ts'
 import { createSignIns } from './interactions/sign-in.ts'
 import { createStepPages } from './interactions/step-pages.ts'
@@ -655,19 +655,18 @@ async function waitingFor(
 ): Promise<RequestListener> {
   const { config, texts, renderer, registry, accounts, hasher, state, clock, log } = site
   const { policy } = await decisionsOf(site)
-  const factor = policy.methods.map((type) => registry.get(type)).find((authenticator) => authenticator !== undefined)
-  if (factor === undefined) throw new ConfigError('mfa.methods', 'none of them is there')
+  const known = policy.methods.map((type) => registry.get(type)).filter((factor) => factor !== undefined)
   const shortest = (enabled: boolean): number =>
     shortestPassword({ ...policy, secondFactor: secondFactorOf(enabled) }, config.passwords.minLength)
   const pages = createPages({ branding: config.branding }, { texts, renderer })
   const responder = createResponder({ texts, pages })
   const past = { find: async () => undefined }
   const boundary = createBoundary({ responder, parties: relyingPartiesOf([]), past, clock, log })
-  const administrators = createAdministrators(
-    { serviceName: config.branding.name, shortest },
-    { accounts, hasher, factor, state, clock },
+  const [first, ...others] = known.map((factor) =>
+    createAdministrators({ serviceName: config.branding.name, shortest }, { accounts, hasher, factor, state, clock }),
   )
-  const waiting = { tokens, administrators, factor: factor.type, shortest, answered }
+  if (first === undefined) throw new ConfigError('mfa.methods', 'none of them is there')
+  const waiting: Waiting = { tokens, factors: [first, ...others], shortest, answered }
   const app = new Koa()
   // The door has rewritten these headers.
   app.proxy = true

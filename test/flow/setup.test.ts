@@ -6,9 +6,10 @@ import { after, afterEach, before, describe, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { createGateway, openInstallation } from '../../src/app.ts'
 import type { AuditEventName } from '../../src/audit/audit.ts'
+import { warnAtStart } from '../../src/cli/start-warnings.ts'
 import { configFrom } from '../../src/config/load.ts'
 import { MINUTE } from '../../src/kernel/clock.ts'
-import type { Log } from '../../src/kernel/log.ts'
+import { type Log, silentLog } from '../../src/kernel/log.ts'
 import { BLOCKS } from '../../src/mfa/registry.ts'
 import { CLIENT, type RunningGateway, type Stores, startGateway, startStores, testHasher } from '../harness/gateway.ts'
 import { type Browser, type BrowserResponse, createBrowser, type Fields } from '../harness/http-client.ts'
@@ -222,6 +223,9 @@ describe('set-up', () => {
     const person = await gateway.person()
     await gateway.restart()
     assert.deepEqual(gateway.site.answer, { enabled: false, from: 'accounts' })
+    const told: string[] = []
+    await warnAtStart({ ...gateway.site, log: { ...silentLog, warn: (message) => void told.push(message) } })
+    assert.match(told.join('\n'), /authentication is off: .*mfa\.enabled: true in the file turns it on/)
     const browser = someone(gateway)
     const login = assertPage(await browser.get(requestTo(gateway.issuer)), 'login')
     const back = await browser.submit(login, { username: person.username, password: person.password })
@@ -391,6 +395,36 @@ describe('set-up with mail', () => {
     const early = assertPage(await browser.submit(sent, { action: 'resend' }), 'setup', 'throttled', 429)
     await browser.submit(early, { code: smtp.codeFor(email) })
     assert.equal((await gateway.site.accounts.findByLogin(email))?.emailVerified, true)
+  })
+
+  test('EM-4: twenty wrong codes at the same time: five of them are judged, and the right one is late', async () => {
+    const gateway = await start({ mfa: { methods: ['email'] }, mail: mail() })
+    const browser = someone(gateway)
+    const page = await browser.submit(await decide(gateway, browser), { ...ADMIN, email: 'five@example.test' })
+    const right = smtp.codeFor('five@example.test')
+    const code = otherCode(right)
+    const ends = await Promise.all(Array.from({ length: 20 }, () => browser.submit(page, { code })))
+    assert.deepEqual(ends.map(({ error }) => error).filter((error) => error === 'code').length, 5)
+    assertPage(await browser.submit(page, { code: right }), 'setup', 'expired', 410)
+    await nothingStored(gateway)
+  })
+
+  test('where both are in force, whoever gets no mail proves an app instead, also when the file takes mail out', async () => {
+    const gateway = await start({ mfa: { methods: ['email', 'totp'] }, mail: mail() })
+    const browser = someone(gateway)
+    const account = await decide(gateway, browser)
+    smtp.setRefuse('data')
+    const failed = await browser.submit(account, ADMIN).finally(() => smtp.setRefuse(undefined))
+    const app = await browser.submit(assertPage(failed, 'setup', 'mail', 503), { action: 'choose' })
+    assert.ok(app.find('[data-secret]'))
+    const mailed = assertPage(await browser.submit(app, { action: 'choose' }), 'setup', undefined, 200)
+    assert.equal(mailed.find('[data-secret]'), undefined)
+    await gateway.reload({ mfa: { methods: ['totp'] } })
+    const shown = await browser.get(`${gateway.issuer}/setup`)
+    const again = await browser.submit(assertPage(shown, 'setup', undefined, 200), { action: 'resend' })
+    await browser.submit(again, { code: appCode(gateway, again) })
+    const [binding] = await gateway.site.bindings.list(`${(await gateway.site.accounts.list())[0]?.id}`)
+    assert.equal(binding?.type, 'totp')
   })
 
   test('A8: auto takes mail where the server answers, and an outage later does not change that', async () => {

@@ -80,6 +80,8 @@ export interface RunningGateway {
   readonly setupToken: string
   /** A new account with a name and a password of its own. */
   person(given?: { username?: string; email?: string | null; name?: string; groups?: string[] }): Promise<Person>
+  /** A file that changed while it runs; `config` is laid over the one before. */
+  reload(config: Record<string, unknown>): Promise<void>
   /** Ends it and opens it again on the same stores and port; `config` is laid over the first. */
   restart(config?: Record<string, unknown>): Promise<void>
   stop(): Promise<void>
@@ -179,6 +181,10 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
       const account = { ...rest, username, email, passwordHash }
       const { id } = await running.site.accounts.insert(account, { event: 'user.created', outcome: 'ok' })
       return { id, username, email, password }
+    },
+    async reload(changes) {
+      config = { ...config, ...changes }
+      await running.gateway.reload(configFrom(config, { blocks: BLOCKS }))
     },
     async restart(changes = {}) {
       await close()

@@ -1,6 +1,6 @@
 import type { ClientEntry } from '../../config/client-presets.ts'
 import { ConfigError } from '../../kernel/errors.ts'
-import { KINDS } from '../../mfa/registry.ts'
+import { BLOCKS } from '../../mfa/registry.ts'
 import { makeConfig } from '../configuration.ts'
 import { UsageError } from '../failure.ts'
 import { checkedAddress, checkedUsername } from '../user/account-options.ts'
@@ -73,7 +73,7 @@ export function checkedClient(client: ClientEntry, issuer: string): ClientEntry 
 export function checkedMethods(text: string): readonly string[] | 'auto' {
   if (text === 'auto') return 'auto'
   const methods = text.split(',').map((method) => method.trim())
-  const known = KINDS.map(({ type }) => type)
+  const known = Object.keys(BLOCKS)
   const stranger = methods.find((method) => !known.includes(method))
   if (stranger !== undefined) throw new UsageError('--methods', `expected auto or a list of ${known.join(', ')}`)
   check('--methods', { issuer: DEFAULTS.issuer, mfa: { methods } })

@@ -8,7 +8,7 @@ import { type Clock, HOUR } from '../../kernel/clock.ts'
 import { randomToken } from '../../kernel/secrets.ts'
 import { parseAddress } from '../../mail/address.ts'
 import type { Authenticator, Ceremony, CeremonyContext, Finished, Refusal, Show } from '../../mfa/authenticator.ts'
-import { spend } from '../../state/allowance.ts'
+import { type Limit, spend } from '../../state/allowance.ts'
 import { keyOf, type StateStore } from '../../state/store.ts'
 import type { PageError } from '../../views/pages.ts'
 import type { Form } from '../form.ts'
@@ -23,7 +23,7 @@ export interface AdministratorOptions {
 export interface AdministratorDependencies {
   accounts: Pick<AccountStore, 'findByLogin'>
   hasher: Pick<Hasher, 'hash'>
-  /** What the administrator proves; undefined: none of the methods is there. */
+  /** What the administrator proves. */
   factor: Authenticator
   state: StateStore
   clock: Clock
@@ -36,8 +36,10 @@ export interface Asking {
   locale: string
 }
 
-/** The first administrator, before there is an account: what is typed, and the factor that is proved (A9). */
+/** The first administrator, before there is an account: what is typed, and the factor of one kind that is proved (A9). */
 export interface Administrators {
+  /** The authenticator's type. */
+  readonly factor: string
   draft(
     form: Form,
     enabled: boolean,
@@ -58,8 +60,8 @@ export interface Administrators {
   resendIn(challenge: SetupChallenge | undefined): number | undefined
 }
 
-/** Challenges made per draft address's installation and hour where nothing limits sending. */
-const UNSENT_PER_HOUR = 20
+/** Challenges that one installation makes in an hour, whoever asks: whoever has the token could send mails to anybody. */
+const PER_HOUR = 20
 
 export function createAdministrators(
   { serviceName, shortest }: AdministratorOptions,
@@ -67,7 +69,11 @@ export function createAdministrators(
 ): Administrators {
   const ceremony: Ceremony = factor.bind ?? factor.verify
   const { ttl, attempts } = factor.challenge
-  const sends = { name: 'setup-challenges', count: factor.resend?.perHour ?? UNSENT_PER_HOUR, window: HOUR }
+  const perAddress = factor.resend?.perHour ?? PER_HOUR
+  const limitsOf = ({ email }: Draft): Limit[] => [
+    { name: 'setup-challenges', count: PER_HOUR, window: HOUR, of: [] },
+    { name: 'setup-challenges-of', count: perAddress, window: HOUR, of: [factor.type, email] },
+  ]
 
   function contextOf(draft: Draft, { ip, userAgent, locale }: Asking): CeremonyContext {
     const now = clock.now()
@@ -75,7 +81,7 @@ export function createAdministrators(
   }
 
   async function begin(draft: Draft, asking: Asking): ReturnType<Administrators['begin']> {
-    const spent = await spend([{ ...sends, of: [] }], state)
+    const spent = await spend(limitsOf(draft), state)
     if (!spent.ok) return { ok: false, reason: 'throttled', retryAfter: spent.wait }
     const begun = await ceremony.begin([], contextOf(draft, asking))
     if (!begun.ok) return begun
@@ -92,6 +98,7 @@ export function createAdministrators(
   }
 
   return {
+    factor: factor.type,
     begin,
     resendIn,
     async draft(form, enabled, locale) {

@@ -26,7 +26,7 @@ export type Progress =
   | { step: 'decision' }
   /** `enabled`: what was decided; it is answered with the account. */
   | { step: 'account'; enabled: boolean; typed?: { username: string; email: string } }
-  | { step: 'code'; draft: Draft; challenge?: SetupChallenge }
+  | { step: 'code'; draft: Draft; factor: string; challenge?: SetupChallenge }
   /** Set-up is done. `yaml`: the entry of the first relying party. */
   | { step: 'client'; yaml?: string }
 

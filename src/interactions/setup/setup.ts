@@ -21,9 +21,8 @@ import type { SetupTokens } from './token.ts'
 /** What set-up works with as long as it waits. */
 export interface Waiting {
   tokens: SetupTokens
-  administrators: Administrators
-  /** The authenticator's type that the administrator proves. */
-  factor: string
+  /** One for each method in force, in the order offered; at least one. */
+  factors: readonly [Administrators, ...Administrators[]]
   shortest(enabled: boolean): number
   /** There is an answer from now on: the gateway serves. */
   answered(): Promise<void>
@@ -89,9 +88,11 @@ export function setupRoutes(dependencies: SetupDependencies): Middleware {
       return page(visit, { step: 'account', username, email, least: waiting.shortest(at.enabled) }, error)
     }
     const { draft, challenge } = at
-    const shown = challenge && (await waiting.administrators.show(draft, askingOf(visit.ctx), challenge))
-    const resendIn = waiting.administrators.resendIn(challenge)
-    page(visit, { step: 'code', ...shown, email: draft.email, resendIn }, error)
+    const administrators = factorOf(at, waiting)
+    // Of a method that the file has taken out meanwhile there is nothing to show.
+    const shown = challenge && administrators && (await administrators.show(draft, askingOf(visit.ctx), challenge))
+    const resendIn = administrators?.resendIn(challenge)
+    page(visit, { step: 'code', ...shown, email: draft.email, resendIn, choose: waiting.factors.length > 1 }, error)
   }
 
   async function decide(visit: Visit, form: Form, { tokens }: Waiting): Promise<void> {
@@ -114,9 +115,9 @@ export function setupRoutes(dependencies: SetupDependencies): Middleware {
 
   async function register(visit: Visit, form: Form, at: Extract<Progress, { step: 'account' }>): Promise<void> {
     if (waiting === undefined) throw new RequestError('expired')
-    const { ctx, browser } = visit
+    const { ctx } = visit
     if (form.get('action') === 'back') return moveTo(visit, { step: 'decision' })
-    const { administrators } = waiting
+    const [administrators] = waiting.factors
     const typed = {
       username: (form.get('username') ?? '').slice(0, 200),
       email: (form.get('email') ?? '').slice(0, 300),
@@ -125,43 +126,52 @@ export function setupRoutes(dependencies: SetupDependencies): Middleware {
     if (!drafted.ok) return show({ ...visit, progress: { ...at, typed } }, drafted.error)
     const { draft } = drafted
     if (!at.enabled) return finish(visit, draft, undefined)
+    await begin(visit, draft, administrators)
+  }
+
+  async function begin(visit: Visit, draft: Draft, administrators: Administrators): Promise<void> {
+    const { ctx, browser } = visit
     const begun = await administrators.begin(draft, askingOf(ctx))
-    const next: Progress = { step: 'code', draft, ...(begun.ok && { challenge: begun.challenge }) }
+    const { factor } = administrators
+    const next: Progress = { step: 'code', draft, factor, ...(begun.ok && { challenge: begun.challenge }) }
     if (begun.ok) return moveTo(visit, next)
     await progress.keep(browser.id, next)
     await show({ ...visit, progress: next }, problemOf(begun))
   }
 
-  async function prove(visit: Visit, form: Form, at: Extract<Progress, { step: 'code' }>): Promise<void> {
+  async function prove(visit: Visit, form: Form, at: AtCode): Promise<void> {
     if (waiting === undefined) throw new RequestError('expired')
     const { draft, challenge } = at
+    const { factors } = waiting
+    const administrators = factorOf(at, waiting)
     const action = form.get('action')
     if (action === 'back') {
       const { username, email } = draft
       return moveTo(visit, { step: 'account', enabled: true, typed: { username, email } })
     }
-    if (action === 'resend') return renew(visit, at)
+    const next = factors[factors.findIndex(({ factor }) => factor === at.factor) + 1] ?? factors[0]
+    if (action === 'choose' || administrators === undefined) return begin(visit, draft, next)
+    if (action === 'resend') return renew(visit, at, administrators)
     if (challenge === undefined) return show(visit, { code: 'expired' })
     const asking = askingOf(visit.ctx)
     const code = form.get('code') ?? ''
-    const finished = await waiting.administrators.finish(draft, asking, { challenge, code })
-    if (finished.ok) return finish(visit, draft, finished)
-    if (finished.reason === 'expired') return startOver(visit, at)
+    const finished = await administrators.finish(draft, asking, { challenge, code })
+    if (finished.ok) return finish(visit, draft, { ...finished, factor: at.factor })
+    if (finished.reason === 'expired') return startOver(visit, at, administrators)
     await show(visit, problemOf(finished))
   }
 
   /** Where something is sent, its owner asks for another; where a key is shown, there is a new one at once. */
-  async function startOver(visit: Visit, at: Extract<Progress, { step: 'code' }>): Promise<void> {
-    const sent = waiting?.administrators.resendIn(undefined) !== undefined
-    const begun = sent ? undefined : await waiting?.administrators.begin(at.draft, askingOf(visit.ctx))
+  async function startOver(visit: Visit, at: AtCode, administrators: Administrators): Promise<void> {
+    const sent = administrators.resendIn(undefined) !== undefined
+    const begun = sent ? undefined : await administrators.begin(at.draft, askingOf(visit.ctx))
     const next: Progress = { ...at, ...(begun?.ok === true && { challenge: begun.challenge }) }
     await progress.keep(visit.browser.id, next)
     await show({ ...visit, progress: next }, begun === undefined || begun.ok ? { code: 'expired' } : problemOf(begun))
   }
 
-  async function renew(visit: Visit, at: Extract<Progress, { step: 'code' }>): Promise<void> {
-    const renewed = await waiting?.administrators.renew(at.draft, askingOf(visit.ctx), at.challenge)
-    if (renewed === undefined) throw new RequestError('expired')
+  async function renew(visit: Visit, at: AtCode, administrators: Administrators): Promise<void> {
+    const renewed = await administrators.renew(at.draft, askingOf(visit.ctx), at.challenge)
     if (!renewed.ok) return show(visit, problemOf(renewed))
     await moveTo(visit, { ...at, challenge: renewed.challenge })
   }
@@ -171,17 +181,23 @@ export function setupRoutes(dependencies: SetupDependencies): Middleware {
     if (waiting === undefined) throw new RequestError('expired')
     const { ctx } = visit
     const answer: MfaAnswer = { enabled: proved !== undefined, by: 'page', at: clock.now() }
-    const { factor } = waiting
     const audits = [
       answeredEvent(answer, { ip: ctx.ip }),
       { event: 'user.created', outcome: 'ok', ip: ctx.ip, details: { by: 'setup', admin: true } },
       ...(proved === undefined
         ? []
-        : [{ event: 'factor.added', outcome: 'ok', ip: ctx.ip, details: { factor, ceremony: 'setup' } } as const]),
+        : [
+            {
+              event: 'factor.added',
+              outcome: 'ok',
+              ip: ctx.ip,
+              details: { factor: proved.factor, ceremony: 'setup' },
+            } as const,
+          ]),
       { event: 'setup.done', outcome: 'ok', ip: ctx.ip },
     ] as const
     try {
-      const made = await answers.finish(answer, administratorOf(draft, proved, factor), audits)
+      const made = await answers.finish(answer, administratorOf(draft, proved), audits)
       // Somebody else was faster; what that says about this browser is nothing.
       if (made === undefined) throw new RequestError('expired')
     } catch (error) {
@@ -247,13 +263,18 @@ export function setupRoutes(dependencies: SetupDependencies): Middleware {
   return router.routes() as Middleware
 }
 
-type Proved = Extract<Finished, { ok: true }>
+type AtCode = Extract<Progress, { step: 'code' }>
+type Proved = Extract<Finished, { ok: true }> & { factor: string }
+
+function factorOf({ factor }: AtCode, { factors }: Waiting): Administrators | undefined {
+  return factors.find((administrators) => administrators.factor === factor)
+}
 
 function tokenProblem(wait: number | undefined): PageError {
   return wait === undefined ? { code: 'credentials' } : { code: 'throttled', retryAfter: wait }
 }
 
-function administratorOf(draft: Draft, proved: Proved | undefined, factor: string): FirstAdministrator {
+function administratorOf(draft: Draft, proved: Proved | undefined): FirstAdministrator {
   const { username, email, passwordHash } = draft
   return {
     username,
@@ -261,7 +282,7 @@ function administratorOf(draft: Draft, proved: Proved | undefined, factor: strin
     passwordHash,
     admin: true,
     emailVerified: proved?.address === email,
-    binding: proved && { type: factor, record: proved.record },
+    binding: proved && { type: proved.factor, record: proved.record },
   }
 }
 

@@ -1,4 +1,5 @@
 import { DAY, MINUTE } from '../../kernel/clock.ts'
+import { Unavailable } from '../../kernel/errors.ts'
 import type { Log } from '../../kernel/log.ts'
 import { networkOf } from '../../kernel/network.ts'
 import { equalSecrets, randomToken, sha256 } from '../../kernel/secrets.ts'
@@ -24,7 +25,13 @@ export async function createSetupTokens({ state, log }: { state: StateStore; log
   const token = randomToken()
   const own = sha256(token)
   const keyFor = (hash: string) => keyOf('setup-token', hash)
-  await state.set(keyFor(own), '1', SHARED)
+  try {
+    await state.set(keyFor(own), '1', SHARED)
+  } catch (error) {
+    // This process knows it all the same.
+    if (!(error instanceof Unavailable)) throw error
+    log.warn('other processes will not know the set-up token of this one', { error })
+  }
   return {
     token,
     async check(given, ip) {
