@@ -12,6 +12,7 @@ import { createLanguageSection } from './account/language.ts'
 import { ownClients } from './account/own-clients.ts'
 import { createPasswordSection } from './account/password.ts'
 import { createPendingAddresses } from './account/pending-address.ts'
+import { createRecoverySection } from './account/recovery.ts'
 import type { Section } from './account/section.ts'
 import { sessionsSection } from './account/sessions.ts'
 import { createVisitors } from './account/visitors.ts'
@@ -606,7 +607,7 @@ function doorOf(
 
 /** What people change of their own account, beside its factors. */
 function ownAccountSections(
-  { config, accounts, state, hasher, mailer, notices, trail, clock, secretKey }: Stores & Equipment,
+  site: Stores & Equipment,
   parts: {
     sealer: Sealer
     policy: Policy
@@ -615,13 +616,18 @@ function ownAccountSections(
     throttle: PasswordThrottle
   },
 ): Section[] {
+  const { config, accounts, state, hasher, mailer, notices, trail, clock, registry, recoveryCodes } = site
   const { passwords, branding, limits, languages } = config
   const { sealer, policy, sessions, sessionProofs, throttle } = parts
   const serviceName = branding.name
   const links = createActivations({ state })
-  const codeKey = deriveKey(secretKey, 'address-code')
+  const codeKey = deriveKey(site.secretKey, 'address-code')
   const shared = { accounts, sessions, notices, links, trail, clock }
   return [
+    createRecoverySection(
+      { count: config.mfa.recoveryCodes },
+      { codes: recoveryCodes, authenticators: registry, state, sealer },
+    ),
     createPasswordSection(
       { minLength: shortestPassword(policy, passwords.minLength), serviceName },
       { ...shared, hasher, throttle, sessionProofs },

@@ -328,6 +328,14 @@ export const STATES: readonly State[] = [
     },
   },
   {
+    name: 'recovery-codes',
+    page: 'recovery-codes',
+    async reach(visit) {
+      await goHomeWithApp(visit)
+      await sent(visit.page, () => visit.page.locator('button[value=recovery]').click())
+    },
+  },
+  {
     name: 'confirm-address',
     page: 'confirm-address',
     reach: (visit) => askNewAddress(visit, 'anna@example.org'),

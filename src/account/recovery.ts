@@ -1,0 +1,80 @@
+import { MINUTE } from '../kernel/clock.ts'
+import type { Sealer } from '../kernel/secrets.ts'
+import type { Authenticator } from '../mfa/authenticator.ts'
+import type { RecoveryCodes } from '../mfa/recovery.ts'
+import type { Registry } from '../mfa/registry.ts'
+import { createRecords } from '../state/records.ts'
+import type { StateStore } from '../state/store.ts'
+import type { Outcome, Section, SubPage, Visitor } from './section.ts'
+
+export interface RecoveryDependencies {
+  codes: RecoveryCodes
+  authenticators: Pick<Registry, 'get'>
+  state: StateStore
+  sealer: Sealer
+}
+
+/** A new set, for as long as its page may be looked at. */
+interface ShownCodes {
+  codes: string[]
+  accountId: string
+  /** Hash of the browser's own secret. */
+  browser: string
+}
+
+const PAGE = 'recovery-codes'
+/** Long enough for a reload, and for a printer. */
+const SHOWN_FOR = 2 * MINUTE
+/** RC-6: time for new ones. */
+const FEW = 3
+
+/** The codes for the day on which everything else is lost: how many are left, and a new set (RC-1, RC-4). `count`: of a set; 0: off. */
+export function createRecoverySection({ count }: { count: number }, dependencies: RecoveryDependencies): Section {
+  const { codes, authenticators } = dependencies
+  const shown = createRecords<ShownCodes>('recovery-codes-shown', dependencies)
+  const idOf = ({ account, session }: Visitor): string => JSON.stringify([account.id, session.uid])
+
+  /** Somebody without a second factor has nothing that a code could stand in for. */
+  const offered = ({ bindings }: Visitor): boolean =>
+    count > 0 && bindings.some(({ type }) => isFactor(authenticators.get(type)))
+
+  async function renew(visitor: Visitor): Promise<Outcome> {
+    const { account, ip, userAgent, browser } = visitor
+    if (!offered(visitor)) return { error: { code: 'bad-request' } }
+    const made = await codes.renew(account, { ip, browser: userAgent })
+    await shown.set(idOf(visitor), { codes: made, accountId: account.id, browser }, SHOWN_FOR)
+    return { to: `/account/${PAGE}` }
+  }
+
+  const page: SubPage = {
+    name: PAGE,
+    view: `pages/${PAGE}`,
+    // Whoever had them made proved it a moment ago, in this session and this browser.
+    open: true,
+    async show(visitor) {
+      const found = (await shown.get(idOf(visitor)))?.value
+      const own = found?.accountId === visitor.account.id && found.browser === visitor.browser
+      return own ? { codes: found.codes } : undefined
+    },
+    async post(visitor) {
+      await shown.delete(idOf(visitor))
+      return { to: '/account' }
+    },
+  }
+
+  return {
+    name: 'recovery',
+    async show(visitor) {
+      if (!offered(visitor)) return undefined
+      const left = codes.left(visitor.bindings)
+      const used = visitor.session.proofs.some(({ method }) => authenticators.get(method)?.fallback !== undefined)
+      return { left, few: left > 0 && left <= FEW, used }
+    },
+    actions: { recovery: { act: renew } },
+    pages: { [PAGE]: page },
+  }
+}
+
+function isFactor(authenticator: Authenticator | undefined): boolean {
+  return authenticator !== undefined && authenticator.fallback === undefined
+}
