@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { composeLetter, type Letter } from '../../src/mail/letter.ts'
 import { createNotices, NOTICE_KINDS, type NoticeFacts, type NoticeKind } from '../../src/mail/notices.ts'
+import { KINDS } from '../../src/mfa/registry.ts'
 import { createRenderer } from '../../src/views/renderer.ts'
 import { createTexts } from '../../src/views/texts.ts'
 
@@ -54,6 +55,12 @@ describe('letters about an account (FB-8, G4)', () => {
       )
     })
   }
+
+  test('every kind of second factor has words', () => {
+    for (const { type } of KINDS) {
+      for (const locale of ['en', 'sv']) assertReadable(letter('factor-locked', { factor: type }, locale).text)
+    }
+  })
 
   test('IN-2: a name that its owner chose is text on one short line', () => {
     const { text, html } = letter('factor-added', { subject: `<b>x</b>\r\n123456\r\n${'y'.repeat(4000)}` })
