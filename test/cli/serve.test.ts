@@ -14,6 +14,7 @@ import { freePort, startPostgres, startRedis } from '../harness/services.ts'
 import { assertFailed } from './assertions.ts'
 import { BIN, createSite, olderNode, outcomeOf, type Site } from './site.ts'
 
+const ISSUER = 'issuer: http://127.0.0.1:3000\n'
 const configOf = (port: number): string => `issuer: http://127.0.0.1:${port}
 listen: { port: ${port} }
 mfa: { enabled: true, methods: [totp] }
@@ -75,6 +76,12 @@ describe('stepgate serve', () => {
       if (form === 'json') assert.equal((JSON.parse(line) as { setup: string }).setup, `${url}/setup`)
       assert.equal(lines.filter((other) => other.includes(token)).length, 1, 'the token stands nowhere else')
     }
+  })
+
+  it('A5: an opt-out without both confirmations stops the start and names the missing key', async () => {
+    const site = createSite(`${ISSUER}mfa: { enabled: false, optOut: { understood: true } }\n`)
+    ends.push(() => site.remove())
+    assertFailed(await site.run(['serve']), 2, /stepgate\.yaml:2: mfa\.optOut\.disableMfa: must be true/)
   })
 
   it('lets a request under way finish after SIGTERM, and takes no new one', async () => {

@@ -337,6 +337,15 @@ describe('set-up', () => {
     assert.equal(await gateway.site.accounts.count(), 1)
   })
 
+  test('a page that was open for more than an hour begins again, and is no wrong token', async () => {
+    const gateway = await start()
+    const browser = someone(gateway)
+    const account = await decide(gateway, browser)
+    gateway.clock.advance(61 * MINUTE)
+    const again = assertPage(await browser.submit(account, ADMIN), 'setup', undefined, 200)
+    assert.ok(again.find('[name=token]'))
+  })
+
   test('the last page shows the entry of the first relying party with a fresh secret, or is skipped', async () => {
     const gateway = await start()
     const browser = someone(gateway)

@@ -238,9 +238,9 @@ export function setupRoutes(dependencies: SetupDependencies): Middleware {
     const form = await readForm(ctx, limits)
     const visit = await visitOf(ctx, checked(ctx, form))
     const at = visit.progress
-    const stale = at !== undefined && form.get('step') !== undefined && form.get('step') !== at.step
-    // A form of another step, by the back button, shows where things stand.
-    if (stale) return responder.redirect(ctx, PATH)
+    const step = form.get('step')
+    // A form of another step, by the back button or after an hour, shows where things stand.
+    if (step !== undefined && step !== (at?.step ?? 'decision')) return responder.redirect(ctx, PATH)
     if (at?.step === 'client') return offer(visit, form)
     if (waiting === undefined) throw new RequestError('expired')
     if (at?.step === 'account') return register(visit, form, at)
