@@ -1,9 +1,12 @@
 import { execFile } from 'node:child_process'
+import { hostname } from 'node:os'
 import { promisify } from 'node:util'
 import type { AuditTrail } from '../audit/audit.ts'
 import type { Config } from '../config/config.ts'
 import { type Clock, HOUR, SECOND } from '../kernel/clock.ts'
+import { Unavailable } from '../kernel/errors.ts'
 import type { Log } from '../kernel/log.ts'
+import { keyOf, type StateStore } from '../state/store.ts'
 import { askOffset } from './sntp.ts'
 
 /** What is known of this machine's clock. */
@@ -74,8 +77,9 @@ export interface ClockWatch {
 /** Says in log and audit when the clock is wrong (D7); what else follows is its reader's business. `options`: as they are now. */
 export function createClockWatch(
   options: () => ClockOptions,
-  { clock, log, trail }: { clock: Clock; log: Log; trail: AuditTrail },
+  dependencies: { clock: Clock; log: Log; trail: AuditTrail; state: Pick<StateStore, 'add'> },
 ): ClockWatch {
+  const { clock, log, trail } = dependencies
   let reading: ClockReading | undefined
   const timers: NodeJS.Timeout[] = []
 
@@ -92,7 +96,18 @@ export function createClockWatch(
     if (!('offset' in reading) || !isWrong(reading, current)) return
     const offset = Math.round(reading.offset)
     log.warn('the clock of this server is wrong: codes of apps will not fit', { offsetMilliseconds: offset })
+    if (!(await isFirst())) return
     trail.record({ event: 'clock.wrong', outcome: 'fail', details: { offset, maxOffset: current.maxOffset } })
+  }
+
+  /** The workers of one machine have one clock: it is written once an hour (LG-1). */
+  async function isFirst(): Promise<boolean> {
+    try {
+      return await dependencies.state.add(keyOf('clock-wrong', hostname()), '1', HOUR / 2)
+    } catch (error) {
+      if (!(error instanceof Unavailable)) throw error
+      return true
+    }
   }
 
   return {

@@ -46,7 +46,7 @@ describe('stepgate init', () => {
   it('a second run says one line and changes nothing, also when the file is gone', async () => {
     const { site, file, init } = empty()
     assert.equal((await init(KEEP)).status, 0)
-    assertFailed(await init(KEEP), 1, /new\.yaml exists already and stays as it is\n$/)
+    assertFailed(await init(KEEP), 1, /new\.yaml exists already and stays as it is \(--config names another\)\n$/)
     const elsewhere = await other(site, join(site.folder, 'another.yaml'), ['init', ...KEEP])
     assertFailed(elsewhere, 1, /^stepgate: the installation in .*data is set up already\n$/)
     assert.equal(existsSync(join(site.folder, 'another.yaml')), false)

@@ -133,15 +133,29 @@ describe('the check of the clock', () => {
     const trail = { record: ({ event }: AuditEvent) => void told.push(event), flush: async () => undefined, dropped: 0 }
     const [right, wrong] = [await serving(), await serving({ ahead: -6000 })]
     let current = options([right.address])
-    const watch = createClockWatch(() => current, { clock: systemClock, log, trail })
+    let first = true
+    const state = {
+      async add() {
+        const before = first
+        first = false
+        return before
+      },
+    }
+    const watch = createClockWatch(() => current, { clock: systemClock, log, trail, state })
     await watch.read()
     assert.deepEqual(told, [])
     current = options([wrong.address])
     await watch.read()
     assert.deepEqual(told, ['the clock of this server is wrong: codes of apps will not fit', 'clock.wrong'])
+    await watch.read()
+    assert.deepEqual(
+      told.slice(2),
+      ['the clock of this server is wrong: codes of apps will not fit'],
+      'one row for all',
+    )
     current = options([wrong.address], { check: 'off' })
     await watch.read()
-    assert.deepEqual([wrong.asked.length, told.length, watch.reading], [1, 2, undefined])
+    assert.deepEqual([wrong.asked.length, told.length, watch.reading], [2, 3, undefined])
   })
 
   test('FA-8: a wall clock that is set by more than five seconds is told, once; time that passes is not', () => {

@@ -56,7 +56,7 @@ function explained(error: unknown, file: string): unknown {
 }
 
 export function existsAlready(file: string): CommandFailed {
-  return new CommandFailed(`${file} exists already and stays as it is`)
+  return new CommandFailed(`${file} exists already and stays as it is (--config names another)`)
 }
 
 function textOf({ issuer, mfa, methods, rememberDays, client }: Wishes): string {
