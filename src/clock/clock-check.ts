@@ -116,9 +116,13 @@ export function createClockWatch(
     },
     read,
     start() {
-      void read()
+      const check = (): void => {
+        // Nobody waits for it, and nobody else would catch it.
+        read().catch((error: unknown) => log.error('the clock could not be checked', { error }))
+      }
+      check()
       const jumps = createJumpWatch({ clock, monotonic: () => performance.now(), log })
-      timers.push(setInterval(() => void read(), HOUR).unref(), setInterval(() => jumps.look(), LOOK).unref())
+      timers.push(setInterval(check, HOUR).unref(), setInterval(() => jumps.look(), LOOK).unref())
     },
     stop() {
       for (const timer of timers.splice(0)) clearInterval(timer)
