@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { MINUTE } from '../../src/kernel/clock.ts'
 import type { Person } from '../harness/gateway.ts'
 import type { BrowserResponse } from '../harness/http-client.ts'
+import { atHome, pageOf, press, sectionOf } from './account-site.ts'
 import { assertPage, onEmbeddedStores } from './person-site.ts'
 
 const languageOf = (page: BrowserResponse): string | undefined => page.find('html')?.attributes.lang
@@ -9,12 +11,15 @@ const languageOf = (page: BrowserResponse): string | undefined => page.find('htm
 onEmbeddedStores('the language that somebody has chosen', (site) => {
   const here = site({
     mail: 'on',
-    config: { mfa: { enabled: true, methods: ['email'], email: { maxSendsPerHour: 100 } } },
+    config: {
+      mfa: { enabled: true, methods: ['email', 'totp'], email: { maxSendsPerHour: 100 } },
+      policy: { rules: [{ name: 'mails', when: { groups: ['mails'] }, methods: ['email'] }] },
+    },
     client: { firstParty: false },
   })
 
   async function swede(): Promise<Person> {
-    const person = await here.person()
+    const person = await here.person({ groups: ['mails'] })
     await here.gateway.site.accounts.update(person.id, { locale: 'sv' }, { event: 'user.changed', outcome: 'ok' })
     return person
   }
@@ -40,5 +45,31 @@ onEmbeddedStores('the language that somebody has chosen', (site) => {
     assert.equal(languageOf(asked), 'en')
     await here.gateway.site.accounts.update(person.id, { locale: 'fi' }, { event: 'user.changed', outcome: 'ok' })
     assert.equal(languageOf(await here.enter(here.browser({ language: 'sv' }), person)), 'sv')
+  })
+
+  test('is chosen on the account page, whenever somebody proved their second factor last', async () => {
+    // The engine goes by the real time: what is to be old now was done while the clock was behind.
+    here.gateway.clock.advance(-6 * MINUTE)
+    const person = await here.person()
+    const { browser, page } = await atHome(here, { person, secret: await here.bindApp(person) }).finally(() =>
+      here.gateway.clock.advance(6 * MINUTE),
+    )
+    assert.equal(languageOf(page), 'en')
+    assert.match(sectionOf(page, 'language'), /As my browser says English Svenska/)
+    const swedish = await press(browser, page, { action: 'language', fields: { locale: 'sv' } })
+    assertPage(swedish, 'account', undefined, 200)
+    assert.equal(languageOf(swedish), 'sv')
+    const again = await press(browser, swedish, { action: 'language' })
+    assert.equal(languageOf(again), 'sv', 'the form shows what was chosen')
+    const english = await press(browser, again, { action: 'language', fields: { locale: '' } })
+    assert.equal(languageOf(english), 'en')
+    assert.equal((await here.gateway.site.accounts.find(person.id))?.locale, undefined)
+    for (const locale of ['fi', 'xx', '../en', '__proto__']) {
+      const csrf = `${page.form?.hidden.csrf}`
+      const wrong = await browser.post(pageOf(here), { csrf, action: 'language', locale })
+      assertPage(wrong, 'account', 'bad-request', 400)
+    }
+    const events = await here.gateway.site.audit.list({ account: person.id })
+    assert.equal(events.filter(({ event }) => event === 'user.changed').length, 3)
   })
 })

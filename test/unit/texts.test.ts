@@ -27,18 +27,24 @@ function textsOf(translation: Translation, prefix = ''): Map<string, string[]> {
 
 const placeholders = (text: string): string[] => [...new Set(text.match(/\{\{\w+\}\}/g))].sort()
 
+const LANGUAGES = readdirSync(new URL('locales/', root)).map((file) => file.replace(/\.json$/, ''))
+
 test('every text exists in every language, with the same placeholders in all of its forms', () => {
   const english = textsOf(translationOf('en'))
-  const swedish = textsOf(translationOf('sv'))
-  assert.deepEqual([...swedish.keys()].sort(), [...english.keys()].sort())
-  for (const [key, forms] of english) {
-    const expected = placeholders(forms.join(' '))
-    for (const form of [...forms, ...(swedish.get(key) ?? [])]) assert.deepEqual(placeholders(form), expected, key)
+  for (const language of LANGUAGES) {
+    const translated = textsOf(translationOf(language))
+    assert.deepEqual([...translated.keys()].sort(), [...english.keys()].sort(), language)
+    for (const [key, forms] of english) {
+      const expected = placeholders(forms.join(' '))
+      for (const form of [...forms, ...(translated.get(key) ?? [])]) {
+        assert.deepEqual(placeholders(form), expected, `${language} ${key}`)
+      }
+    }
   }
 })
 
 test('no text is empty, holds markup or was left untranslated by accident', () => {
-  for (const language of ['en', 'sv']) {
+  for (const language of LANGUAGES) {
     for (const [key, forms] of textsOf(translationOf(language))) {
       for (const form of forms) assert.match(form, /^[^<>&]+$/, `${language} ${key}`)
     }
@@ -63,6 +69,25 @@ test('every text has a place that shows it', () => {
     .map((literal) => new RegExp(`^${literal.replaceAll('.', '\\.').replace(/\$\{[^}]+\}/g, '[\\w-]+')}$`))
   const unused = keysOf(translationOf('en')).filter((key) => !patterns.some((pattern) => pattern.test(key)))
   assert.deepEqual([...new Set(unused)], [])
+})
+
+test('every text that a view asks for by its whole name is there, in all of its plural forms', () => {
+  const files = readdirSync(new URL('views', root), { recursive: true, encoding: 'utf8' }).filter((file) =>
+    file.endsWith('.ejs'),
+  )
+  const asked = files.flatMap((file) =>
+    [...read(`views/${file}`).matchAll(/\b(?:t|rich)\('([\w.-]+)'/g)].map(([, key = '']) => ({ file, key })),
+  )
+  assert.ok(asked.length > 100)
+  for (const language of LANGUAGES) {
+    const translated = textsOf(translationOf(language))
+    const categories = new Intl.PluralRules(language).resolvedOptions().pluralCategories.length
+    for (const { file, key } of asked) {
+      assert.ok(translated.has(key), `${file} asks for ${key}, which ${language} lacks`)
+      const forms = translated.get(key)?.length ?? 0
+      assert.ok(forms === 1 || forms === categories, `${language} ${key}: ${forms} plural forms of ${categories}`)
+    }
+  }
 })
 
 test('a key that nobody wrote, and a value that nobody passed, are faults', () => {
