@@ -1,6 +1,6 @@
 import type { AccountAdmin } from '../accounts/account-store.ts'
 import type { AuditEventName, AuditStore } from '../audit/audit.ts'
-import { OWN_CLIENTS } from '../config/own-clients.ts'
+import { OWN_CLIENTS, ownPageOf } from '../config/own-clients.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Notices } from '../mail/notices.ts'
 import type { Sessions } from '../mfa/sessions.ts'
@@ -60,7 +60,7 @@ export function activitySection(dependencies: ActivityDependencies): Section {
           key: event.replaceAll(/[._]/g, '-'),
           time,
           ip,
-          client: client === undefined || OWN.has(client) ? undefined : nameOf(client),
+          client: client === undefined || ownPageOf(client) !== undefined ? undefined : nameOf(client),
         })),
       }
     },
@@ -79,5 +79,3 @@ export function activitySection(dependencies: ActivityDependencies): Section {
     },
   }
 }
-
-const OWN: ReadonlySet<string> = new Set(Object.values(OWN_CLIENTS))

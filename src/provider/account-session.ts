@@ -19,6 +19,7 @@ export function createEngineSessions(provider: Provider, { issuer }: { issuer: s
     },
     async renew(ctx) {
       const session = await provider.Session.get(ctx as KoaContextWithOIDC)
+      if (session.accountId === undefined) return
       session.resetIdentifier()
       await session.persist()
       ctx.cookies.set(cookieNames(issuer).session, session.jti, cookie)

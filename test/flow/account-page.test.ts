@@ -14,6 +14,7 @@ onEachStore('the account page', (site) => {
       assert.ok(page.text().includes(person.username))
       assert.equal(page.headers['cache-control'], 'no-store')
       assert.match(`${page.headers['content-security-policy']}`, /form-action 'self'/)
+      assert.equal(page.find('.notice'), undefined)
     })
 
     it('SE-2: an ended session ends the page too', async () => {
@@ -40,6 +41,10 @@ onEachStore('the account page', (site) => {
 
     it('WE-4: a look changes nothing, and other methods are refused', async () => {
       const { browser } = await atHome(here)
+      for (const done of ['evil', '__proto__', 'factor-removed&done=x']) {
+        const page = await browser.get(`${pageOf(here)}?done=${done}`)
+        assert.equal(page.find('.notice'), undefined, done)
+      }
       const head = await browser.send('HEAD', pageOf(here), undefined)
       assert.equal(head.status, 200)
       assert.equal((await browser.send('PUT', pageOf(here), undefined)).status, 405)

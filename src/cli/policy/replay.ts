@@ -3,6 +3,7 @@ import type { Account } from '../../accounts/account.ts'
 import type { Installation } from '../../app.ts'
 import type { AuditRecord } from '../../audit/audit.ts'
 import { parseDuration } from '../../config/durations.ts'
+import { ownPageOf } from '../../config/own-clients.ts'
 import type { Binding } from '../../mfa/binding-store.ts'
 import type { Decider } from '../../mfa/decider.ts'
 import { compare, type Outcome } from '../../mfa/replay.ts'
@@ -68,7 +69,7 @@ async function knownOf(site: Installation, id: string): Promise<Known | undefine
 function demandOf(decider: Decider, { config }: Installation, { client, ip }: AuditRecord, known: Known) {
   const { account, bindings } = known
   const entry = config.clients.find(({ client_id }) => client_id === client)
-  const place = { id: client ?? '', require: entry?.require }
+  const place = { id: client ?? '', require: entry?.require, own: ownPageOf(client) }
   return decider.demandWith({ account, client: place, address: ip ?? '', requested: undefined }, bindings)
 }
 
