@@ -8,16 +8,20 @@ import { createAddressSection } from './account/address.ts'
 import { devicesSection } from './account/devices.ts'
 import { createEntrance } from './account/entrance.ts'
 import { factorsSection } from './account/factors.ts'
+import { FORGOT, forgotRoutes } from './account/forgot-page.ts'
 import { createLanguageSection } from './account/language.ts'
 import { ownClients } from './account/own-clients.ts'
 import { createPasswordSection } from './account/password.ts'
+import { type LinkPage, passwordLinkRoutes } from './account/password-link-pages.ts'
 import { createPendingAddresses } from './account/pending-address.ts'
 import { createRecoverySection } from './account/recovery.ts'
+import { createResetRequests, type ResetRequests } from './account/reset-requests.ts'
 import type { Section } from './account/section.ts'
 import { sessionsSection } from './account/sessions.ts'
 import { createVisitors } from './account/visitors.ts'
 import type { AccountAdmin } from './accounts/account-store.ts'
 import { createActivations } from './accounts/activation.ts'
+import { createPasswordLinks } from './accounts/password-links.ts'
 import { createPasswordThrottle, type PasswordThrottle } from './accounts/password-throttle.ts'
 import { createHasher, type Hasher } from './accounts/passwords.ts'
 import type { AuditStore, AuditTrail } from './audit/audit.ts'
@@ -522,7 +526,9 @@ async function frontOf(site: Stores & Equipment, health: RequestListener): Promi
   )
   provider.use(formPostToGet(['/auth', '/session/end'], routeOf))
   const factors = createFactors({ verifier, authenticators: registry, devices, cookies, clock })
-  const stepPages = createStepPages({ factors, responder, accounts, clock })
+  const resets = resetRequestsOf(site, engine.policy)
+  const forgot = resets && FORGOT
+  const stepPages = createStepPages({ forgot }, { factors, responder, accounts, clock })
   const progress = createProgress({ signIns, factors, cookies, pages: stepPages, responder, trail })
   const login = createLogin({ accounts, throttle, devices, cookies, signIns, trail, clock })
   const { postponements } = site
@@ -581,10 +587,72 @@ async function frontOf(site: Stores & Equipment, health: RequestListener): Promi
       limits,
     }),
   )
+  provider.use(
+    passwordLinkRoutes(
+      {
+        pages: linkPagesOf(site, forgot),
+        minLength: shortestPassword(engine.policy, config.passwords.minLength),
+        serviceName: config.branding.name,
+      },
+      { accounts, hasher: site.hasher, sessions, notices, browsers, responder, trail, log: site.log, clock, limits },
+    ),
+  )
+  if (resets !== undefined) provider.use(forgotRoutes({ requests: resets, browsers, responder, trail, limits }))
   provider.use(setupRoutes(setupOf(site, { responder, waiting: undefined })))
   provider.use(boundary.unknown)
   const handler = doorOf(site, { inside: provider.callback(), health })
-  return { handler, sessions, settled: engine.backChannel.settled }
+  const settled = () => Promise.all([engine.backChannel.settled(), resets?.settled()])
+  return { handler, sessions, settled }
+}
+
+/** Undefined where nobody gets a new password by mail. */
+function resetRequestsOf(site: Stores & Equipment, policy: Policy): ResetRequests | undefined {
+  const { config, accounts, bindings, mailer, state, trail, log, clock } = site
+  const { issuer, branding, passwords, limits } = config
+  if (mailer === undefined || passwords.resetByMail === 'never') return undefined
+  return createResetRequests(
+    {
+      issuer,
+      serviceName: branding.name,
+      mode: passwords.resetByMail,
+      policy,
+      mailed: new Set(BOUND_TO_ADDRESS),
+      perAccount: limits.resetsPerHour,
+      perNetwork: limits.resetsPerAddress,
+    },
+    {
+      accounts,
+      bindings,
+      links: createPasswordLinks('reset', { state, accounts }),
+      mailer,
+      state,
+      trail,
+      log,
+      clock,
+    },
+  )
+}
+
+/** `forgot`: where one asks for another link by mail, if anywhere. */
+function linkPagesOf({ state, accounts }: Stores, forgot: string | undefined): LinkPage[] {
+  const signIn = { href: '/account', key: 'sign-in' }
+  const again = forgot === undefined ? undefined : { href: forgot, key: 'new-link' }
+  return [
+    {
+      name: 'activate',
+      links: createActivations({ state, accounts }),
+      event: 'password.changed',
+      notice: 'password-changed',
+      dead: { detailKey: 'new-activation', link: signIn },
+    },
+    {
+      name: 'reset',
+      links: createPasswordLinks('reset', { state, accounts }),
+      event: 'password.reset.done',
+      notice: 'password-reset',
+      dead: again === undefined ? { detailKey: 'new-reset', link: signIn } : { link: again },
+    },
+  ]
 }
 
 function doorOf(
@@ -620,7 +688,7 @@ function ownAccountSections(
   const { passwords, branding, limits, languages } = config
   const { sealer, policy, sessions, sessionProofs, throttle } = parts
   const serviceName = branding.name
-  const links = createActivations({ state })
+  const links = createActivations({ state, accounts })
   const codeKey = deriveKey(site.secretKey, 'address-code')
   const shared = { accounts, sessions, notices, links, trail, clock }
   return [

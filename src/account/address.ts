@@ -1,6 +1,6 @@
 import { loginKey } from '../accounts/account.ts'
 import { type AccountAdmin, LoginTaken } from '../accounts/account-store.ts'
-import type { Activations } from '../accounts/activation.ts'
+import type { PasswordLinks } from '../accounts/password-links.ts'
 import type { AuditTrail } from '../audit/audit.ts'
 import type { Form } from '../interactions/form.ts'
 import { type Clock, DAY, HOUR, MINUTE, SECOND } from '../kernel/clock.ts'
@@ -23,7 +23,7 @@ export interface AddressDependencies {
   sessions: Pick<Sessions, 'endAll'>
   notices: Notices
   /** Links that set a password (PW-16). */
-  links: Pick<Activations, 'revoke'>
+  links: Pick<PasswordLinks, 'revoke'>
   trail: AuditTrail
   clock: Clock
 }

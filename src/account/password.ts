@@ -1,5 +1,5 @@
 import type { AccountAdmin } from '../accounts/account-store.ts'
-import type { Activations } from '../accounts/activation.ts'
+import type { PasswordLinks } from '../accounts/password-links.ts'
 import { normalizePassword, passwordProblem, personalWords } from '../accounts/password-rules.ts'
 import type { PasswordThrottle } from '../accounts/password-throttle.ts'
 import type { Hasher } from '../accounts/passwords.ts'
@@ -22,7 +22,7 @@ export interface PasswordDependencies {
   sessionProofs: SessionProofRecords
   notices: Notices
   /** Links that set a password (PW-16). */
-  links: Pick<Activations, 'revoke'>
+  links: Pick<PasswordLinks, 'revoke'>
   trail: AuditTrail
   clock: Clock
 }

@@ -40,6 +40,14 @@ export const limits = z
       { from: 1, to: 100_000, default: 100 },
       'Different accounts tried per client address and hour (RL-2).',
     ),
+    resetsPerHour: whole(
+      { from: 1, to: 20, default: 3 },
+      'Mails with a link to a new password per account and hour (PW-16).',
+    ),
+    resetsPerAddress: whole(
+      { from: 1, to: 10_000, default: 20 },
+      'Requests for such a mail per client address and hour, whoever they are for (EN-4).',
+    ),
     clientAuthPerMinute: whole(
       { from: 1, to: 10_000, default: 20 },
       'Failed authentications of one client from one address per minute (RL-9).',

@@ -7,6 +7,7 @@ import type { PageError } from '../views/pages.ts'
 import type { RelyingParties } from './relying-parties.ts'
 import type { Responder } from './responder.ts'
 import { type PastRequest, requestAgain, type WayBack, wayBack } from './restart.ts'
+import { withoutSecret } from './secret-address.ts'
 
 export interface BoundaryDependencies {
   responder: Responder
@@ -60,7 +61,7 @@ export function createBoundary({ responder, parties, past, clock, log }: Boundar
       } catch (error) {
         const problem = problemOf(error, ctx)
         if (problem.code === 'internal')
-          log.error('a request failed', { request: requestId(ctx), path: ctx.path, error })
+          log.error('a request failed', { request: requestId(ctx), path: withoutSecret(ctx.path), error })
         if (problem.code === 'unavailable') log.warn('a part is unavailable', { error })
         await show(ctx, problem, INTERACTION.exec(ctx.path)?.[1])
       }

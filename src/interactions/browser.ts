@@ -2,6 +2,7 @@ import type { Context } from 'koa'
 import { RequestError } from '../kernel/errors.ts'
 import { equalSecrets, hmac, randomToken, sha256 } from '../kernel/secrets.ts'
 import type { Form } from './form.ts'
+import { isSecretAddress } from './secret-address.ts'
 
 /** A secret of the browser's own, older than any session: forms and pending proofs are bound to it (WE-1, WE-2, EM-5). */
 export interface Browser {
@@ -58,7 +59,9 @@ export function createBrowsers({ issuer, csrfKey }: BrowserOptions): Browsers {
 /** What the browser itself says about where the form stood; old ones say nothing, and then the token decides. */
 function sameOrigin(ctx: Context, issuer: string): boolean {
   const origin = ctx.get('origin')
-  if (origin !== '') return origin === issuer
+  // A page that sends no Referer sends its forms with the origin `null` (Fetch, "append a request Origin header").
+  const silent = origin === '' || (origin === 'null' && isSecretAddress(ctx.path))
+  if (!silent) return origin === issuer
   const site = ctx.get('sec-fetch-site')
   return site === '' || site === 'same-origin' || site === 'none'
 }

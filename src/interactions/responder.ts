@@ -3,9 +3,10 @@ import { SECOND } from '../kernel/clock.ts'
 import type { Page, PageError, Pages } from '../views/pages.ts'
 import type { Texts } from '../views/texts.ts'
 import { FORMS_STAY } from './headers.ts'
+import { isSecretAddress } from './secret-address.ts'
 
 /** A page without what every request decides anew. */
-export type Answer = Omit<Page, 'locale'>
+export type Answer = Omit<Page, 'locale' | 'referrer'>
 
 export interface Responder {
   /** What the request asks for (`ui_locales`), then what its person has chosen, then what the browser prefers. */
@@ -66,7 +67,9 @@ export function createResponder({ texts, pages }: { texts: Texts; pages: Pages }
       ctx.set('cache-control', 'no-store')
       if (!LEAVING.has(answer.name) && answer.form === undefined) ctx.set('content-security-policy', FORMS_STAY)
       ctx.type = 'html'
-      ctx.body = pages.render({ ...answer, locale })
+      const referrer = isSecretAddress(ctx.path) ? 'no-referrer' : 'same-origin'
+      if (referrer === 'no-referrer') ctx.set('referrer-policy', referrer)
+      ctx.body = pages.render({ ...answer, locale, referrer })
     },
     nothing(ctx) {
       ctx.status = 200

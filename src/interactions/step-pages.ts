@@ -14,6 +14,11 @@ export interface StepPageDependencies {
   clock: Clock
 }
 
+export interface StepPageOptions {
+  /** Where one asks for a new password, if anywhere. */
+  forgot: string | undefined
+}
+
 /** The page of each step. */
 export interface StepPages {
   /** Where the sign-in stands. */
@@ -25,7 +30,10 @@ export interface StepPages {
   send(ctx: Context, signIn: SignIn, answer: Answer): void
 }
 
-export function createStepPages({ factors, responder, accounts, clock }: StepPageDependencies): StepPages {
+export function createStepPages(
+  { forgot }: StepPageOptions,
+  { factors, responder, accounts, clock }: StepPageDependencies,
+): StepPages {
   function send(ctx: Context, signIn: SignIn, answer: Answer): void {
     const { interaction, browser, locale } = signIn
     const { uid } = interaction
@@ -40,7 +48,7 @@ export function createStepPages({ factors, responder, accounts, clock }: StepPag
     }
     if (step.kind === 'bind-later') return { name: 'bind-later', view: 'pages/bind-later', data: { left: step.left } }
     if (step.kind === 'stuck') return { name: 'error', view: 'pages/error', error: { code: 'no-address' }, data: {} }
-    return loginPage(signIn)
+    return loginPage(signIn, { forgot })
   }
 
   async function switchPage({ interaction, account }: SignIn): Promise<Answer> {
@@ -66,7 +74,7 @@ export function createStepPages({ factors, responder, accounts, clock }: StepPag
       send(ctx, signIn, { ...plainPage(signIn, step), error })
     },
     login(ctx, signIn, { error, username }) {
-      send(ctx, signIn, { ...loginPage(signIn, username), error })
+      send(ctx, signIn, { ...loginPage(signIn, { username, forgot }), error })
     },
   }
 }
@@ -88,8 +96,11 @@ function noticeFor(signIn: SignIn, now: number): string | undefined {
   return interaction.session === undefined || interaction.prompt.name === 'consent' ? undefined : 'confirm-again'
 }
 
-function loginPage({ interaction, account }: SignIn, typed?: string): Answer {
+function loginPage(
+  { interaction, account }: SignIn,
+  { username, forgot }: StepPageOptions & { username?: string | undefined },
+): Answer {
   const hint = interaction.params.login_hint
   const hinted = account?.username ?? (typeof hint === 'string' ? hint.slice(0, 254) : '')
-  return { name: 'login', view: 'pages/login', data: { username: typed ?? hinted } }
+  return { name: 'login', view: 'pages/login', data: { username: username ?? hinted, forgot } }
 }

@@ -47,6 +47,8 @@ export interface Page {
   view: string
   /** One of the configured languages. */
   locale: string
+  /** To whom the page's links and forms tell where they stood. */
+  referrer?: 'same-origin' | 'no-referrer'
   error?: PageError
   /** A text below `notices`. */
   notice?: string
@@ -93,6 +95,7 @@ export function createPages(
         ),
         error: page.error && { code: page.error.code, text: problemText(page.name, page.error, page.locale) },
         notice: page.notice,
+        referrer: page.referrer ?? 'same-origin',
         form: page.form,
         client,
         brand: branding.name,

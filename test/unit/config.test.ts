@@ -127,6 +127,8 @@ describe('a configuration', () => {
       passwordFailuresPerAddress: 20,
       passwordWindow: 15 * MINUTE,
       accountsPerAddress: 100,
+      resetsPerHour: 3,
+      resetsPerAddress: 20,
       clientAuthPerMinute: 20,
       interactionsPerAddress: 300,
       hashQueue: 64,

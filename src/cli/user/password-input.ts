@@ -42,6 +42,6 @@ export async function readNewPassword(
 
 /** A one-use link with which the owner sets the password. */
 export async function activationLink(site: Installation, account: Account): Promise<string> {
-  const token = await createActivations(site).create(account.id)
+  const token = await createActivations(site).create(account)
   return `${site.config.issuer}/activate/${token}`
 }

@@ -1,0 +1,72 @@
+import Router from '@koa/router'
+import type { Context, Middleware } from 'koa'
+import type { AuditTrail } from '../audit/audit.ts'
+import type { Browsers } from '../interactions/browser.ts'
+import { type Form, type FormLimits, readForm } from '../interactions/form.ts'
+import { FORMS_STAY } from '../interactions/headers.ts'
+import type { Responder } from '../interactions/responder.ts'
+import { RequestError } from '../kernel/errors.ts'
+import type { PageError } from '../views/pages.ts'
+import type { ResetRequests } from './reset-requests.ts'
+
+export const FORGOT = '/forgot'
+
+export interface ForgotPageDependencies {
+  requests: Pick<ResetRequests, 'take'>
+  browsers: Browsers
+  responder: Responder
+  trail: AuditTrail
+  limits: FormLimits
+}
+
+/** Longer names belong to nobody. */
+const NAME_LENGTH = 254
+const SENT = `${FORGOT}/sent`
+
+/** The page for who has forgotten a password; its answer is the same for everybody (EN-4). */
+export function forgotRoutes({ requests, browsers, responder, trail, limits }: ForgotPageDependencies): Middleware {
+  const router = new Router()
+
+  function show(ctx: Context, given: { username?: string; error?: PageError } = {}): void {
+    const { username = '', error } = given
+    const form = { action: FORGOT, csrf: browsers.of(ctx).csrf(FORGOT), step: 'forgot' }
+    const answer = { name: 'forgot', view: 'pages/forgot', form, data: { username } }
+    responder.page(ctx, { ...answer, ...(error !== undefined && { error }) }, responder.locale(ctx))
+    ctx.set('content-security-policy', FORMS_STAY)
+  }
+
+  function check(ctx: Context, form: Form): void {
+    try {
+      browsers.check(ctx, form, FORGOT)
+    } catch (error) {
+      trail.record({ event: 'csrf.rejected', outcome: 'fail', ip: ctx.ip })
+      throw error
+    }
+  }
+
+  router.get(FORGOT, (ctx) => show(ctx))
+
+  router.post(FORGOT, async (ctx) => {
+    const form = await readForm(ctx, limits)
+    check(ctx, form)
+    const username = form.get('username') ?? ''
+    if (username.trim() === '' || username.length > NAME_LENGTH) {
+      return show(ctx, { username: username.slice(0, NAME_LENGTH), error: { code: 'bad-request', reason: 'name' } })
+    }
+    const request = { login: username, ip: ctx.ip, userAgent: ctx.get('user-agent'), locale: responder.locale(ctx) }
+    const wait = await requests.take(request)
+    if (wait !== undefined) return show(ctx, { username, error: { code: 'throttled', retryAfter: wait } })
+    responder.redirect(ctx, SENT)
+  })
+
+  router.get(SENT, (ctx) => {
+    responder.page(ctx, { name: 'forgot', view: 'pages/forgot-sent', data: {} }, responder.locale(ctx))
+  })
+
+  for (const path of [FORGOT, SENT]) {
+    router.all(path, () => {
+      throw new RequestError('method-not-allowed')
+    })
+  }
+  return router.routes() as Middleware
+}
