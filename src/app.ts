@@ -576,7 +576,7 @@ async function frontOf(site: Stores & Equipment, health: RequestListener): Promi
         }),
         devicesSection({ devices }),
         sessionsSection({ sessions, nameOf }),
-        activitySection({ audit: site.audit, accounts, sessions, notices, clock, nameOf }),
+        activitySection({ audit: site.audit, trail, accounts, sessions, notices, clock, nameOf }),
         ...ownAccountSections(site, { sealer, policy: engine.policy, sessions, sessionProofs, throttle }),
       ],
       visitors,

@@ -1,5 +1,5 @@
 import type { AccountAdmin } from '../accounts/account-store.ts'
-import type { AuditEventName, AuditStore } from '../audit/audit.ts'
+import type { AuditEventName, AuditStore, AuditTrail } from '../audit/audit.ts'
 import { OWN_CLIENTS, ownPageOf } from '../config/own-clients.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Notices } from '../mail/notices.ts'
@@ -8,6 +8,7 @@ import type { Section } from './section.ts'
 
 export interface ActivityDependencies {
   audit: Pick<AuditStore, 'list'>
+  trail: Pick<AuditTrail, 'flush'>
   accounts: Pick<AccountAdmin, 'endEverything'>
   sessions: Pick<Sessions, 'endAll'>
   notices: Notices
@@ -50,10 +51,12 @@ const TOLD: readonly AuditEventName[] = [
 
 /** What happened to the account last, and a way to end it all (G3, G4). */
 export function activitySection(dependencies: ActivityDependencies): Section {
-  const { audit, accounts, sessions, notices, clock, nameOf } = dependencies
+  const { audit, trail, accounts, sessions, notices, clock, nameOf } = dependencies
   return {
     name: 'activity',
     async show({ account }) {
+      // The sign-in that led here is among what waits to be written.
+      await trail.flush()
       const records = await audit.list({ account: account.id, events: TOLD, order: 'newest', limit: SHOWN })
       return {
         records: records.map(({ event, time, ip, client }) => ({

@@ -123,4 +123,22 @@ onEachStore('the account page', (site) => {
       assert.match(sectionOf(done, 'devices'), /No browser is remembered/)
     })
   })
+
+  // Last: connections need a moment afterwards.
+  describe('FA-1: a store that does not answer', () => {
+    const here = site()
+
+    it('is no reason to let somebody in, or to change anything', async (t) => {
+      const { redis } = here.stores
+      if (redis === undefined) return t.skip('the embedded store cannot be stopped')
+      const { browser, page } = await atHome(here)
+      process.kill(redis.pid, 'SIGSTOP')
+      try {
+        assertPage(await browser.get(pageOf(here)), 'error', 'unavailable', 503)
+        assertPage(await press(browser, page, { action: 'end-all' }), 'error', 'unavailable', 503)
+      } finally {
+        process.kill(redis.pid, 'SIGCONT')
+      }
+    })
+  })
 })

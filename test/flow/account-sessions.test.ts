@@ -74,7 +74,6 @@ onEachStore('sessions and activity on the account page', (site) => {
       const owner = await atHome(here)
       const { browser, person } = owner
       const other = await elsewhere(here, owner)
-      await here.gateway.site.trail.flush()
       const page = await browser.get(pageOf(here))
       assert.match(sectionOf(page, 'activity'), /Signed in.*Signed in/)
       const gone = assertPage(await press(browser, page, { action: 'not-me' }), 'disowned', undefined, 200)
