@@ -688,9 +688,8 @@ function ownAccountSections(
   const { passwords, branding, limits, languages } = config
   const { sealer, policy, sessions, sessionProofs, throttle } = parts
   const serviceName = branding.name
-  const links = createActivations({ state, accounts })
   const codeKey = deriveKey(site.secretKey, 'address-code')
-  const shared = { accounts, sessions, notices, links, trail, clock }
+  const shared = { accounts, sessions, notices, trail, clock }
   return [
     createRecoverySection(
       { count: config.mfa.recoveryCodes },

@@ -1,6 +1,5 @@
 import { loginKey } from '../accounts/account.ts'
 import { type AccountAdmin, LoginTaken } from '../accounts/account-store.ts'
-import type { PasswordLinks } from '../accounts/password-links.ts'
 import type { AuditTrail } from '../audit/audit.ts'
 import type { Form } from '../interactions/form.ts'
 import { type Clock, DAY, HOUR, MINUTE, SECOND } from '../kernel/clock.ts'
@@ -22,8 +21,6 @@ export interface AddressDependencies {
   mailer: Mailer | undefined
   sessions: Pick<Sessions, 'endAll'>
   notices: Notices
-  /** Links that set a password (PW-16). */
-  links: Pick<PasswordLinks, 'revoke'>
   trail: AuditTrail
   clock: Clock
 }
@@ -53,7 +50,7 @@ const MAIL_RETRY = 30 * SECOND
  */
 export function createAddressSection(options: AddressOptions, dependencies: AddressDependencies): Section {
   const { serviceName, resends } = options
-  const { accounts, pending, state, mailer, sessions, notices, links, trail, clock } = dependencies
+  const { accounts, pending, state, mailer, sessions, notices, trail, clock } = dependencies
   const factsOf = ({ account, ip }: Visitor) => ({ account: account.id, ip })
 
   async function send(visitor: Visitor, wanted: Wanted): Promise<Outcome> {
@@ -62,7 +59,7 @@ export function createAddressSection(options: AddressOptions, dependencies: Addr
       event: 'email.change.requested',
       outcome: error === undefined ? 'ok' : 'fail',
       ...factsOf(visitor),
-      details: { reason: error?.code, again: wanted.renewals > 0 },
+      details: { reason: error?.code },
     })
     return error === undefined ? { to: `/account/${CONFIRM}` } : { error, field: 'address' }
   }
@@ -135,7 +132,7 @@ export function createAddressSection(options: AddressOptions, dependencies: Addr
       trail.record({ ...audit, outcome: 'fail', details: { reason: 'taken' } })
       return { error: { code: 'expired' } }
     }
-    await Promise.all([pending.forget(visitor), links.revoke(account.id)])
+    await pending.forget(visitor)
     await sessions.endAll(account.id, { except: session.uid })
     return { to: '/account', notice: 'address-changed' }
   }

@@ -1,5 +1,4 @@
 import type { AccountAdmin } from '../accounts/account-store.ts'
-import type { PasswordLinks } from '../accounts/password-links.ts'
 import { normalizePassword, passwordProblem, personalWords } from '../accounts/password-rules.ts'
 import type { PasswordThrottle } from '../accounts/password-throttle.ts'
 import type { Hasher } from '../accounts/passwords.ts'
@@ -21,8 +20,6 @@ export interface PasswordDependencies {
   sessions: Pick<Sessions, 'endAll'>
   sessionProofs: SessionProofRecords
   notices: Notices
-  /** Links that set a password (PW-16). */
-  links: Pick<PasswordLinks, 'revoke'>
   trail: AuditTrail
   clock: Clock
 }
@@ -36,7 +33,7 @@ export interface PasswordOptions {
 /** A new password for the old one (PW-12). This session goes on; every other one, refresh tokens and remembered devices end. */
 export function createPasswordSection(options: PasswordOptions, dependencies: PasswordDependencies): Section {
   const { minLength, serviceName } = options
-  const { accounts, hasher, throttle, sessions, notices, links, trail, clock } = dependencies
+  const { accounts, hasher, throttle, sessions, notices, trail, clock } = dependencies
 
   /** Counted as at sign-in, in a room of this session's own: strangers who guess elsewhere do not keep the owner from it (RL-4, RL-8). */
   async function judge(visitor: Visitor, password: string): Promise<PageError | undefined> {
@@ -74,7 +71,6 @@ export function createPasswordSection(options: PasswordOptions, dependencies: Pa
     // Another one was set while this one was being judged, and the session ended with the old one.
     if (!replaced) return { to: '/account' }
     await keepSession(session.uid, account, dependencies)
-    await links.revoke(account.id)
     await sessions.endAll(account.id, { except: session.uid })
     return { to: '/account', notice: 'password-changed' }
   }

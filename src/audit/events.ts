@@ -81,8 +81,9 @@ export const EVENTS: Readonly<Record<AuditEventName, EventDescription>> = {
   'email.verified': { says: 'A code sent to the address on record was entered.' },
   'email.change.requested': {
     says: 'The owner asked for another address; it counts once a code sent there is entered.',
+    details: ['reason'],
   },
-  'email.change.done': { says: 'The account has another address.', details: [...CLI, 'changed'] },
+  'email.change.done': { says: 'The account has another address.', details: [...CLI, 'changed', 'reason'] },
   'device.trusted': { says: 'A browser was remembered.', details: ['device', 'reason'] },
   'device.used': { says: 'A remembered browser spared its owner a second factor.', details: ['device', 'reason'] },
   'device.revoked': { says: 'A remembered browser was forgotten.', details: ['device', 'reason'] },

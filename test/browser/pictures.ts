@@ -15,6 +15,7 @@ export interface Picture extends Look {
 /** A key that unlocks nothing, and a reference to nothing. */
 const KEY = 'JBSW Y3DP EHPK 3PXP JBSW Y3DP EHPK 3PXP'
 const KEY_URI = `otpauth://totp/Example:anna.berg?secret=${KEY.replaceAll(' ', '')}&issuer=Example&algorithm=SHA1&digits=6&period=30`
+const CODE = 'K7QM-2XHD-VJ3N-P5TW'
 const REFERENCE = 'Ab3dEf6hIj9k'
 
 /** Pages that are shown in Swedish too: as many as it takes to see that it reads well. */
@@ -76,10 +77,11 @@ async function reachStill(visit: Visit, state: State): Promise<void> {
       await image?.decode()
       const key = document.querySelector('[data-secret]')
       if (key !== null) key.textContent = fixed.key
+      for (const code of document.querySelectorAll('[data-code]')) code.textContent = fixed.code
       const reference = document.querySelector('.reference bdi')
       if (reference !== null) reference.textContent = fixed.reference
       await document.fonts.ready
     },
-    { qr, key: KEY, reference: REFERENCE },
+    { qr, key: KEY, code: CODE, reference: REFERENCE },
   )
 }
