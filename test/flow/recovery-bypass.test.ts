@@ -175,6 +175,21 @@ onEachStore('codes that an administrator gives out', (site) => {
     })
   })
 
+  describe('where an administrator opens every binding, beside mail', () => {
+    const mfa = { enabled: true, methods: ['email', 'totp'], enrolment: { guard: 'bypass' } }
+    const here = site({ mail: 'on', config: { mfa } })
+
+    test('whoever picks the app goes on to it after the code, binds one, and is in', async () => {
+      const person = await here.person()
+      const code = await giveOut(here, person)
+      const browser = here.browser()
+      const choice = assertPage(await here.enter(browser, person), 'choose')
+      const page = assertPage(await browser.submit(choice, { method: 'totp' }), 'verify-recovery', undefined, 200)
+      await here.redeem(await bind(here, browser, await typed(browser, page, code)))
+      assert.equal(await apps(here, person), 1)
+    })
+  })
+
   describe('where an administrator opens every binding (`guard: bypass`)', () => {
     const here = site({ config: { mfa: { enabled: true, methods: ['totp'], enrolment: { guard: 'bypass' } } } })
 
