@@ -58,7 +58,7 @@ import { type SetupDependencies, setupRoutes, setupWaits, type Waiting } from '.
 import { createSetupTokens, type SetupTokens } from './interactions/setup/token.ts'
 import { createSignIns } from './interactions/sign-in.ts'
 import { createStepPages } from './interactions/step-pages.ts'
-import { type Clock, SECOND, systemClock } from './kernel/clock.ts'
+import { type Clock, MINUTE, SECOND, systemClock } from './kernel/clock.ts'
 import { ConfigError, Unavailable } from './kernel/errors.ts'
 import { readOrMakeKey } from './kernel/key-file.ts'
 import { type Log, silentLog } from './kernel/log.ts'
@@ -95,7 +95,7 @@ import { scopeOf } from './provider/claims.ts'
 import { cookieNames } from './provider/cookies.ts'
 import { formPostToGet } from './provider/form-post.ts'
 import type { KeyStore } from './provider/key-store.ts'
-import { loadSigningKeys } from './provider/keys.ts'
+import { keptFor, loadSigningKeys, orderOf, removeOldKeys } from './provider/keys.ts'
 import { createPastRequests } from './provider/past-requests.ts'
 import { createProvider } from './provider/provider.ts'
 import { createSessions } from './provider/sessions.ts'
@@ -295,6 +295,8 @@ export interface Gateway {
    * cannot work. Stores, secret key and addresses stay what they were at the start.
    */
   reload(config: Config): Promise<void>
+  /** Takes up what a rotation published or the time has brought; done once a minute by itself. Never rejects. */
+  refreshKeys(): Promise<void>
   /** Where set-up waits for whoever has the token (A7); undefined: it is done. */
   setup?: { url: string; token: string }
   /** Requests under way finish first. The installation stays open. */
@@ -305,6 +307,8 @@ export interface Gateway {
 interface Front {
   handler: RequestListener
   sessions: Sessions
+  /** Which signing keys it was made with, in their order. */
+  keys: string
   /** Waits for what relying parties are still to be told. */
   settled(): Promise<unknown>
 }
@@ -340,6 +344,7 @@ async function openGateway(site: Installation): Promise<Gateway> {
   const tokens = unanswered ? await createSetupTokens(site) : undefined
   /** The file as it was read last. */
   let file = site.config
+  let lastTurn: Promise<unknown> = Promise.resolve()
   let lookedAt = Number.NEGATIVE_INFINITY
   let front = await open(site)
   const retired = new Set<Promise<unknown>>()
@@ -350,10 +355,17 @@ async function openGateway(site: Installation): Promise<Gateway> {
   async function open(next: Stores & Equipment): Promise<Front> {
     const whole = await frontOf(next, health)
     if (next.answer.from !== 'nobody' || tokens === undefined) return whole
-    return { ...whole, handler: await waitingFor(next, { health, tokens, answered: () => use(file) }) }
+    return { ...whole, handler: await waitingFor(next, { health, tokens, answered: () => use() }) }
   }
 
-  async function use(config: Config): Promise<void> {
+  /** Who reads the file again and who only looks at keys or set-up take turns: none of them brings back what another one replaced. */
+  function use(config?: Config): Promise<void> {
+    const turn = lastTurn.then(() => exchange(config ?? file))
+    lastTurn = turn.catch(() => undefined)
+    return turn
+  }
+
+  async function exchange(config: Config): Promise<void> {
     const next = await equip(config, site)
     const after = await atItsPlace(config, () => open({ ...site, ...next }))
     await keepFileAnswer(next.answer, site)
@@ -374,7 +386,7 @@ async function openGateway(site: Installation): Promise<Gateway> {
     if (now - lookedAt < LOOK) return
     lookedAt = now
     try {
-      if ((await site.answers.get()) !== undefined) await use(file)
+      if ((await site.answers.get()) !== undefined) await use()
     } catch (error) {
       log.warn('whether set-up is finished could not be found out', { error })
     }
@@ -384,6 +396,17 @@ async function openGateway(site: Installation): Promise<Gateway> {
     if (equipment.answer.from !== 'nobody') return front.handler(request, response)
     look().then(() => front.handler(request, response))
   }
+  async function refreshKeys(): Promise<void> {
+    try {
+      const kept = keptFor(equipment.config)
+      await removeOldKeys(site, kept)
+      if (orderOf(await loadSigningKeys(site, kept)) !== front.keys) await use()
+    } catch (error) {
+      log.warn('signing keys could not be looked at', { error })
+    }
+  }
+  const keyWatch = setInterval(() => void refreshKeys(), MINUTE).unref()
+
   const settled = () => Promise.all([front.settled(), ...retired])
   const served = serving({ site, handler, health, settled, runner, time })
   trail.record({ event: 'config.loaded', outcome: 'ok' })
@@ -399,7 +422,9 @@ async function openGateway(site: Installation): Promise<Gateway> {
       await use({ ...config, listen: { ...config.listen, host, port }, stores, secretKey, metrics })
       trail.record({ event: 'config.loaded', outcome: 'ok' })
     },
+    refreshKeys,
     async close() {
+      clearInterval(keyWatch)
       await tokens?.close().catch(() => undefined)
       await served.close()
     },
@@ -420,6 +445,7 @@ async function engineOf(site: Stores & Equipment) {
   const past = createPastRequests({ state, sealer: createSealer(deriveKey(secretKey, 'engine')), clock })
   const boundary = createBoundary({ responder, parties, past, clock, log })
   const admissions = createAdmissions({ decider, devices, clock })
+  const signingKeys = await loadSigningKeys(site, keptFor(config))
   const { provider, grants, backChannel } = await createProvider(
     {
       issuer,
@@ -443,13 +469,14 @@ async function engineOf(site: Stores & Equipment) {
       accounts,
       state,
       secretKey,
-      signingKeys: await loadSigningKeys(site.keys, clock),
+      signingKeys,
       pages: createEnginePages({ responder, boundary }),
     },
   )
   const sessions = createSessions({ provider, backChannel, proofs: sessionProofs, state, trail, clock })
   return {
     provider,
+    signingKeys,
     grants,
     backChannel,
     sessions,
@@ -602,7 +629,7 @@ async function frontOf(site: Stores & Equipment, health: RequestListener): Promi
   provider.use(boundary.unknown)
   const handler = doorOf(site, { inside: provider.callback(), health })
   const settled = () => Promise.all([engine.backChannel.settled(), resets?.settled()])
-  return { handler, sessions, settled }
+  return { handler, sessions, keys: orderOf(engine.signingKeys), settled }
 }
 
 /** Undefined where nobody gets a new password by mail. */
@@ -776,7 +803,14 @@ interface Serving {
   time: ClockWatch
 }
 
-function serving({ site, handler, health, settled, runner, time }: Serving): Omit<Gateway, 'reload' | 'sessions'> {
+function serving({
+  site,
+  handler,
+  health,
+  settled,
+  runner,
+  time,
+}: Serving): Omit<Gateway, 'reload' | 'refreshKeys' | 'sessions'> {
   const { config, metrics } = site
   const { headerBytes, connections } = config.limits
   const server = createHttpServer({ headerBytes, connections }, handler)

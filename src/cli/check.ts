@@ -6,6 +6,8 @@ import { warningsOf } from '../config/warnings.ts'
 import { DAY, HOUR, MINUTE, SECOND } from '../kernel/clock.ts'
 import { Unavailable } from '../kernel/errors.ts'
 import { silentLog } from '../kernel/log.ts'
+import { schedule } from '../provider/key-schedule.ts'
+import { keptFor } from '../provider/keys.ts'
 import { loadApp, readConfig } from './configuration.ts'
 import { type Finding, fail, find, ok, skip, type Verdict, warn } from './findings.ts'
 import { invocationOf } from './invocation.ts'
@@ -124,10 +126,11 @@ function ageText(age: number): string {
   return `${Math.floor(age / size)} ${word}`
 }
 
-async function checkKeys({ keys }: Installation): Promise<Verdict> {
+async function checkKeys({ keys, clock, config }: Installation): Promise<Verdict> {
   const stored = await keys.list()
   if (stored.length === 0) return ok('the first start makes them')
-  const signing = stored.filter(({ status }) => status === 'active').map(({ alg }) => alg)
+  const scheduled = schedule(stored, { now: clock.now(), kept: keptFor(config) })
+  const signing = scheduled.filter(({ status }) => status === 'active').map(({ key }) => key.alg)
   return signing.length > 0 ? ok(`${signing.toSorted().join(', ')} sign`) : fail('none signs')
 }
 

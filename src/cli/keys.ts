@@ -1,22 +1,63 @@
 import type { Command } from 'commander'
-import { administer } from './administration.ts'
-import { table, timeText } from './output.ts'
+import type { Installation } from '../app.ts'
+import { type ScheduledKey, schedule } from '../provider/key-schedule.ts'
+import { keptFor, rotateKeys } from '../provider/keys.ts'
+import { administer, eventOf } from './administration.ts'
+import { CommandFailed } from './failure.ts'
+import { type Result, table, timeText } from './output.ts'
 
 export function addKeys(program: Command): void {
   const keys = program.command('keys').description('signing keys')
   keys
     .command('list')
-    .description('the signing keys; never their private parts')
-    .action((_options: object, command: Command) =>
-      administer(command, async (site) => {
-        const list = (await site.keys.list()).map(({ kid, alg, status, createdAt }) => ({
-          kid,
-          alg,
-          status,
-          createdAt: timeText(createdAt),
-        }))
-        const rows = list.map(({ kid, alg, status, createdAt }) => [kid, alg, status, createdAt])
-        return { text: table(['KID', 'ALG', 'STATUS', 'CREATED'], rows), json: list }
-      }),
+    .description('the signing keys and what they are used for; never their private parts')
+    .action((_options: object, command: Command) => administer(command, list))
+  keys
+    .command('rotate')
+    .description(
+      'publish new signing keys; they sign once relying parties have read them, and the old ones stay until nobody needs them',
     )
+    .action((_options: object, command: Command) => administer(command, rotate))
+}
+
+const scheduled = async ({ keys, clock, config }: Installation): Promise<ScheduledKey[]> =>
+  schedule(await keys.list(), { now: clock.now(), kept: keptFor(config) })
+
+async function list(site: Installation): Promise<Result> {
+  const json = (await scheduled(site)).map(jsonOf)
+  const head = ['KID', 'ALG', 'STATUS', 'CREATED', 'SIGNS FROM', 'SIGNS UNTIL', 'PUBLISHED UNTIL']
+  const rows = json.map(({ kid, alg, status, createdAt, signsFrom, signsUntil, publishedUntil }) =>
+    [kid, alg, status, createdAt, signsFrom, signsUntil, publishedUntil].map((cell) => cell ?? '-'),
+  )
+  return { text: table(head, rows), json }
+}
+
+async function rotate(site: Installation): Promise<Result> {
+  const rotation = await rotateKeys(site, {
+    kept: keptFor(site.config),
+    audit: (made) => eventOf('key.rotated', { details: { keys: made.map(({ kid }) => kid) } }),
+  })
+  if (!rotation.ok) throw new CommandFailed(problemOf(rotation.waiting))
+  const made = new Set(rotation.made.map(({ kid }) => kid))
+  const json = (await scheduled(site)).map(jsonOf).filter(({ kid }) => made.has(kid))
+  const lines = json.map(({ kid, alg, signsFrom }) => `${alg} ${kid} is published and signs from ${signsFrom}`)
+  return { text: lines.join('\n'), json }
+}
+
+function problemOf([first]: ScheduledKey[]): string {
+  if (first === undefined) return 'somebody else rotated the keys at the same moment'
+  return `the keys of the last rotation do not sign yet: they do from ${timeText(first.signsFrom)}`
+}
+
+function jsonOf({ key: { kid, alg, createdAt }, status, ...times }: ScheduledKey) {
+  const at = (time: number | undefined): string | null => (time === undefined ? null : timeText(time))
+  return {
+    kid,
+    alg: alg as string,
+    status: status as string,
+    createdAt: timeText(createdAt),
+    signsFrom: timeText(times.signsFrom),
+    signsUntil: at(times.signsUntil),
+    publishedUntil: at(times.publishedUntil),
+  }
 }

@@ -1,30 +1,78 @@
 import { generateKeyPair, randomUUID } from 'node:crypto'
 import { promisify } from 'node:util'
-import type { Clock } from '../kernel/clock.ts'
+import type { Change } from '../audit/audit.ts'
+import { type Clock, DAY } from '../kernel/clock.ts'
+import { type ScheduledKey, schedule } from './key-schedule.ts'
 import type { KeyStore, SigningKey } from './key-store.ts'
 
 const generate = promisify(generateKeyPair)
+const ALGS = ['RS256', 'ES256'] as const
+
+export interface KeysDependencies {
+  keys: KeyStore
+  clock: Clock
+}
+
+/** Milliseconds a key is published after its last signature. Applications show ID tokens again when they sign out: as long as a session lives. */
+export function keptFor({
+  tokens,
+  sessions,
+}: {
+  tokens: { access: number; id: number }
+  sessions: { absolute: number }
+}): number {
+  return Math.max(tokens.access, tokens.id, sessions.absolute, DAY)
+}
 
 async function makeKey(alg: SigningKey['alg'], createdAt: number): Promise<SigningKey> {
   const kid = randomUUID()
   const { privateKey } =
     alg === 'RS256' ? await generate('rsa', { modulusLength: 2048 }) : await generate('ec', { namedCurve: 'P-256' })
-  return {
-    kid,
-    alg,
-    jwk: { ...privateKey.export({ format: 'jwk' }), kid, alg, use: 'sig' },
-    status: 'active',
-    createdAt,
-  }
+  return { kid, alg, jwk: { ...privateKey.export({ format: 'jwk' }), kid, alg, use: 'sig' }, createdAt }
 }
 
-/** The stored signing keys; the first start of an installation makes an RS256 and an ES256 key (KM-1). Signing ones come first. */
-export async function loadSigningKeys(store: KeyStore, clock: Clock): Promise<SigningKey[]> {
-  const stored = await store.list()
-  const keys =
-    stored.length > 0
-      ? stored
-      : await store.insertIfEmpty([await makeKey('RS256', clock.now()), await makeKey('ES256', clock.now())])
-  const order = { active: 0, next: 1, retired: 2 }
-  return keys.toSorted((left, right) => order[left.status] - order[right.status])
+const makeKeys = (createdAt: number): Promise<SigningKey[]> => Promise.all(ALGS.map((alg) => makeKey(alg, createdAt)))
+
+const ORDER = { active: 0, next: 1, retired: 2, over: 3 }
+
+/** The keys to publish, those that sign first; the first start of an installation makes an RS256 and an ES256 key (KM-1). */
+export async function loadSigningKeys({ keys, clock }: KeysDependencies, kept: number): Promise<SigningKey[]> {
+  const stored = await keys.list()
+  const all = stored.length > 0 ? stored : await keys.insertIfEmpty(await makeKeys(clock.now()))
+  return schedule(all, { now: clock.now(), kept })
+    .filter(({ status }) => status !== 'over')
+    .toSorted((left, right) => ORDER[left.status] - ORDER[right.status])
+    .map(({ key }) => key)
+}
+
+/** Names what `loadSigningKeys` answers: another name, other keys or another one that signs. */
+export const orderOf = (keys: readonly SigningKey[]): string => keys.map(({ kid }) => kid).join(' ')
+
+/** Private parts of keys that verify nothing any more are deleted. */
+export async function removeOldKeys({ keys, clock }: KeysDependencies, kept: number): Promise<void> {
+  const over = schedule(await keys.list(), { now: clock.now(), kept }).filter(({ status }) => status === 'over')
+  if (over.length > 0) await keys.remove(over.map(({ key }) => key.kid))
+}
+
+export type Rotation =
+  /** `made` are published now. */
+  | { ok: true; made: SigningKey[] }
+  /** Of the rotation before, these do not sign yet; or somebody else was faster. */
+  | { ok: false; waiting: ScheduledKey[] }
+
+/** Publishes a new key of each kind; everything else follows with time (KM-2). */
+export async function rotateKeys(
+  { keys, clock }: KeysDependencies,
+  { kept, audit }: { kept: number; audit: (made: readonly SigningKey[]) => Change },
+): Promise<Rotation> {
+  // Nothing to rotate without a first set.
+  await loadSigningKeys({ keys, clock }, kept)
+  const stored = await keys.list()
+  // Also when the clock went back, the new ones are the younger ones (FA-8).
+  const now = Math.max(clock.now(), ...stored.map(({ createdAt }) => createdAt + 1))
+  const waiting = schedule(stored, { now, kept }).filter(({ status }) => status === 'next')
+  if (waiting.length > 0) return { ok: false, waiting }
+  const made = await makeKeys(now)
+  const added = await keys.add(made, { beside: stored.map(({ kid }) => kid), audit: audit(made) })
+  return added ? { ok: true, made } : { ok: false, waiting: [] }
 }

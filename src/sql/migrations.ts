@@ -102,6 +102,8 @@ const MIGRATIONS: Record<string, Statements> = {
     )${end}`,
     'create index outbox_by_due on outbox (due_at)',
   ],
+  // What a key is used for follows from its age.
+  '004-key-age': () => ['alter table signing_keys drop column status'],
 }
 
 export function createMigrations(kind: Kind): MigrationProvider {

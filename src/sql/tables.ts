@@ -64,7 +64,6 @@ export interface PostponementRow {
 export interface SigningKeyRow {
   kid: string
   alg: string
-  status: string
   /** Sealed. */
   jwk: string
   created_at: number

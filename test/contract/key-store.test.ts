@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { before, test } from 'node:test'
+import { DAY } from '../../src/kernel/clock.ts'
 import { createSealer, deriveKey } from '../../src/kernel/secrets.ts'
 import type { KeyStore, SigningKey } from '../../src/provider/key-store.ts'
-import { loadSigningKeys } from '../../src/provider/keys.ts'
+import { loadSigningKeys, rotateKeys } from '../../src/provider/keys.ts'
+import { createSqlAudit } from '../../src/sql/audit.ts'
 import type { Database } from '../../src/sql/database.ts'
 import { createSqlKeys } from '../../src/sql/keys.ts'
 import { onEachDatabase } from '../harness/databases.ts'
@@ -20,10 +22,10 @@ onEachDatabase('key store', (databases) => {
     db = await databases.open()
     keys = slow(createSqlKeys(db, { sealer }))
   })
-  const make = (alg: SigningKey['alg'], status: SigningKey['status'] = 'active'): SigningKey => {
+  const make = (alg: SigningKey['alg']): SigningKey => {
     const kid = randomUUID()
     clock.advance(1)
-    return { kid, alg, jwk: { kid, alg, use: 'sig', d: PRIVATE }, status, createdAt: clock.now() }
+    return { kid, alg, jwk: { kid, alg, use: 'sig', d: PRIVATE }, createdAt: clock.now() }
   }
 
   test('an empty store answers no key, and inserting none leaves it empty', async () => {
@@ -42,7 +44,7 @@ onEachDatabase('key store', (databases) => {
   })
 
   test('keys come back as they were inserted, oldest first, and later ones are not taken', async () => {
-    const first = [make('RS256'), make('ES256', 'retired'), make('ES256', 'next')]
+    const first = [make('RS256'), make('ES256'), make('ES256')]
     assert.deepEqual(await keys.insertIfEmpty(first), first)
     assert.deepEqual(await keys.insertIfEmpty([make('RS256')]), first)
     assert.deepEqual(await keys.list(), first)
@@ -63,8 +65,31 @@ onEachDatabase('key store', (databases) => {
 
   test('the first start makes keys that the next start finds', async () => {
     const store = createSqlKeys(await databases.open(), { sealer })
-    const made = await loadSigningKeys(store, clock)
+    const made = await loadSigningKeys({ keys: store, clock }, DAY)
     assert.deepEqual(made.map(({ alg }) => alg).sort(), ['ES256', 'RS256'])
-    assert.deepEqual(await loadSigningKeys(store, clock), made)
+    assert.deepEqual(await loadSigningKeys({ keys: store, clock }, DAY), made)
+  })
+
+  test('of those who rotate at the same time one does, and it is written down (KM-2)', async () => {
+    const place = await databases.open()
+    const store = slow(createSqlKeys(place, { sealer }))
+    const first = await loadSigningKeys({ keys: store, clock }, DAY)
+    const audit = () => ({ event: 'key.rotated', outcome: 'ok' }) as const
+    clock.advance(1)
+    const rotations = await Promise.all(
+      Array.from({ length: 4 }, () => rotateKeys({ keys: store, clock }, { kept: DAY, audit })),
+    )
+    assert.equal(rotations.filter(({ ok }) => ok).length, 1)
+    assert.equal((await store.list()).length, first.length + 2)
+    const again = await rotateKeys({ keys: store, clock }, { kept: DAY, audit })
+    assert.ok(!again.ok && again.waiting.length === 2)
+    const events = await createSqlAudit(place).list({})
+    assert.deepEqual(
+      events.map(({ event }) => event),
+      ['key.rotated'],
+    )
+    await store.remove(first.map(({ kid }) => kid))
+    await store.remove(['x'])
+    assert.equal((await store.list()).length, 2)
   })
 })

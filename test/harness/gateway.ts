@@ -73,6 +73,8 @@ export interface RunningGateway {
   issuer: string
   site: Installation
   sessions: Gateway['sessions']
+  /** What a minute brings by itself. */
+  refreshKeys: Gateway['refreshKeys']
   /** In the file's form. */
   config: Readonly<Record<string, unknown>>
   clock: TestClock
@@ -164,6 +166,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     get config() {
       return config
     },
+    refreshKeys: () => running.gateway.refreshKeys(),
     get sessions() {
       return running.gateway.sessions
     },

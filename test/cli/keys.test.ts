@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { assertFailed } from './assertions.ts'
+import { createSite, type Site } from './site.ts'
+
+type Key = Record<'kid' | 'alg' | 'status' | 'createdAt' | 'signsFrom', string> & {
+  signsUntil: string | null
+  publishedUntil: string | null
+}
+
+describe('stepgate keys', () => {
+  let site: Site
+  before(() => {
+    site = createSite()
+  })
+  after(() => site.remove())
+
+  it('rotate publishes one new key of each kind, and list tells what each is used for and when', async () => {
+    const rotated = await site.run(['keys', 'rotate', '--json'])
+    assert.equal(rotated.status, 0, rotated.stderr)
+    const made = rotated.json as Key[]
+    assert.deepEqual(made.map(({ alg, status }) => `${alg} ${status}`).sort(), ['ES256 next', 'RS256 next'])
+    const listed = await site.run(['keys', 'list', '--json'])
+    const keys = listed.json as Key[]
+    assert.equal(keys.length, 4)
+    for (const { kid, status, createdAt, signsFrom, signsUntil, publishedUntil } of keys) {
+      const isNew = made.some((key) => key.kid === kid)
+      assert.equal(status, isNew ? 'next' : 'active')
+      assert.equal(Date.parse(signsFrom) - Date.parse(createdAt), isNew ? 65 * 60_000 : 0)
+      assert.deepEqual([signsUntil === null, publishedUntil === null], [isNew, isNew])
+    }
+    const table = await site.run(['keys', 'list'])
+    assert.match(table.stdout, /^KID +ALG +STATUS +CREATED +SIGNS FROM +SIGNS UNTIL +PUBLISHED UNTIL\n/)
+    assert.doesNotMatch(`${table.stdout}${listed.stdout}${rotated.stdout}`, /"d"|"jwk"/)
+  })
+
+  it('a second rotation waits for the first, says until when, and is not written down', async () => {
+    assertFailed(await site.run(['keys', 'rotate']), 1, /do not sign yet: they do from \d{4}-\S+Z$/m)
+    const { stdout } = await site.run(['audit', '--json'])
+    assert.equal(stdout.match(/key\.rotated/g)?.length, 1)
+    assert.match(stdout, /"by":"cli"/)
+  })
+})
