@@ -60,7 +60,7 @@ export function forgotRoutes({ requests, browsers, responder, trail, limits }: F
   })
 
   router.get(SENT, (ctx) => {
-    responder.page(ctx, { name: 'forgot', view: 'pages/forgot-sent', data: {} }, responder.locale(ctx))
+    responder.page(ctx, { name: 'forgot', view: 'pages/forgot', data: { sent: true } }, responder.locale(ctx))
   })
 
   for (const path of [FORGOT, SENT]) {

@@ -23,6 +23,8 @@ export interface LinkPage {
   name: 'activate' | 'reset'
   links: PasswordLinks
   event: AuditEventName
+  /** For the audit. */
+  reason: string
   notice: NoticeKind
   /** What the page of a dead link says and offers. */
   dead: { detailKey?: string; link: { href: string; key: string } }
@@ -64,7 +66,7 @@ export function passwordLinkRoutes(
     const { account, error } = given
     const form = { action: ctx.path, csrf: browsers.of(ctx).csrf(purposeOf(ctx)), step: at.name }
     const data = { username: account.username, least: minLength }
-    const answer = { name: at.name, view: 'pages/new-password', form, data, ...(error !== undefined && { error }) }
+    const answer = { name: at.name, view: `pages/${at.name}`, form, data, ...(error !== undefined && { error }) }
     responder.page(ctx, answer, responder.locale(ctx, undefined, account.locale))
     ctx.set('content-security-policy', FORMS_STAY)
   }
@@ -99,7 +101,7 @@ export function passwordLinkRoutes(
       outcome: 'ok',
       account: account.id,
       ip: ctx.ip,
-      details: { by: at.name },
+      details: { reason: at.reason },
       mails: notices.of(at.notice, account, facts),
     })
     try {

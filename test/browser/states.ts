@@ -1,3 +1,5 @@
+import { createActivations } from '../../src/accounts/activation.ts'
+import { createPasswordLinks } from '../../src/accounts/password-links.ts'
 import { MINUTE } from '../../src/kernel/clock.ts'
 import { codeAt, wrongCode } from '../harness/totp-app.ts'
 import { BROKEN, NAMES, requestOf, type Visit } from './gallery.ts'
@@ -275,6 +277,55 @@ export const STATES: readonly State[] = [
       await signIn(visit, await gallery.known('anna', 'mails'))
       await open(visit, { prompt: 'login' })
       await enter(visit, await gallery.known('bo', 'mails'))
+    },
+  },
+  {
+    name: 'activate',
+    page: 'activate',
+    async reach({ gallery, page }) {
+      const { site, issuer } = gallery.gateway
+      const account = await site.accounts.find((await gallery.known('anna', 'mails')).id)
+      if (account === undefined) throw new Error('anna is gone')
+      await page.goto(`${issuer}/activate/${await createActivations(site).create(account)}`)
+    },
+  },
+  {
+    name: 'reset-password',
+    page: 'reset',
+    error: 'password',
+    async reach(visit) {
+      const { gallery, page } = visit
+      const { site, issuer } = gallery.gateway
+      const account = await site.accounts.find((await gallery.known('anna', 'mails')).id)
+      if (account === undefined) throw new Error('anna is gone')
+      await page.goto(`${issuer}/reset/${await createPasswordLinks('reset', site).create(account)}`)
+      for (const field of ['password', 'passwordAgain']) await page.fill(`[name=${field}]`, '123')
+      await sent(page, () => page.locator('button.primary').click())
+    },
+  },
+  {
+    name: 'password-set',
+    page: 'password-set',
+    reach: async ({ gallery, page }) => void (await page.goto(`${gallery.gateway.issuer}/activate/done`)),
+  },
+  {
+    name: 'error-expired-link',
+    page: 'error',
+    error: 'expired',
+    reach: async ({ gallery, page }) => void (await page.goto(`${gallery.gateway.issuer}/activate/none`)),
+  },
+  {
+    name: 'forgot',
+    page: 'forgot',
+    reach: async ({ gallery, page }) => void (await page.goto(`${gallery.gateway.issuer}/forgot`)),
+  },
+  {
+    name: 'forgot-sent',
+    page: 'forgot',
+    async reach({ gallery, page }) {
+      await page.goto(`${gallery.gateway.issuer}/forgot`)
+      await page.fill('[name=username]', NAMES.anna)
+      await sent(page, () => page.locator('button.primary').click())
     },
   },
   { name: 'account', page: 'account', reach: goHome },

@@ -57,6 +57,10 @@ const samples: Record<string, Omit<Page, 'locale'>> = {
       sent: true,
     },
   },
+  activate: { name: 'activate', view: 'pages/activate', form, data: { username: 'anna', least: 8 } },
+  reset: { name: 'reset', view: 'pages/reset', form, data: { username: 'anna', least: 15 } },
+  'password-set': { name: 'password-set', view: 'pages/password-set', data: {} },
+  forgot: { name: 'forgot', view: 'pages/forgot', form, data: { username: 'anna' } },
   consent: {
     name: 'consent',
     view: 'pages/consent',
@@ -139,6 +143,10 @@ describe('the public page', () => {
       fields: ['csrf', 'step', 'code', 'remember'],
       buttons: ['submit', 'action=resend', 'action=choose', 'action=cancel'],
     },
+    activate: { fields: ['csrf', 'step', 'username', 'password', 'passwordAgain'], buttons: ['submit'] },
+    reset: { fields: ['csrf', 'step', 'username', 'password', 'passwordAgain'], buttons: ['submit'] },
+    'password-set': { fields: [], buttons: [] },
+    forgot: { fields: ['csrf', 'step', 'username'], buttons: ['submit'] },
     consent: { fields: ['csrf', 'step'], buttons: ['action=allow', 'action=cancel'] },
     logout: { fields: ['xsrf', 'csrf'], buttons: ['logout=yes', 'submit'] },
     'signed-out': { fields: [], buttons: [] },
@@ -180,6 +188,8 @@ describe('the public page', () => {
     const login = render('login')
     assert.equal(field(login, 'username').get('autocomplete'), 'username')
     assert.equal(field(login, 'password').get('autocomplete'), 'current-password')
+    for (const name of ['password', 'passwordAgain'])
+      assert.equal(field(render('reset'), name).get('autocomplete'), 'new-password')
     const code = field(render('verify-email'), 'code')
     assert.equal(code.get('autocomplete'), 'one-time-code')
     assert.equal(code.get('inputmode'), 'numeric')
