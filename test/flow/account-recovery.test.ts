@@ -48,10 +48,15 @@ onEachStore('recovery codes on the account page', (site) => {
   it('each signs in once; the page then asks to look after the other steps', async () => {
     const owner = await atHome(here)
     const [code] = codesOn(await makeCodes(owner))
-    const { page } = await signInWith(here, owner, code)
+    const { browser, page } = await signInWith(here, owner, code)
     assertPage(page, 'account', undefined, 200)
     assert.match(sectionOf(page, 'recovery'), /You signed in with a recovery code/)
     assert.match(sectionOf(page, 'recovery'), /9 unused codes/)
+    assert.equal(
+      codesOn(await makeCodes({ browser, page })).length,
+      10,
+      'it is as good as what was lost, to replace it',
+    )
     const again = await signInWith(here, owner, code)
     assertPage(again.page, 'verify-recovery', 'code', 401)
   })
