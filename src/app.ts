@@ -587,6 +587,7 @@ async function frontOf(site: Stores & Equipment, health: RequestListener): Promi
     clock,
   })
   const nameOf = (clientId: string): string => parties.get(clientId)?.name ?? clientId
+  const own = ownAccountSections(site, { sealer, policy: engine.policy, sessions, sessionProofs, throttle })
   provider.use(
     accountRoutes({
       sections: [
@@ -603,8 +604,11 @@ async function frontOf(site: Stores & Equipment, health: RequestListener): Promi
         }),
         devicesSection({ devices }),
         sessionsSection({ sessions, nameOf }),
+        own.recovery,
         activitySection({ audit: site.audit, trail, accounts, sessions, notices, clock, nameOf }),
-        ...ownAccountSections(site, { sealer, policy: engine.policy, sessions, sessionProofs, throttle }),
+        own.password,
+        own.address,
+        own.language,
       ],
       visitors,
       entrance: createEntrance({ issuer }, { visitors, responder }),
@@ -712,28 +716,28 @@ function ownAccountSections(
     sessionProofs: SessionProofRecords
     throttle: PasswordThrottle
   },
-): Section[] {
+): Record<'recovery' | 'password' | 'address' | 'language', Section> {
   const { config, accounts, state, hasher, mailer, notices, trail, clock, registry, recoveryCodes } = site
   const { passwords, branding, limits, languages } = config
   const { sealer, policy, sessions, sessionProofs, throttle } = parts
   const serviceName = branding.name
   const codeKey = deriveKey(site.secretKey, 'address-code')
   const shared = { accounts, sessions, notices, trail, clock }
-  return [
-    createRecoverySection(
+  return {
+    recovery: createRecoverySection(
       { count: config.mfa.recoveryCodes },
       { codes: recoveryCodes, authenticators: registry, state, sealer },
     ),
-    createPasswordSection(
+    password: createPasswordSection(
       { minLength: shortestPassword(policy, passwords.minLength), serviceName },
       { ...shared, hasher, throttle, sessionProofs },
     ),
-    createAddressSection(
+    address: createAddressSection(
       { serviceName, mailsPerDay: limits.mailsPerDay, resends: limits.mailsPerInteraction },
       { ...shared, pending: createPendingAddresses({ state, sealer, codeKey, clock }), state, mailer },
     ),
-    createLanguageSection({ languages }, { accounts }),
-  ]
+    language: createLanguageSection({ languages }, { accounts }),
+  }
 }
 
 /** Ends sessions of an installation whose gateways run elsewhere. `unreached`: clients that could not be told, once everything else is done. */
