@@ -3,7 +3,9 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Gallery, openGallery } from '../test/browser/gallery.ts'
-import { MARGIN, PICTURES, takeCard, takePictures } from '../test/browser/pictures.ts'
+import { lookAs } from '../test/browser/look.ts'
+import { STATIONS, walkAsNewcomer } from '../test/browser/newcomer.ts'
+import { holdStill, MARGIN, newcomerPicture, PICTURES, takeCard, takePictures } from '../test/browser/pictures.ts'
 import { startChromium } from '../test/harness/browser.ts'
 import { differingPixels, smallPng } from './small-png.ts'
 
@@ -47,6 +49,7 @@ async function main(): Promise<number> {
   try {
     await writePictures(gallery, parts)
     if (parts.length === 0) await writeSheet(gallery)
+    if (parts.length === 0 || parts.includes('newcomer')) await writeNewcomer()
   } finally {
     await gallery.close()
     rmSync(fonts, { recursive: true })
@@ -65,6 +68,16 @@ async function writePictures(gallery: Gallery, parts: string[]): Promise<void> {
       if (keep(name, png) === 'changed') console.error(name)
     }
   }
+}
+
+/** Times and places on these are new each time; the stations are those that a test walks. */
+async function writeNewcomer(): Promise<void> {
+  await walkAsNewcomer(async (station, page) => {
+    await lookAs(page, { theme: 'light', size: 'desktop' })
+    await holdStill(page)
+    const name = newcomerPicture(station)
+    if (keep(name, smallPng(await page.screenshot({ fullPage: true }))) === 'changed') console.error(name)
+  })
 }
 
 async function writeSheet(gallery: Gallery): Promise<void> {
@@ -95,7 +108,7 @@ function keep(name: string, png: Buffer): 'changed' | 'same' {
 
 /** Pictures of pages that are no more. */
 function removeOthers(): void {
-  const names = new Set([SHEET, ...PICTURES.map(({ name }) => name)])
+  const names = new Set([SHEET, ...STATIONS.map(newcomerPicture), ...PICTURES.map(({ name }) => name)])
   for (const name of readdirSync(FOLDER).filter((file) => file.endsWith('.png') && !names.has(file))) {
     rmSync(join(FOLDER, name))
   }

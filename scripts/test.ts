@@ -11,7 +11,8 @@ const SECOND = 1000
 const MINUTE = 60 * SECOND
 /** For one file, in the usual and in the long run. */
 const FILE_TIMEOUT = { usual: 2 * MINUTE, long: 20 * MINUTE }
-const FILES_AT_ONCE = 2
+/** One more than the cores of a small machine: files wait for browsers and servers a third of their time. */
+const FILES_AT_ONCE = 3
 /** Slow kinds first, so that none of them is left to run alone at the end. */
 const ORDER = ['browser', 'walks', 'attack', 'flow', 'cli', 'contract', 'unit']
 

@@ -1,7 +1,9 @@
+import type { Page } from 'playwright-core'
 import { toDataURL } from 'qrcode'
 import { smallPng } from '../../scripts/small-png.ts'
 import type { Gallery, Language, Visit } from './gallery.ts'
 import { type Look, lookAs, SIZES, THEMES } from './look.ts'
+import { STATIONS, type Station } from './newcomer.ts'
 import { STATES, type State } from './states.ts'
 
 /** One picture of one page. */
@@ -20,6 +22,10 @@ const REFERENCE = 'Ab3dEf6hIj9k'
 
 /** Pages that are shown in Swedish too: as many as it takes to see that it reads well. */
 const SWEDISH = new Set(['login', 'choose', 'bind-totp', 'verify-email', 'error-expired'])
+
+/** The file of a station of the newcomer's path. */
+export const newcomerPicture = (station: Station): string =>
+  `newcomer-${`${STATIONS.indexOf(station) + 1}`.padStart(2, '0')}-${station}.png`
 
 /** Every page in both themes and sizes. */
 export const PICTURES: readonly Picture[] = STATES.flatMap((state) => [
@@ -66,11 +72,15 @@ export async function takeCard(gallery: Gallery, name: string): Promise<Buffer> 
 /** Pixels around a card, for its shadow. */
 export const MARGIN = 20
 
-/** Reaches the state and puts fixed words in place of what is new each time. */
 async function reachStill(visit: Visit, state: State): Promise<void> {
   await state.reach(visit)
+  await holdStill(visit.page)
+}
+
+/** Puts fixed words in place of what is new each time. */
+export async function holdStill(page: Page): Promise<void> {
   const qr = await toDataURL(KEY_URI, { margin: 4, scale: 6 })
-  await visit.page.evaluate(
+  await page.evaluate(
     async (fixed) => {
       const image = document.querySelector<HTMLImageElement>('img.qr')
       if (image !== null) image.src = fixed.qr
@@ -80,6 +90,9 @@ async function reachStill(visit: Visit, state: State): Promise<void> {
       for (const code of document.querySelectorAll('[data-code]')) code.textContent = fixed.code
       const reference = document.querySelector('.reference bdi')
       if (reference !== null) reference.textContent = fixed.reference
+      const yaml = document.querySelector('[data-yaml]')
+      if (yaml !== null)
+        yaml.textContent = `${yaml.textContent}`.replace(/(client_secret: ).*/, `$1${fixed.reference}…`)
       await document.fonts.ready
     },
     { qr, key: KEY, code: CODE, reference: REFERENCE },

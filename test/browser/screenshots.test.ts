@@ -6,14 +6,15 @@ import { differingPixels, smallPng } from '../../scripts/small-png.ts'
 import { needs } from '../harness/needs.ts'
 import { decodeQrImage } from '../harness/qr.ts'
 import { type Gallery, openGallery } from './gallery.ts'
-import { PICTURES, takePictures } from './pictures.ts'
+import { STATIONS } from './newcomer.ts'
+import { newcomerPicture, PICTURES, takePictures } from './pictures.ts'
 
 const FOLDER = 'docs/images'
 
 describe('pictures of the pages', () => {
   test('there is one of every page in both themes and sizes, and no other', () => {
     const names = readdirSync(FOLDER).filter((name) => name.endsWith('.png'))
-    const wanted = ['sign-in.png', ...PICTURES.map(({ name }) => name)]
+    const wanted = ['sign-in.png', ...STATIONS.map(newcomerPicture), ...PICTURES.map(({ name }) => name)]
     assert.deepEqual(names.sort(), wanted.sort(), 'npm run screenshots makes them')
   })
 
