@@ -40,6 +40,8 @@ export interface ProtocolOptions {
 export interface Member extends Person {
   /** What the app shows, a step that was not used yet. */
   nextCode(): string
+  /** Recovery codes, as they were shown. */
+  codes: string[]
 }
 
 export interface Walk {
@@ -51,7 +53,7 @@ export interface Walk {
 
 export interface WalkOptions {
   /** The second factor that is picked where there is a choice. */
-  by?: 'totp' | 'email'
+  by?: 'totp' | 'email' | 'recovery'
   remember?: 'on'
 }
 
@@ -61,8 +63,8 @@ export interface ProtocolSite {
   readonly stores: Stores
   readonly smtp: SmtpService
   party(id?: string): RelyingParty
-  /** `app`: an authenticator app is bound as if long ago; default `bound`. */
-  member(given?: { app?: 'bound' | 'none'; email?: string | null }): Promise<Member>
+  /** `app`: an authenticator app is bound as if long ago; default `bound`. `codes`: a set of recovery codes was made; default `none`. */
+  member(given?: { app?: 'bound' | 'none'; codes?: 'some' | 'none'; email?: string | null }): Promise<Member>
   browser(): Browser
   /** Answers page after page until the relying party's turn comes. */
   walk(browser: Browser, member: Member, from: BrowserResponse, options?: WalkOptions): Promise<Walk>
@@ -179,6 +181,7 @@ function siteOn(kind: ProtocolSite['kind'], stores: () => Stores, options: Proto
       const code = codeAt(page.text('[data-secret]'), gateway.clock.now())
       return browser.submit(page, { code, ...ticked })
     }
+    if (page.page === 'verify-recovery') return browser.submit(page, { code: member.codes.shift() ?? '' })
     if (page.page === 'verify-email') {
       const code = site.smtp.codeFor(`${member.email}`)
       return browser.submit(page, { code, ...ticked })
@@ -203,7 +206,7 @@ function siteOn(kind: ProtocolSite['kind'], stores: () => Stores, options: Proto
       if (found === undefined) throw new Error(`no relying party ${id}`)
       return found
     },
-    async member({ app = 'bound', ...given } = {}) {
+    async member({ app = 'bound', codes = 'none', ...given } = {}) {
       const person = await gateway.person(given)
       const secret = app === 'bound' ? await bindApp(gateway, person) : ''
       let last = 0
@@ -215,7 +218,7 @@ function siteOn(kind: ProtocolSite['kind'], stores: () => Stores, options: Proto
         if (last > now + 1) gateway.clock.advance(STEP)
         return codeAt(secret, last * STEP)
       }
-      return { ...person, nextCode }
+      return { ...person, nextCode, codes: codes === 'some' ? await codesOf(gateway, person) : [] }
     },
     browser: () => createBrowser({ origin: gateway.issuer }),
     async walk(browser, member, from, { by, remember } = {}) {
@@ -262,6 +265,12 @@ async function bindApp({ site }: RunningGateway, { id }: Person): Promise<string
   const audit = { event: 'factor.added', outcome: 'ok', account: id } as const
   assert.equal(await site.bindings.insert({ ...binding, boundAt: 0 }, { maxOfType: 5, audit }), true)
   return secret
+}
+
+async function codesOf({ site }: RunningGateway, { id }: Person): Promise<string[]> {
+  const account = await site.accounts.find(id)
+  if (account === undefined) throw new Error(`no account ${id}`)
+  return site.recoveryCodes.renew(account, {})
 }
 
 /** An answer in one line, for messages of assertions. */

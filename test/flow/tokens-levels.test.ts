@@ -26,9 +26,9 @@ const acrValues = (...values: string[]) => ({ acr_values: values.join(' ') })
 
 interface Row {
   /** How the session came about; absent: the request itself is the sign-in. */
-  session?: 'password' | 'email' | 'totp' | 'remembered'
+  session?: 'password' | 'email' | 'totp' | 'recovery' | 'remembered'
   /** What answers pages of the request. */
-  by?: 'totp' | 'email'
+  by?: 'totp' | 'email' | 'recovery'
   party?: string
   parameters?: RequestParameters
   /** The pages of the request. */
@@ -40,7 +40,12 @@ interface Row {
   error?: string
 }
 
-const TABLES: { title: string; options: ProtocolOptions; member?: { app: 'none' }; rows: Record<string, Row> }[] = [
+const TABLES: {
+  title: string
+  options: ProtocolOptions
+  member?: { app?: 'none'; codes?: 'some' }
+  rows: Record<string, Row>
+}[] = [
   {
     title: 'no second factor is required',
     options: {
@@ -301,6 +306,41 @@ const TABLES: { title: string; options: ProtocolOptions; member?: { app: 'none' 
     },
   },
   {
+    title: 'a recovery code is worth what the app is, and no more',
+    options: { config: { mfa: { enabled: true, methods: ['email', 'totp'] } } },
+    member: { codes: 'some' },
+    rows: {
+      'password and recovery code': {
+        by: 'recovery',
+        pages: ['login', 'verify-totp', 'choose', 'verify-recovery'],
+        acr: 'mfa',
+        amr: AMR.totp,
+      },
+      'recovery code, then nothing (SSO)': { session: 'recovery', pages: [], acr: 'mfa', amr: AMR.totp },
+      'recovery code, then mfa is essential': {
+        session: 'recovery',
+        parameters: essential(ACR.mfa),
+        pages: [],
+        acr: 'mfa',
+        amr: AMR.totp,
+      },
+      'mailed code, then mfa by recovery code': {
+        session: 'email',
+        by: 'recovery',
+        parameters: acrValues(ACR.mfa),
+        pages: ['verify-totp', 'choose', 'verify-recovery'],
+        acr: 'mfa',
+        amr: BOTH,
+      },
+      'recovery code, then phr: it cannot be reached': {
+        session: 'recovery',
+        parameters: acrValues('phr'),
+        pages: [],
+        error: 'unmet_authentication_requirements',
+      },
+    },
+  },
+  {
     title: 'a mailed code is worth mfa, where the admin says so',
     options: { config: { mfa: { enabled: true, methods: ['email'], email: { assurance: 'mfa' } } } },
     member: { app: 'none' },
@@ -412,7 +452,7 @@ async function begin(here: ProtocolSite, browser: Browser, { member, session }: 
   if (session === 'password') return void (await here.signIn(browser, member))
   const remembered = session === 'remembered'
   await here.signIn(browser, member, {
-    by: session === 'email' ? 'email' : 'totp',
+    by: session === 'remembered' ? 'totp' : session,
     ...(remembered && { remember: 'on' }),
   })
   if (!remembered) return
