@@ -353,6 +353,23 @@ onEachDatabase('account store', (databases) => {
     assert.equal((await accounts.authenticate(username, PASSWORD))?.id, id)
   })
 
+  test('PW-7: hashes from elsewhere sign in, and are argon2id from then on', async () => {
+    // Made by the C library's crypt and Python's hashlib.
+    for (const passwordHash of [
+      '$2b$05$abcdefghijklmnopqrstuuFiPhXf1sVd3pCCRO.uVh34H/qI/ZsuS',
+      '$pbkdf2-sha256$1000$AAECAwQFBgcICQoLDA0ODw$ppsXnjrdPB4KryJ6DrOqKqhkWrhv7PbKAMF1Eml8cZ4',
+      '$scrypt$ln=14,r=8,p=1$AAECAwQFBgcICQoLDA0ODw$11kKyiyYAc8G7rp3KmncMc44YlkdllIqxOa7pq0fMaU',
+    ]) {
+      const { id, username } = await insert({ passwordHash })
+      assert.equal(await accounts.authenticate(username, 'wrong'), undefined)
+      assert.equal((await accounts.authenticate(username, PASSWORD))?.id, id, passwordHash)
+      const row = await db.kysely.selectFrom('accounts').select('password_hash').where('id', '=', id).executeTakeFirst()
+      assert.match(row?.password_hash ?? '', /^\$argon2id\$v=19\$m=19456,t=2,p=1\$/)
+      assert.equal((await accounts.authenticate(username, PASSWORD))?.id, id)
+      assert.deepEqual(await eventsOf(id), ['user.created', 'password.rehashed'])
+    }
+  })
+
   test('a stored hash of unknown form or excessive cost lets nobody in', async () => {
     for (const passwordHash of [
       '',

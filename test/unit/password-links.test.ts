@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import type { Account } from '../../src/accounts/account.ts'
 import { createPasswordLinks, LINK_TTL, type PasswordLinks } from '../../src/accounts/password-links.ts'
+import { isSecretAddress, withoutSecret } from '../../src/interactions/secret-address.ts'
 import { HOUR, MINUTE } from '../../src/kernel/clock.ts'
 import { silentLog } from '../../src/kernel/log.ts'
 import { mayResetByMail, type ResetFacts } from '../../src/mfa/reset-by-mail.ts'
@@ -108,6 +109,19 @@ describe('links to a new password', () => {
     for (const token of ['', 'x'.repeat(43), 'x'.repeat(10_000), '\0']) {
       assert.equal(await links.find(token), undefined)
       assert.equal(await links.take(token), undefined)
+    }
+  })
+})
+
+describe('an address that holds a link', () => {
+  it('is known in any case, and stands in no log (LG-2)', () => {
+    for (const path of ['/reset/SECRET', '/ACTIVATE/SECRET', '/activate/SECRET/more', '/reset/SECRET/']) {
+      assert.equal(isSecretAddress(path), true, path)
+      assert.ok(!withoutSecret(path).includes('SECRET'), path)
+    }
+    for (const path of ['/forgot', '/reset', '/interaction/x', '/x/reset/y']) {
+      assert.equal(isSecretAddress(path), false, path)
+      assert.equal(withoutSecret(path), path)
     }
   })
 })
