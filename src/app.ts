@@ -155,8 +155,10 @@ export interface Installation extends Stores, Equipment {
   close(): Promise<void>
 }
 
-/** What tests exchange; the configuration cannot. */
+/** What tests and trials exchange; the configuration cannot. */
 export interface Parts {
+  /** Takes the letters where a mail server is configured. */
+  mailer?: Mailer
   clock?: Clock
   log?: Log
   hasher?: Hasher
@@ -210,7 +212,7 @@ async function openParts(config: Config, parts: Parts): Promise<Installation> {
     metrics,
     hasher,
   }
-  const equipment = await equip(config, opened)
+  const equipment = await equip(config, opened, parts.mailer)
   return {
     ...opened,
     ...equipment,
@@ -222,13 +224,14 @@ async function openParts(config: Config, parts: Parts): Promise<Installation> {
   }
 }
 
-export async function equip(file: Config, stores: Stores): Promise<Equipment> {
+/** `given`: instead of the mail server. */
+export async function equip(file: Config, stores: Stores, given?: Mailer): Promise<Equipment> {
   const { secretKey, log, state, bindings, trail, outbox, clock } = stores
   const answer = await holdingAnswer(file.mfa.enabled, stores)
   const config = { ...file, mfa: { ...file.mfa, enabled: answer.enabled } }
   const texts = createTexts({ languages: config.languages })
   const renderer = createRenderer({ texts })
-  const mailer = config.mail && createSmtpMailer(config.mail, { renderer, texts, log })
+  const mailer = config.mail && (given ?? createSmtpMailer(config.mail, { renderer, texts, log }))
   const sealer = createSealer(deriveKey(secretKey, 'state'))
   const notices = createNotices({
     mail: mailer !== undefined,

@@ -6,6 +6,7 @@ import type { Installation } from '../../app.ts'
 import { masked } from '../../mail/address.ts'
 import type { Mail } from '../../mail/mailer.ts'
 import { accountOf, administer, eventOf, noticeOf } from '../administration.ts'
+import { endAllSessions } from '../end-sessions.ts'
 import { CommandFailed, UsageError } from '../failure.ts'
 import type { Result } from '../output.ts'
 import { type AccountOptions, checkedAddress, checkedGroups, checkedName, collect } from './account-options.ts'
@@ -38,6 +39,7 @@ async function editAccount(site: Installation, name: string, options: AccountOpt
     const hash = await readNewPassword(site, account)
     const mails = noticeOf(site, 'password-changed', { account })
     await site.accounts.setPassword(account.id, hash, eventOf('password.changed', { account, mails }))
+    await endAllSessions(site, account.id)
   }
   // A link that was sent before may be in other hands now (PW-16).
   if (options.passwordStdin === true || changes.email !== undefined) {
