@@ -63,11 +63,17 @@ export function accountRoutes(dependencies: AccountPageDependencies): Middleware
     const shown = await Promise.all(
       sections.map(async (section) => ({ name: section.name, data: await section.show(at.visitor) })),
     )
+    const done = problem === undefined ? doneOf(at.ctx) : undefined
     const parts = shown
       .filter(({ data }) => data !== undefined)
-      .map(({ name, data }) => ({ name, data, failed: problem?.section === name, field: problem?.field }))
+      .map(({ name, data }) => ({
+        name,
+        data,
+        failed: problem?.section === name,
+        field: problem?.field,
+        done: done?.section === name ? done.notice : undefined,
+      }))
     const { account } = at.visitor
-    const done = at.ctx.query.done
     const answer: Answer = {
       name: 'account',
       view: 'pages/account',
@@ -75,7 +81,7 @@ export function accountRoutes(dependencies: AccountPageDependencies): Middleware
       data: {
         parts,
         person: account.name ?? account.username,
-        done: problem === undefined && typeof done === 'string' && DONE.has(done) ? done : undefined,
+        done: parts.some((part) => part.done !== undefined) ? undefined : done?.notice,
       },
     }
     send(at, answer, HOME)
@@ -186,11 +192,17 @@ function notAllowed(): never {
 
 const csrfOf = ({ session }: Visitor): string => `account ${session.uid}`
 
-/** `/account#factors` → `/account?done=KEY#factors`. */
+/** What the address asks to be said, and in which section: where the browser scrolls to. */
+function doneOf({ query }: Context): { notice: string; section: unknown } | undefined {
+  const { done, at } = query
+  return typeof done === 'string' && DONE.has(done) ? { notice: done, section: at } : undefined
+}
+
+/** `/account#factors` → `/account?done=KEY&at=factors#factors`. */
 function withNotice(to: string, notice: string): string {
   if (!DONE.has(notice)) throw new Error(`the account page cannot say ${notice}`)
   const [path = HOME, place] = to.split('#')
-  return `${path}?done=${notice}${place === undefined ? '' : `#${place}`}`
+  return `${path}?done=${notice}${place === undefined ? '' : `&at=${place}#${place}`}`
 }
 
 function actionsOf(sections: readonly Section[]): ReadonlyMap<string, { action: Action; section: string }> {

@@ -134,7 +134,7 @@ export function createAddressSection(options: AddressOptions, dependencies: Addr
     }
     await pending.forget(visitor)
     await sessions.endAll(account.id, { except: session.uid })
-    return { to: '/account', notice: 'address-changed' }
+    return { to: '/account#address', notice: 'address-changed' }
   }
 
   return {

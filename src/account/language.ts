@@ -15,7 +15,7 @@ export function createLanguageSection(
     const details = { changed: ['locale'] }
     const audit = { event: 'user.changed', outcome: 'ok', account: account.id, ip, details } as const
     await accounts.update(account.id, { locale: chosen === '' ? null : chosen }, audit)
-    return { to: '/account', notice: 'language-changed' }
+    return { to: '/account#language', notice: 'language-changed' }
   }
 
   return {

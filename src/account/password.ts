@@ -72,7 +72,7 @@ export function createPasswordSection(options: PasswordOptions, dependencies: Pa
     if (!replaced) return { to: '/account' }
     await keepSession(session.uid, account, dependencies)
     await sessions.endAll(account.id, { except: session.uid })
-    return { to: '/account', notice: 'password-changed' }
+    return { to: '/account#password', notice: 'password-changed' }
   }
 
   return {

@@ -373,6 +373,7 @@ export const STATES: readonly State[] = [
     async reach(visit) {
       await goHome(visit)
       const { page } = visit
+      await page.locator('#password summary').click()
       for (const field of ['current-password', 'new-password', 'new-password-again'])
         await page.fill(`#${field}`, '123')
       await sent(page, () => page.locator('button[value=password]').click())

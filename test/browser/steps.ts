@@ -135,6 +135,7 @@ export async function goHomeWithApp(visit: Visit): Promise<string> {
 /** To the page that asks for the code in a new mailbox. */
 export async function askNewAddress(visit: Visit, address: string): Promise<void> {
   await goHome(visit)
+  await visit.page.locator('#address summary').click()
   await visit.page.fill('#new-address', address)
   await sent(visit.page, () => visit.page.locator('button[value=address]').click())
 }

@@ -39,6 +39,17 @@ onEachStore('the account page', (site) => {
       }
     })
 
+    it('says what was done where the browser scrolls to', async () => {
+      const { browser } = await atHome(here)
+      const said = async (query: string) => browser.get(`${pageOf(here)}?done=factor-removed${query}`)
+      assert.match(sectionOf(await said('&at=devices#devices'), 'devices'), /It is removed/)
+      for (const query of ['', '&at=evil', '&at=devices&at=factors']) {
+        const page = await said(query)
+        assert.match(page.text('.notice'), /It is removed/, query)
+        assert.equal(page.find('.part .notice'), undefined, query)
+      }
+    })
+
     it('WE-4: a look changes nothing, and other methods are refused', async () => {
       const { browser } = await atHome(here)
       for (const done of ['evil', '__proto__', 'factor-removed&done=x']) {
