@@ -32,7 +32,7 @@ export function createSend(options: { connections: number }): { send: Send; clos
       incoming.once('error', reject)
       incoming.once('end', () => resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, body: text }))
     })
-    outgoing.once('error', reject)
+    outgoing.once('error', (cause) => reject(new Error(`${method} ${url.pathname}: ${cause.message}`, { cause })))
     outgoing.end(body)
     return promise
   }

@@ -7,12 +7,14 @@ import { openInstallation } from '../src/app.ts'
 import { readConfig } from '../src/cli/configuration.ts'
 import { freePort } from '../test/harness/services.ts'
 import type { Member } from './crowd.ts'
-import { CLIENT, PASSWORD, startServer } from './server-process.ts'
+import { CLIENT, PASSWORD, type ServerProcess, startServer } from './server-process.ts'
 import type { Kind, Stores } from './subject.ts'
 
 const PROGRAM = fileURLToPath(new URL('../bin/stepgate.js', import.meta.url))
 /** Limits that one address with thousands of accounts would meet; those per account and those on failures stay as they are. */
 const LIMITS = { interactionsPerAddress: 1_000_000, accountsPerAddress: 100_000 }
+export const MFA = { enabled: true, methods: ['totp'], rememberDays: 30 }
+export const NAME = 'Bench'
 
 export const gateway: Kind = {
   name: 'gateway',
@@ -44,23 +46,43 @@ export const gateway: Kind = {
   },
 }
 
+/** A gateway whose file can be written anew while it runs. */
+export interface ReloadableGateway {
+  server: ServerProcess
+  file: string
+  /** What it was started with, and these keys besides. */
+  textWith(changed: Record<string, unknown>): string
+}
+
+export async function startReloadable(stores: Stores, onLine: (line: string) => void): Promise<ReloadableGateway> {
+  const port = await freePort()
+  const file = writeConfiguration(stores, port)
+  const program = [PROGRAM, 'serve', '--config', file]
+  const server = await startServer({ program, port, environment: {}, hash: 'real', onLine })
+  return { server, file, textWith: (changed) => stringify({ ...configurationOf(stores, port), ...changed }) }
+}
+
 function writeConfiguration(stores: Stores, port: number): string {
+  const file = join(stores.folder, `stepgate-${port}.yaml`)
+  writeFileSync(file, stringify(configurationOf(stores, port)))
+  return file
+}
+
+function configurationOf(stores: Stores, port: number) {
   const key = join(stores.folder, 'secret.key')
   if (!existsSync(key)) {
     writeFileSync(key, `${randomBytes(32).toString('base64')}\n`, { mode: 0o600 })
     chmodSync(key, 0o600)
   }
-  const file = join(stores.folder, `stepgate-${port}.yaml`)
-  const configuration = {
+  return {
     issuer: `http://127.0.0.1:${port}`,
     listen: { host: '127.0.0.1', port },
     secretKey: `\${file:${key}}`,
     stores: { state: stores.redis, accounts: stores.postgres, dataDir: stores.folder },
-    mfa: { enabled: true, methods: ['totp'], rememberDays: 30 },
+    branding: { name: NAME },
+    mfa: MFA,
     clock: { check: 'off' },
     limits: LIMITS,
     clients: [CLIENT],
   }
-  writeFileSync(file, stringify(configuration))
-  return file
 }

@@ -1,3 +1,4 @@
+import { type Arrivals, arrive, type Loss } from './arrivals.ts'
 import { createSend, type Send } from './browser.ts'
 import { type Crowd, createCrowd, type Member } from './crowd.ts'
 import { type Party, signIn } from './sign-in.ts'
@@ -7,6 +8,7 @@ export type Order =
   | { do: 'meet'; crowd: string; members: Member[] }
   | { do: 'prepare'; crowd: string; signIns: number }
   | { do: 'sign-in'; crowd: string; party: PartyAddress; signIns: number; concurrency: number; remember: boolean }
+  | ({ do: 'arrive'; crowd: string; party: PartyAddress } & Arrivals)
 
 export type PartyAddress = Pick<Party, 'issuer' | 'clientId' | 'clientSecret' | 'redirectUri'>
 
@@ -18,6 +20,8 @@ export interface Load {
   /** Of one sign-in, on average. */
   requests: number
   responseBytes: number
+  /** Of arrivals only: elsewhere the first lost sign-in ends the run. */
+  lost: Loss[]
 }
 
 export type Reply = { ok: true; load?: Load } | { ok: false; reason: string }
@@ -46,7 +50,7 @@ async function obey(order: Order): Promise<Load | undefined> {
     await crowd.ready(order.signIns)
     return undefined
   }
-  return run(order, crowd)
+  return order.do === 'arrive' ? runArrivals(order, crowd) : run(order, crowd)
 }
 
 async function run(order: Extract<Order, { do: 'sign-in' }>, crowd: Crowd): Promise<Load> {
@@ -71,7 +75,15 @@ async function run(order: Extract<Order, { do: 'sign-in' }>, crowd: Crowd): Prom
   await Promise.all(Array.from({ length: concurrency }, one))
   const elapsed = performance.now() - started
   close()
-  return { durations, elapsed, requests: requests / signIns, responseBytes: bytes / signIns }
+  return { durations, elapsed, requests: requests / signIns, responseBytes: bytes / signIns, lost: [] }
+}
+
+async function runArrivals(order: Extract<Order, { do: 'arrive' }>, crowd: Crowd): Promise<Load> {
+  const { send, close } = createSend({ connections: Number.POSITIVE_INFINITY })
+  const party = await discover(order.party, send)
+  const load = await arrive(order, { next: crowd.next, signIn: (person) => signIn(party, person, send) })
+  close()
+  return load
 }
 
 async function discover(party: PartyAddress, send: Send): Promise<Party> {

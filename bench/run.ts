@@ -11,6 +11,7 @@ import { type Generator, startGenerator, startHashProcess } from './generator.ts
 import { type Memory, machine, memoryOf } from './operating-system.ts'
 import { type Options, readOptions, USAGE } from './options.ts'
 import { profileServers } from './profile.ts'
+import { reloadUnderLoad } from './reload.ts'
 import { type ContestantName, type Measured, summarize, tableOf } from './report.ts'
 import { type Contestant, type Round, runRound } from './rounds.ts'
 import { PASSWORD, type ServerProcess } from './server-process.ts'
@@ -36,6 +37,7 @@ async function main(options: Options): Promise<void> {
     const kinds = await kindsFor(options)
     const stores = { gateway: await storesOf(ground, 0), baseline: await storesOf(ground, 1) }
     for (const kind of kinds) await enrol(kind, stores[kind.name], { ground, options })
+    if (options.reload) return await reload(stores.gateway, ground.generator, options)
     if (options.profile) return await profileServers(kinds, { stores, generator: ground.generator, options })
     const measured = await measure(kinds, { stores, ground, options })
     const result = { measuredAt: new Date().toISOString(), machine: machine(), options, ...summarize(measured) }
@@ -48,6 +50,13 @@ async function main(options: Options): Promise<void> {
   }
 }
 
+async function reload(stores: Stores, generator: Generator, options: Options): Promise<void> {
+  const { lines, ok, ...outcome } = await reloadUnderLoad(stores, { generator, options, say })
+  const result = { measuredAt: new Date().toISOString(), machine: machine(), options, ...outcome }
+  process.stdout.write(`${lines.join('\n')}\n\n${writeResult(result, 'reload')}\n`)
+  if (!ok) process.exitCode = 1
+}
+
 async function prepareGround(): Promise<Ground> {
   const [redis, postgres] = await Promise.all([startRedis(), startPostgres()])
   const folder = mkdtempSync(join(tmpdir(), 'stepgate-bench-'))
@@ -55,10 +64,10 @@ async function prepareGround(): Promise<Ground> {
 }
 
 /** With `--self` a second baseline stands where the gateway would. */
-async function kindsFor({ self }: Options): Promise<Kind[]> {
+async function kindsFor({ self, reload }: Options): Promise<Kind[]> {
   if (self) return [{ ...baseline, name: 'gateway' }, baseline]
   const { gateway } = await import('./gateway.ts')
-  return [gateway, baseline]
+  return reload ? [gateway] : [gateway, baseline]
 }
 
 async function storesOf(ground: Ground, database: number): Promise<Stores> {
@@ -146,9 +155,10 @@ async function warmUp(
   }
 }
 
-function writeResult(result: { measuredAt: string }): string {
+function writeResult(result: { measuredAt: string }, mode?: string): string {
   mkdirSync(RESULTS, { recursive: true })
-  const file = join(RESULTS, `${result.measuredAt.slice(0, 16).replace(/[:T]/g, '-')}.json`)
+  const name = [result.measuredAt.slice(0, 16).replace(/[:T]/g, '-'), mode].filter(Boolean).join('-')
+  const file = join(RESULTS, `${name}.json`)
   writeFileSync(file, `${JSON.stringify(result, undefined, 2)}\n`)
   return file
 }

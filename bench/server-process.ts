@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { createInterface } from 'node:readline'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { PartyAddress } from './load.ts'
@@ -32,6 +33,8 @@ export interface Start {
   hash: 'real' | 'none'
   /** Folder for a CPU profile, written when the server ends. */
   profile?: string | undefined
+  /** Is told each line of the server's standard output. */
+  onLine?: ((line: string) => void) | undefined
 }
 
 const PRELOAD = fileURLToPath(new URL('no-hash/preload.ts', import.meta.url))
@@ -40,7 +43,14 @@ const PATIENCE = 20_000
 const KEPT_OUTPUT = 4000
 
 /** Answers once the server does. */
-export async function startServer({ program, port, environment, hash, profile }: Start): Promise<ServerProcess> {
+export async function startServer({
+  program,
+  port,
+  environment,
+  hash,
+  profile,
+  onLine,
+}: Start): Promise<ServerProcess> {
   const flags = [
     ...(hash === 'none' ? [`--import=${PRELOAD}`] : []),
     ...(profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]),
@@ -55,6 +65,7 @@ export async function startServer({ program, port, environment, hash, profile }:
       output = `${output}${text}`.slice(-KEPT_OUTPUT)
     })
   }
+  if (onLine !== undefined) createInterface({ input: child.stdout }).on('line', onLine)
   const issuer = `http://127.0.0.1:${port}`
   await answering(`${issuer}/.well-known/openid-configuration`, child, () => output)
   const { client_id: clientId, client_secret: clientSecret, redirect_uris: redirects } = CLIENT

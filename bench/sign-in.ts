@@ -19,12 +19,16 @@ export interface Person {
   /** The code to type; `shown` is the key on a page that binds a new app. */
   codeFor(shown: string | undefined): string
   remember: boolean
+  /** What passes between a page and its form. */
+  think?: () => Promise<void>
 }
 
 export interface SignedIn {
   requests: number
-  /** Milliseconds from the first request to the last answer. */
+  /** Milliseconds from the first request to the last answer, less those thought away. */
   duration: number
+  /** Milliseconds of thinking. */
+  thought: number
   /** Characters of all answers' bodies. */
   bytes: number
 }
@@ -39,17 +43,24 @@ export async function signIn(party: Party, person: Person, send: Send): Promise<
   const started = performance.now()
   let requests = 0
   let bytes = 0
+  let thought = 0
   const counted: Send = async (url, sent) => {
     requests += 1
     const answer = await send(url, sent)
     bytes += answer.body.length
     return answer
   }
+  const think = async (): Promise<void> => {
+    if (person.think === undefined) return
+    const from = performance.now()
+    await person.think()
+    thought += performance.now() - from
+  }
   const verifier = randomBytes(32).toString('base64url')
-  const code = await authorize(party, person, { verifier, browser: createBrowser(counted) })
+  const code = await authorize(party, { ...person, think }, { verifier, browser: createBrowser(counted) })
   const token = await redeem(party, { code, verifier, send: counted })
   await userinfo(party, token, counted)
-  return { requests, duration: performance.now() - started, bytes }
+  return { requests, duration: performance.now() - started - thought, thought, bytes }
 }
 
 interface Visit {
@@ -69,6 +80,7 @@ async function authorize(party: Party, person: Person, { verifier, browser }: Vi
       answer = await browser.open(url)
     } else {
       const { target, fields } = fill(answer, person, url)
+      await person.think?.()
       answer = await browser.submit(target, fields)
       url = target
     }
