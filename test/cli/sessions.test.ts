@@ -49,8 +49,8 @@ onStores('embedded', 'stepgate ends sessions beside a gateway that runs', (site)
     assert.deepEqual([session?.clients, session?.methods], [['app'], ['password', 'totp']])
     const table = await run(['user', 'sessions', username])
     assert.match(table.stdout, /^BROWSER +ADDRESS .* ID\n.* 127\.0\.0\.1 .* password\+totp +app +\S+\n$/)
-    assertFailed(await run(['user', 'sessions', username, '--end', 'x']), 1, /has no session "x"/)
-    const ended = await run(['user', 'sessions', username, '--end', `${session?.id}`, '--json'])
+    assertFailed(await run(['user', 'sessions', username, '--id', 'x']), 1, /has no session "x"/)
+    const ended = await run(['user', 'sessions', username, '--end', '--id', `${session?.id}`, '--json'])
     assert.deepEqual([ended.status, ended.json], [0, { username, ended: 1 }], ended.stderr)
     assert.deepEqual(await signedOut(one), OUT)
     const none = await run(['user', 'sessions', username, '--end', '--json'])
@@ -62,6 +62,8 @@ onStores('embedded', 'stepgate ends sessions beside a gateway that runs', (site)
 
   const COMMANDS: readonly [title: string, given: (name: string) => string[], input?: string][] = [
     ['user sessions --end', (name) => ['user', 'sessions', name, '--end']],
+    // Red where --end takes the name for its value.
+    ['user sessions --end before the name', (name) => ['user', 'sessions', '--end', name]],
     ['user disable', (name) => ['user', 'disable', name]],
     ['user remove', (name) => ['user', 'remove', name]],
     ['user passwd', (name) => ['user', 'passwd', name, '--password-stdin'], 'tovika-lumebo-redafi-42\n'],

@@ -13,12 +13,14 @@ export function addUserSessions(user: Command): void {
     .command('sessions')
     .argument('<name>', 'user name or address')
     .description('the browsers a user is signed in with, or their end')
-    .option('--end [id]', 'end this one, or all of them; the applications are told')
-    .action((name: string, { end }: { end?: string | true }, command: Command) =>
+    // A flag without a value: it may stand before the name.
+    .option('--end', 'end all of them; the applications are told')
+    .option('--id <id>', 'end this one')
+    .action((name: string, { end, id }: { end?: true; id?: string }, command: Command) =>
       administer(command, async (site) => {
         const account = await accountOf(site, name)
-        if (end === undefined) return list(site, account)
-        return end === true ? endAll(site, account) : endOne(site, account, end)
+        if (id !== undefined) return endOne(site, account, id)
+        return end === undefined ? list(site, account) : endAll(site, account)
       }),
     )
 }
