@@ -206,7 +206,6 @@ for (const kind of ['servers', 'embedded'] as const) {
       const sid = await claimsAtOther(page)
       await page.goto(`${other.url}/logout`)
       await page.waitForURL(other.postLogoutRedirectUri)
-      assert.deepEqual(await outcomes(who), ['backchannel.fail apache', 'backchannel.ok other', 'logout'])
       assert.ok(
         other.logouts.some((logout) => logout.sid === sid),
         'one that cannot be told keeps nobody else from it',
@@ -216,7 +215,10 @@ for (const kind of ['servers', 'embedded'] as const) {
       await open(page, '/any/')
       assert.equal((await arrived(page, 'any')).sub, who.id, 'Apache was not told')
 
+      // What is tried again is waited for at the end of a gateway.
       await gateway.restart({ outbound: { allowHosts: ['127.0.0.1', NAME] } })
+      const untold = ['backchannel.fail apache', 'backchannel.ok other', 'logout']
+      assert.deepEqual(await outcomes(who), untold)
       await page.context().clearCookies()
       await open(page, '/any/')
       await logIn(page, who)
@@ -225,17 +227,16 @@ for (const kind of ['servers', 'embedded'] as const) {
       await claimsAtOther(page)
       await page.goto(`${other.url}/logout`)
       await page.waitForURL(other.postLogoutRedirectUri)
-      assert.deepEqual((await outcomes(who)).slice(3), ['backchannel.ok apache', 'backchannel.ok other', 'logout'])
+      const told = ['backchannel.ok apache', 'backchannel.ok other', 'logout']
+      assert.deepEqual(await outcomes(who), [...untold, ...told].sort())
       await open(page, '/any/')
       await at(page, 'login')
     })
 
-    /** What came of signing out, in an order of its own where several were told at the same time. */
+    /** What came of signing out; several are told at the same time, so the order says nothing. */
     async function outcomes({ id }: Person): Promise<string[]> {
       const events = (await site.events(id)).filter(({ event }) => /^(backchannel|logout)/.test(event))
-      const ends = events.flatMap(({ event }, index) => (event === 'logout' ? [index + 1] : []))
-      const outs = ends.map((end, index) => events.slice(ends[index - 1] ?? 0, end))
-      return outs.flatMap((out) => out.map(({ event, client }) => `${event} ${client ?? ''}`.trim()).sort())
+      return events.map(({ event, client }) => `${event} ${client ?? ''}`.trim()).sort()
     }
   })
 }
