@@ -377,6 +377,7 @@ async function openGateway(site: Installation): Promise<Gateway> {
     front = after
     const before = equipment
     equipment = next
+    if (next.answer.from !== 'nobody') await tokens?.close()
     file = config
     runner.nudge()
     // Codes that are on their way out still go through the old pool.
@@ -428,7 +429,7 @@ async function openGateway(site: Installation): Promise<Gateway> {
     refreshKeys,
     async close() {
       clearInterval(keyWatch)
-      await tokens?.close().catch(() => undefined)
+      await tokens?.close()
       await served.close()
     },
   }
