@@ -4,6 +4,7 @@ import type { Page } from 'playwright-core'
 import { DAY, SECOND } from '../../src/kernel/clock.ts'
 import { axe, decodeQr, violationsOf } from '../harness/browser.ts'
 import { needs } from '../harness/needs.ts'
+import { backTo, focused, tabs } from './keyboard.ts'
 import { answered, at, entryOf, fillIn, STEP, signInSite } from './sign-in-site.ts'
 
 describe('signing in by keyboard, and what fills in forms', {
@@ -115,44 +116,6 @@ describe('signing in by keyboard, and what fills in forms', {
     assert.equal(copied, entryOf(await decodeQr(page)).secret)
   })
 })
-
-/** What has the focus, such as `input#code` or `button "Cancel"`; asserts that a person sees it. */
-async function focused(page: Page): Promise<string> {
-  const { name, outline, seen } = await page.evaluate(() => {
-    const element = document.activeElement as HTMLElement
-    const { outlineStyle, outlineWidth } = getComputedStyle(element)
-    const { top, bottom } = element.getBoundingClientRect()
-    const id = element.id === '' ? '' : `#${element.id}`
-    const words = [...element.childNodes].map(({ textContent }) => textContent).join(' ')
-    const field = element instanceof HTMLInputElement ? id || `[name=${element.name}]` : ` "${words.trim()}"`
-    return {
-      name: `${element.localName}${field}`.replace(/\s+/g, ' '),
-      outline: outlineStyle === 'none' ? 0 : Number.parseFloat(outlineWidth),
-      seen: top >= 0 && bottom <= innerHeight,
-    }
-  })
-  assert.ok(outline >= 2, `${name} does not show that it has the focus`)
-  assert.ok(seen, `${name} has the focus outside the window`)
-  return name
-}
-
-/** Presses Tab so many times; answers where the focus came by. */
-async function tabs(page: Page, times: number): Promise<string[]> {
-  const stops: string[] = []
-  for (let time = 0; time < times; time++) {
-    await page.keyboard.press('Tab')
-    stops.push(await focused(page))
-  }
-  return stops
-}
-
-async function backTo(page: Page, stop: string): Promise<void> {
-  for (let time = 0; time < 10; time++) {
-    if ((await focused(page)) === stop) return
-    await page.keyboard.press('Shift+Tab')
-  }
-  assert.fail(`Shift and Tab do not lead to ${stop}`)
-}
 
 async function hintsOf(page: Page, ids: string[]): Promise<Record<string, string>[]> {
   return page.evaluate(
