@@ -31,8 +31,8 @@ export const BROKEN = { unavailable: 'a password while it is busy', internal: 'a
 export interface Gallery {
   readonly gateway: RunningGateway
   readonly smtp: SmtpService
-  /** Another gateway, whose set-up is not finished. */
-  waiting(): Promise<RunningGateway>
+  /** Another gateway, whose set-up is not finished; `alone`: nobody else looks at it, so that it can be. */
+  waiting(use?: 'alone'): Promise<RunningGateway>
   visit(options?: VisitOptions): Promise<Visit>
   /** Somebody new. */
   person(group?: Group, given?: { email: null }): Promise<Person>
@@ -113,15 +113,19 @@ export async function openGallery(): Promise<Gallery> {
       limits: { ...LIMITS, codeFailuresInARow: 5, mailsPerDay: 200, codesPerDay: 300 },
     },
   })
-  let waiting: Promise<RunningGateway> | undefined
+  const waiting: Promise<RunningGateway>[] = []
+  let shared: Promise<RunningGateway> | undefined
   const people = new Map<string, Promise<Person>>()
 
   const gallery: Gallery = {
     gateway,
     smtp,
-    waiting() {
-      waiting ??= startWaiting(stores)
-      return waiting
+    waiting(use) {
+      if (use === undefined && shared !== undefined) return shared
+      const started = startWaiting(stores)
+      waiting.push(started)
+      if (use === undefined) shared = started
+      return started
     },
     visit: (options = {}) => visit(gallery, chromium, options),
     person: (group, given) => gateway.person({ ...(group !== undefined && { groups: [group] }), ...given }),
@@ -147,7 +151,7 @@ export async function openGallery(): Promise<Gallery> {
     async close() {
       await chromium.close()
       await gateway.stop()
-      await (await waiting)?.stop()
+      for (const other of waiting) await (await other).stop()
       await Promise.all([smtp.stop(), stores.stop()])
     },
   }

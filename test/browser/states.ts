@@ -1,6 +1,7 @@
 import { createActivations } from '../../src/accounts/activation.ts'
 import { createPasswordLinks } from '../../src/accounts/password-links.ts'
 import { MINUTE } from '../../src/kernel/clock.ts'
+import type { RunningGateway } from '../harness/gateway.ts'
 import { codeAt, wrongCode } from '../harness/totp-app.ts'
 import { BROKEN, NAMES, requestOf, type Visit } from './gallery.ts'
 import {
@@ -36,18 +37,26 @@ export interface State {
   reach(visit: Visit): Promise<void>
 }
 
-async function openSetup(visit: Visit): Promise<void> {
-  const gateway = await visit.gallery.waiting()
+async function openSetup(visit: Visit, given?: RunningGateway): Promise<void> {
+  const gateway = given ?? (await visit.gallery.waiting())
   visit.allow(gateway.issuer)
   await visit.page.goto(`${gateway.issuer}/setup`)
 }
 
-async function sendDecision(visit: Visit, decision: 'keep' | 'off'): Promise<void> {
-  await openSetup(visit)
+async function sendDecision(visit: Visit, decision: 'keep' | 'off', given?: RunningGateway): Promise<void> {
   const { page, gallery } = visit
-  await page.locator('[name=token]').fill((await gallery.waiting()).setupToken)
+  const gateway = given ?? (await gallery.waiting())
+  await openSetup(visit, gateway)
+  await page.locator('[name=token]').fill(gateway.setupToken)
   await page.locator(`[name=decision][value=${decision}]`).check()
   if (decision === 'keep') await page.locator('[name=understood]').check()
+  await sent(page, () => page.locator('button.primary').click())
+}
+
+async function sendAdministrator({ page }: Visit, password: string): Promise<void> {
+  await page.locator('[name=username]').fill(NAMES.anna)
+  await page.locator('[name=email]').fill(`${NAMES.anna}@example.com`)
+  await page.locator('[name=password]').fill(password)
   await sent(page, () => page.locator('button.primary').click())
 }
 
@@ -359,10 +368,31 @@ export const STATES: readonly State[] = [
     page: 'setup',
     async reach(visit) {
       await sendDecision(visit, 'keep')
+      await sendAdministrator(visit, 'violet anchors drift 7')
+    },
+  },
+  {
+    name: 'setup-password',
+    page: 'setup',
+    error: 'password',
+    async reach(visit) {
+      await sendDecision(visit, 'keep')
+      await sendAdministrator(visit, '123')
+    },
+  },
+  {
+    name: 'setup-client',
+    page: 'setup',
+    error: 'client',
+    async reach(visit) {
+      const gateway = await visit.gallery.waiting('alone')
+      await sendDecision(visit, 'keep', gateway)
+      await sendAdministrator(visit, 'violet anchors drift 7')
       const { page } = visit
-      await page.locator('[name=username]').fill(NAMES.anna)
-      await page.locator('[name=email]').fill(`${NAMES.anna}@example.com`)
-      await page.locator('[name=password]').fill('violet anchors drift 7')
+      const secret = (await page.locator('[data-secret]').textContent()) ?? ''
+      await type(visit, codeAt(secret, gateway.clock.now()))
+      await page.locator('[name=client_id]').fill('wiki')
+      await page.locator('[name=redirect]').fill('wiki.example.com')
       await sent(page, () => page.locator('button.primary').click())
     },
   },

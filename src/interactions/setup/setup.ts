@@ -219,7 +219,14 @@ export function setupRoutes(dependencies: SetupDependencies): Middleware {
       return responder.redirect(visit.ctx, '/account')
     }
     const yaml = firstClient(form, issuer)
-    if (yaml === undefined) return show(visit, { code: 'client' })
+    if (yaml === undefined) {
+      const typed = {
+        preset: form.get('preset'),
+        client_id: form.get('client_id')?.slice(0, 200),
+        redirect: form.get('redirect')?.slice(0, 2000),
+      }
+      return page(visit, { step: 'client', presets: OFFERED, typed }, { code: 'client' })
+    }
     await moveTo(visit, { step: 'client', yaml })
   }
 
