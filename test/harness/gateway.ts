@@ -1,9 +1,11 @@
+import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Hasher } from '../../src/accounts/passwords.ts'
 import { createGateway, type Gateway, type Installation, openInstallation } from '../../src/app.ts'
+import { undescribed } from '../../src/audit/events.ts'
 import { configFrom } from '../../src/config/load.ts'
 import type { Clock } from '../../src/kernel/clock.ts'
 import { type Log, silentLog } from '../../src/kernel/log.ts'
@@ -195,8 +197,17 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
       running = await open()
     },
     async stop() {
+      const strange = await undescribedIn(running.site)
       await close()
       rmSync(folder, { recursive: true, force: true })
+      assert.deepEqual(strange, [], 'details of audit events that src/audit/events.ts does not describe')
     },
   }
+}
+
+/** What was written in a whole suite is what the reference page promises (LG-1). */
+async function undescribedIn({ trail, audit }: Installation): Promise<string[]> {
+  await trail.flush()
+  // A store that a suite took away has nothing to say.
+  return undescribed(await audit.list({}).catch(() => []))
 }
