@@ -404,7 +404,7 @@ async function openGateway(site: Installation): Promise<Gateway> {
     try {
       const kept = keptFor(equipment.config)
       await removeOldKeys(site, kept)
-      if (orderOf(await loadSigningKeys(site, kept)) !== front.keys) await use()
+      if (orderOf(await loadSigningKeys(site, { kept })) !== front.keys) await use()
     } catch (error) {
       log.warn('signing keys could not be looked at', { error })
     }
@@ -449,7 +449,7 @@ async function engineOf(site: Stores & Equipment) {
   const past = createPastRequests({ state, sealer: createSealer(deriveKey(secretKey, 'engine')), clock })
   const boundary = createBoundary({ responder, parties, past, clock, log })
   const admissions = createAdmissions({ decider, devices, clock })
-  const signingKeys = await loadSigningKeys(site, keptFor(config))
+  const signingKeys = await loadSigningKeys(site, { kept: keptFor(config), rsaBits: config.tokens.rsaBits })
   const { provider, grants, backChannel } = await createProvider(
     {
       issuer,

@@ -35,6 +35,7 @@ async function list(site: Installation): Promise<Result> {
 async function rotate(site: Installation): Promise<Result> {
   const rotation = await rotateKeys(site, {
     kept: keptFor(site.config),
+    rsaBits: site.config.tokens.rsaBits,
     audit: (made) => eventOf('key.rotated', { details: { keys: made.map(({ kid }) => kid) } }),
   })
   if (!rotation.ok) throw new CommandFailed(problemOf(rotation.waiting))

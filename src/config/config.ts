@@ -26,7 +26,7 @@ export interface Config {
   mfa: MfaConfig
   policy: { rules: readonly RuleConfig[] }
   sessions: { idle: number; absolute: number; signIn: number }
-  tokens: { access: number; id: number; refresh: number }
+  tokens: { access: number; id: number; refresh: number; rsaBits: number }
   passwords: { minLength: number; resetByMail: 'withOtherFactor' | 'always' | 'never' }
   /** `host` or `host:port`. */
   outbound: { allowHosts: readonly string[] }

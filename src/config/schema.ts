@@ -70,9 +70,13 @@ const tokens = z
       { from: '1s', to: '30d', default: '30d' },
       'Lifetime of a refresh token, rotations included (OA-12).',
     ),
+    rsaBits: z
+      .literal([2048, 3072, 4096])
+      .prefault(2048)
+      .describe('Size of new RS256 keys; takes effect with the next `keys rotate` (KM-1).'),
   })
   .prefault({})
-  .describe('Lifetimes of tokens.')
+  .describe('Lifetimes of tokens, and what signs them.')
 
 const passwords = z
   .strictObject({

@@ -8,6 +8,19 @@ import type { KeyStore, SigningKey } from './key-store.ts'
 const generate = promisify(generateKeyPair)
 const ALGS = ['RS256', 'ES256'] as const
 
+const RSA_BITS = 2048
+
+/** `kept`: see `keptFor`. `rsaBits`: of keys that are made from now on. */
+export interface KeyRules {
+  kept: number
+  rsaBits?: number
+}
+
+interface Making {
+  createdAt: number
+  rsaBits: number
+}
+
 export interface KeysDependencies {
   keys: KeyStore
   clock: Clock
@@ -24,21 +37,24 @@ export function keptFor({
   return Math.max(tokens.access, tokens.id, sessions.absolute, DAY)
 }
 
-async function makeKey(alg: SigningKey['alg'], createdAt: number): Promise<SigningKey> {
+async function makeKey(alg: SigningKey['alg'], { createdAt, rsaBits }: Making): Promise<SigningKey> {
   const kid = randomUUID()
   const { privateKey } =
-    alg === 'RS256' ? await generate('rsa', { modulusLength: 2048 }) : await generate('ec', { namedCurve: 'P-256' })
+    alg === 'RS256' ? await generate('rsa', { modulusLength: rsaBits }) : await generate('ec', { namedCurve: 'P-256' })
   return { kid, alg, jwk: { ...privateKey.export({ format: 'jwk' }), kid, alg, use: 'sig' }, createdAt }
 }
 
-const makeKeys = (createdAt: number): Promise<SigningKey[]> => Promise.all(ALGS.map((alg) => makeKey(alg, createdAt)))
+const makeKeys = (making: Making): Promise<SigningKey[]> => Promise.all(ALGS.map((alg) => makeKey(alg, making)))
 
 const ORDER = { active: 0, next: 1, retired: 2, over: 3 }
 
 /** The keys to publish, those that sign first; the first start of an installation makes an RS256 and an ES256 key (KM-1). */
-export async function loadSigningKeys({ keys, clock }: KeysDependencies, kept: number): Promise<SigningKey[]> {
+export async function loadSigningKeys(
+  { keys, clock }: KeysDependencies,
+  { kept, rsaBits = RSA_BITS }: KeyRules,
+): Promise<SigningKey[]> {
   const stored = await keys.list()
-  const all = stored.length > 0 ? stored : await keys.insertIfEmpty(await makeKeys(clock.now()))
+  const all = stored.length > 0 ? stored : await keys.insertIfEmpty(await makeKeys({ createdAt: clock.now(), rsaBits }))
   return schedule(all, { now: clock.now(), kept })
     .filter(({ status }) => status !== 'over')
     .toSorted((left, right) => ORDER[left.status] - ORDER[right.status])
@@ -63,16 +79,16 @@ export type Rotation =
 /** Publishes a new key of each kind; everything else follows with time (KM-2). */
 export async function rotateKeys(
   { keys, clock }: KeysDependencies,
-  { kept, audit }: { kept: number; audit: (made: readonly SigningKey[]) => Change },
+  { kept, rsaBits = RSA_BITS, audit }: KeyRules & { audit: (made: readonly SigningKey[]) => Change },
 ): Promise<Rotation> {
   // Nothing to rotate without a first set.
-  await loadSigningKeys({ keys, clock }, kept)
+  await loadSigningKeys({ keys, clock }, { kept, rsaBits })
   const stored = await keys.list()
   // Also when the clock went back, the new ones are the younger ones (FA-8).
   const now = Math.max(clock.now(), ...stored.map(({ createdAt }) => createdAt + 1))
   const waiting = schedule(stored, { now, kept }).filter(({ status }) => status === 'next')
   if (waiting.length > 0) return { ok: false, waiting }
-  const made = await makeKeys(now)
+  const made = await makeKeys({ createdAt: now, rsaBits })
   const added = await keys.add(made, { beside: stored.map(({ kid }) => kid), audit: audit(made) })
   return added ? { ok: true, made } : { ok: false, waiting: [] }
 }

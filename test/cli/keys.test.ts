@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { openInstallation } from '../../src/app.ts'
+import { readConfig } from '../../src/cli/configuration.ts'
+import { silentLog } from '../../src/kernel/log.ts'
 import { assertFailed } from './assertions.ts'
 import { createSite, type Site } from './site.ts'
 
@@ -32,6 +35,24 @@ describe('stepgate keys', () => {
     const table = await site.run(['keys', 'list'])
     assert.match(table.stdout, /^KID +ALG +STATUS +CREATED +SIGNS FROM +SIGNS UNTIL +PUBLISHED UNTIL\n/)
     assert.doesNotMatch(`${table.stdout}${listed.stdout}${rotated.stdout}`, /"d"|"jwk"/)
+  })
+
+  it('keys of 3072 bits, where the file says so (KM-1)', async () => {
+    const strong = createSite(`${site.readConfig()}tokens: { rsaBits: 3072 }\n`)
+    try {
+      assert.equal((await strong.run(['keys', 'rotate'])).status, 0)
+      const installation = await openInstallation(readConfig(strong.file), { log: silentLog })
+      const keys = (await installation.keys.list()).filter(({ alg }) => alg === 'RS256')
+      await installation.close()
+      assert.deepEqual(
+        keys.map(({ jwk }) => Buffer.from(`${jwk.n}`, 'base64url').length * 8),
+        [3072, 3072],
+      )
+      strong.configure(`${site.readConfig()}tokens: { rsaBits: 1024 }\n`)
+      assertFailed(await strong.run(['keys', 'list']), 2, /tokens\.rsaBits/)
+    } finally {
+      strong.remove()
+    }
   })
 
   it('a second rotation waits for the first, says until when, and is not written down', async () => {

@@ -65,15 +65,15 @@ onEachDatabase('key store', (databases) => {
 
   test('the first start makes keys that the next start finds', async () => {
     const store = createSqlKeys(await databases.open(), { sealer })
-    const made = await loadSigningKeys({ keys: store, clock }, DAY)
+    const made = await loadSigningKeys({ keys: store, clock }, { kept: DAY })
     assert.deepEqual(made.map(({ alg }) => alg).sort(), ['ES256', 'RS256'])
-    assert.deepEqual(await loadSigningKeys({ keys: store, clock }, DAY), made)
+    assert.deepEqual(await loadSigningKeys({ keys: store, clock }, { kept: DAY }), made)
   })
 
   test('of those who rotate at the same time one does, and it is written down (KM-2)', async () => {
     const place = await databases.open()
     const store = slow(createSqlKeys(place, { sealer }))
-    const first = await loadSigningKeys({ keys: store, clock }, DAY)
+    const first = await loadSigningKeys({ keys: store, clock }, { kept: DAY })
     const audit = () => ({ event: 'key.rotated', outcome: 'ok' }) as const
     clock.advance(1)
     const rotations = await Promise.all(

@@ -112,7 +112,7 @@ describe('a configuration', () => {
       },
     })
     assert.deepEqual(config.sessions, { idle: HOUR, absolute: 12 * HOUR, signIn: 15 * MINUTE })
-    assert.deepEqual(config.tokens, { access: 10 * MINUTE, id: 10 * MINUTE, refresh: 30 * DAY })
+    assert.deepEqual(config.tokens, { access: 10 * MINUTE, id: 10 * MINUTE, refresh: 30 * DAY, rsaBits: 2048 })
     assert.deepEqual(config.passwords, { minLength: 8, resetByMail: 'withOtherFactor' })
     assert.deepEqual(config.limits, {
       codesPerInteraction: 5,
