@@ -18,6 +18,15 @@ function ownCpu(pid: number): number {
   return (Number(fields[UTIME]) + Number(fields[STIME])) * TICK
 }
 
+/** Milliseconds that its threads wanted to run and had no core: what is done elsewhere on the machine (schedstat, second field). */
+export function waitOf(pid: number): number {
+  const threads = tree(pid).flatMap((each) => readdirSync(`/proc/${each}/task`).map((id) => `/proc/${each}/task/${id}`))
+  return threads.reduce((sum, thread) => {
+    const [, nanoseconds] = readFileSync(`${thread}/schedstat`, 'utf8').split(' ')
+    return sum + Number(nanoseconds) / 1e6
+  }, 0)
+}
+
 export interface Memory {
   /** Megabytes (2^20 bytes) in RAM now, and the most there ever was. */
   now: number

@@ -2,7 +2,7 @@ import type { Loss } from './arrivals.ts'
 import { startReloadable } from './gateway.ts'
 import type { Generator } from './generator.ts'
 import type { Load } from './load.ts'
-import { cpuOf, memoryOf } from './operating-system.ts'
+import { cpuOf, memoryOf, waitOf } from './operating-system.ts'
 import type { Options } from './options.ts'
 import { createLogLines, createRewriter, type Rewriter, type Rewriting } from './rewriting.ts'
 import type { ServerProcess } from './server-process.ts'
@@ -29,6 +29,8 @@ interface Round {
 interface Sample extends Load {
   /** Milliseconds of the server's CPU per sign-in; the reloads' own are in it. */
   cpu: number
+  /** Milliseconds per sign-in that the server wanted to run and another program did. */
+  wait: number
 }
 
 interface Phase {
@@ -41,6 +43,7 @@ interface Phase {
   longest: number
   /** Median of the rounds. */
   cpu: number
+  wait: number
 }
 
 export interface ReloadOutcome {
@@ -132,9 +135,13 @@ async function openLoop(
   const signIns = Math.ceil(rate * seconds)
   await generator.obey({ do: 'prepare', crowd: 'gateway', signIns })
   const visit = { crowd: 'gateway', party: server.party, signIns, rate, think: THINK }
-  const before = cpuOf(server.pid)
+  const before = { cpu: cpuOf(server.pid), wait: waitOf(server.pid) }
   const load = made(await generator.obey({ do: 'arrive', ...visit }))
-  return { ...load, cpu: (cpuOf(server.pid) - before) / signIns }
+  return {
+    ...load,
+    cpu: (cpuOf(server.pid) - before.cpu) / signIns,
+    wait: (waitOf(server.pid) - before.wait) / signIns,
+  }
 }
 
 function made(load: Load | undefined): Load {
@@ -165,6 +172,8 @@ function outcomeOf(
   }
 }
 
+const median = (values: readonly number[]): number => quantile(values, 0.5)
+
 function phaseOf(loads: readonly Sample[]): Phase {
   const durations = loads.flatMap((load) => load.durations)
   const lost = loads.flatMap((load) => load.lost)
@@ -175,10 +184,8 @@ function phaseOf(loads: readonly Sample[]): Phase {
     p50: quantile(durations, 0.5),
     p95: quantile(durations, 0.95),
     longest: Math.max(...durations),
-    cpu: quantile(
-      loads.map(({ cpu }) => cpu),
-      0.5,
-    ),
+    cpu: median(loads.map(({ cpu }) => cpu)),
+    wait: median(loads.map(({ wait }) => wait)),
   }
 }
 
@@ -199,6 +206,7 @@ function printed({ saturation, calm, withReloads, ratios, reloads, memory }: Rel
       line('p95, ms', ({ p95 }) => p95, ratios.p95),
       line('longest, ms', ({ longest }) => longest),
       line('server CPU per sign-in, ms', ({ cpu }) => cpu, ratios.cpu),
+      line('  waited for a core, ms', ({ wait }) => wait),
       '',
       row(['', 'median', 'min', 'max']),
       row(['saturation, sign-ins per second', ...spread(saturation, 1)]),
@@ -219,7 +227,7 @@ function printed({ saturation, calm, withReloads, ratios, reloads, memory }: Rel
 
 /** Each reason once; an interaction's name tells nobody anything. */
 function reasonsOf(lost: readonly Loss[]): string[] {
-  const reasons = Map.groupBy(lost, ({ reason }) => reason.replace(/\/interaction\/[\w-]+/, '/interaction/*'))
+  const reasons = Map.groupBy(lost, ({ reason }) => reason.replace(/(interaction\/|state=)[\w-]+/g, '$1*'))
   return [...reasons].map(([reason, of]) => `LOST ${of.length} of them: ${reason}, first ${of[0]?.username}`)
 }
 
