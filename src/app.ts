@@ -1,6 +1,7 @@
 import type { RequestListener, Server } from 'node:http'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import Koa from 'koa'
 import { accountRoutes } from './account/account-page.ts'
 import { activitySection } from './account/activity.ts'
@@ -170,8 +171,10 @@ export interface Parts {
 const BOUND_TO_ADDRESS = KINDS.filter(({ block }) => block?.needs === 'mail').map(({ type }) => type)
 /** How long requests under way may take after SIGTERM. */
 const DRAIN = 10 * SECOND
-/** How often a gateway that waits asks whether somebody has answered. */
-const LOOK = SECOND
+/** How long a gateway that waits at least leaves between two looks whether somebody has answered. */
+const LOOK = 200
+/** What does not depend on it. */
+const SERVED_ALWAYS = /^\/(livez|readyz|assets\/)/
 
 /** Opens the stores of an installation; throws ConfigError for what cannot work and `Unavailable` for a store that is down. */
 export function openInstallation(config: Config, parts: Parts = {}): Promise<Installation> {
@@ -349,6 +352,7 @@ async function openGateway(site: Installation): Promise<Gateway> {
   let file = site.config
   let lastTurn: Promise<unknown> = Promise.resolve()
   let lookedAt = Number.NEGATIVE_INFINITY
+  let nextLook: Promise<void> | undefined
   let front = await open(site)
   const retired = new Set<Promise<unknown>>()
   const { outbox, clock, log, trail } = site
@@ -358,7 +362,7 @@ async function openGateway(site: Installation): Promise<Gateway> {
   async function open(next: Stores & Equipment): Promise<Front> {
     const whole = await frontOf(next, health)
     if (next.answer.from !== 'nobody' || tokens === undefined) return whole
-    return { ...whole, handler: await waitingFor(next, { health, tokens, answered: () => use() }) }
+    return { ...whole, handler: await waitingFor(next, { health, tokens, answered }) }
   }
 
   /** Who reads the file again and who only looks at keys or set-up take turns: none of them brings back what another one replaced. */
@@ -384,11 +388,12 @@ async function openGateway(site: Installation): Promise<Gateway> {
     if (before !== site) setTimeout(() => before.mailer?.close(), DRAIN).unref()
   }
 
-  /** Set-up may be finished by another process; the request that finds out is served already. */
+  /** Set-up is finished here. When that cannot be taken up now, the next request looks again. */
+  function answered(): Promise<void> {
+    return use().catch((error) => log.warn('what set-up has decided could not be taken up yet', { error }))
+  }
+
   async function look(): Promise<void> {
-    const now = performance.now()
-    if (now - lookedAt < LOOK) return
-    lookedAt = now
     try {
       if ((await site.answers.get()) !== undefined) await use()
     } catch (error) {
@@ -396,9 +401,25 @@ async function openGateway(site: Installation): Promise<Gateway> {
     }
   }
 
+  /**
+   * Set-up may be finished by another process; the request that finds out is served already. Each request has a look that begins after
+   * it came: nobody who was sent here from the last page is told that set-up is not finished. Those who come between two share the next.
+   */
+  function looked(): Promise<void> {
+    nextLook ??= pause(Math.max(0, lookedAt + LOOK - performance.now())).then(() => {
+      nextLook = undefined
+      lookedAt = performance.now()
+      return look()
+    })
+    return nextLook
+  }
+
   const handler: RequestListener = (request, response) => {
-    if (equipment.answer.from !== 'nobody') return front.handler(request, response)
-    look().then(() => front.handler(request, response))
+    const { url = '' } = request
+    // The pages of set-up themselves are right also a moment too late: the store has the last word, and the last page is the same.
+    const late = performance.now() - lookedAt < LOOK && /^\/setup\b/.test(url)
+    if (equipment.answer.from !== 'nobody' || late || SERVED_ALWAYS.test(url)) return front.handler(request, response)
+    looked().then(() => front.handler(request, response))
   }
   async function refreshKeys(): Promise<void> {
     try {

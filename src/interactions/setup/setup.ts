@@ -24,7 +24,7 @@ export interface Waiting {
   /** One for each method in force, in the order offered; at least one. */
   factors: readonly [Administrators, ...Administrators[]]
   shortest(enabled: boolean): number
-  /** There is an answer from now on: the gateway serves. */
+  /** There is an answer from now on: the gateway serves. Never rejects; whoever asks next has it looked again. */
   answered(): Promise<void>
 }
 
@@ -49,6 +49,7 @@ interface Visit {
 }
 
 const PATH = '/setup'
+const ACCOUNT = '/account'
 const CSRF = 'setup'
 
 /** The pages of the first start (A1–A9): who has the token answers the question and becomes the first administrator, once. */
@@ -200,6 +201,8 @@ export function setupRoutes(dependencies: SetupDependencies): Middleware {
       const made = await answers.finish(answer, administratorOf(draft, proved), audits)
       // Somebody else was faster; what that says about this browser is nothing.
       if (made === undefined) throw new RequestError('expired')
+      // First of all: by this the finished gateway, here or in another process, knows the browser that did it.
+      await progress.keep(visit.browser.id, { step: 'client' })
     } catch (error) {
       if (!(error instanceof LoginTaken)) throw error
       const { username, email } = draft
@@ -209,14 +212,14 @@ export function setupRoutes(dependencies: SetupDependencies): Middleware {
     } finally {
       await waiting.answered()
     }
-    await moveTo(visit, { step: 'client' })
+    responder.redirect(ctx, PATH)
   }
 
   async function offer(visit: Visit, form: Form): Promise<void> {
     const action = form.get('action')
     if (action === 'skip' || action === 'done') {
       await progress.end(visit.browser.id)
-      return responder.redirect(visit.ctx, '/account')
+      return responder.redirect(visit.ctx, ACCOUNT)
     }
     const yaml = firstClient(form, issuer)
     if (yaml === undefined) {
@@ -230,20 +233,24 @@ export function setupRoutes(dependencies: SetupDependencies): Middleware {
     await moveTo(visit, { step: 'client', yaml })
   }
 
-  async function visitOf(ctx: Context, browser: Browser): Promise<Visit> {
+  /** Undefined: there is nothing left to do here, neither for others nor where the last step was not kept; who came may sign in. */
+  async function visitOf(ctx: Context, browser: Browser): Promise<Visit | undefined> {
     const at = await progress.get(browser.id)
-    if (waiting === undefined && at?.step !== 'client') throw new RequestError('not-found')
-    return { ctx, browser, progress: at }
+    if (waiting !== undefined || at?.step === 'client') return { ctx, browser, progress: at }
+    responder.redirect(ctx, ACCOUNT)
+    return undefined
   }
 
   router.get(PATH, async (ctx) => {
     if (ctx.method === 'HEAD') return responder.nothing(ctx)
-    await show(await visitOf(ctx, browsers.of(ctx)))
+    const visit = await visitOf(ctx, browsers.of(ctx))
+    if (visit !== undefined) await show(visit)
   })
 
   router.post(PATH, async (ctx) => {
     const form = await readForm(ctx, limits)
     const visit = await visitOf(ctx, checked(ctx, form))
+    if (visit === undefined) return
     const at = visit.progress
     const step = form.get('step')
     // A form of another step, by the back button or after an hour, shows where things stand.
