@@ -626,6 +626,7 @@ async function frontOf(site: Stores & Equipment, health: RequestListener): Promi
           state,
           clock,
           sessions,
+          sessionProofs,
         }),
         own.recovery,
         own.password,
@@ -747,7 +748,7 @@ function ownAccountSections(
   const { sealer, policy, sessions, sessionProofs, throttle } = parts
   const serviceName = branding.name
   const codeKey = deriveKey(site.secretKey, 'address-code')
-  const shared = { accounts, sessions, notices, trail, clock }
+  const shared = { accounts, sessions, sessionProofs, notices, trail, clock }
   return {
     recovery: createRecoverySection(
       { count: config.mfa.recoveryCodes },

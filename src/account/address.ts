@@ -6,10 +6,12 @@ import { type Clock, DAY, HOUR, MINUTE, SECOND } from '../kernel/clock.ts'
 import { masked, parseAddress } from '../mail/address.ts'
 import { type Mail, type Mailer, MailFailed } from '../mail/mailer.ts'
 import type { Notices } from '../mail/notices.ts'
+import type { SessionProofRecords } from '../mfa/session-proofs.ts'
 import type { Sessions } from '../mfa/sessions.ts'
 import { type Limit, spend } from '../state/allowance.ts'
 import type { StateStore } from '../state/store.ts'
 import type { PageError } from '../views/pages.ts'
+import { keepSession } from './kept-session.ts'
 import { CODE_DIGITS, CODE_TTL, type PendingAddress, type PendingAddresses } from './pending-address.ts'
 import type { Outcome, Section, Visitor } from './section.ts'
 
@@ -20,6 +22,7 @@ export interface AddressDependencies {
   /** Undefined where no mail is configured: then an administrator changes addresses. */
   mailer: Mailer | undefined
   sessions: Pick<Sessions, 'endAll'>
+  sessionProofs: SessionProofRecords
   notices: Notices
   trail: AuditTrail
   clock: Clock
@@ -132,6 +135,8 @@ export function createAddressSection(options: AddressOptions, dependencies: Addr
       trail.record({ ...audit, outcome: 'fail', details: { reason: 'taken' } })
       return { error: { code: 'expired' } }
     }
+    // One that was only confirmed has moved nothing.
+    if (address !== account.email) await keepSession(session.uid, { before: account, change: 'factors' }, dependencies)
     await pending.forget(visitor)
     await sessions.endAll(account.id, { except: session.uid })
     return { to: '/account#address', notice: 'address-changed' }

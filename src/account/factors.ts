@@ -11,9 +11,11 @@ import type { Authenticator } from '../mfa/authenticator.ts'
 import type { Binding, BindingStore } from '../mfa/binding-store.ts'
 import type { Decider } from '../mfa/decider.ts'
 import type { Registry } from '../mfa/registry.ts'
+import type { SessionProofRecords } from '../mfa/session-proofs.ts'
 import type { Sessions } from '../mfa/sessions.ts'
 import type { Attempt, Begun, Verifier } from '../mfa/verifier.ts'
 import { keyOf, type StateKey, type StateStore } from '../state/store.ts'
+import { keepSession } from './kept-session.ts'
 import type { Action, Outcome, Section, SubPage, Visitor } from './section.ts'
 
 export interface FactorSectionDependencies {
@@ -26,6 +28,7 @@ export interface FactorSectionDependencies {
   state: Pick<StateStore, 'get' | 'set'>
   clock: Clock
   sessions: Pick<Sessions, 'endAll'>
+  sessionProofs: SessionProofRecords
 }
 
 const HERE = '/account#factors'
@@ -59,6 +62,7 @@ export function factorsSection(dependencies: FactorSectionDependencies): Section
       client: OWN_CLIENTS.change,
       context: { account, now: clock.now(), locale, request: { ip, userAgent } },
       bindings: visitor.bindings,
+      endsSignIns: true,
     }
   }
 
@@ -100,8 +104,9 @@ export function factorsSection(dependencies: FactorSectionDependencies): Section
     }
   }
 
-  /** FB-9: remembered devices and challenges die by the factor epoch, sessions are ended. */
+  /** FB-9: by the epochs all that was begun before is dead, whatever happens here; relying parties are told. */
   async function endOthers({ account, session }: Visitor): Promise<void> {
+    await keepSession(session.uid, { before: account, change: 'factors' }, dependencies)
     await sessions.endAll(account.id, { except: session.uid })
   }
 
@@ -121,7 +126,7 @@ export function factorsSection(dependencies: FactorSectionDependencies): Section
       const { account } = visitor
       const binding = ownBinding(visitor, form)
       const audit = changeOf(visitor, binding, { event: 'factor.removed', notice: 'factor-removed' })
-      const removed = await bindings.remove(account.id, binding.id, { audit, keep: keptBy(visitor) })
+      const removed = await bindings.remove(account.id, binding.id, { audit, keep: keptBy(visitor), endsSignIns: true })
       if (removed === 'not-theirs') throw new RequestError('not-found')
       if (removed === 'last') return { error: { code: 'last-factor' } }
       await endOthers(visitor)

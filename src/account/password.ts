@@ -70,7 +70,7 @@ export function createPasswordSection(options: PasswordOptions, dependencies: Pa
     const replaced = await accounts.replacePassword(account.id, given, { ...facts, outcome: 'ok', mails })
     // Another one was set while this one was being judged, and the session ended with the old one.
     if (!replaced) return { to: '/account' }
-    await keepSession(session.uid, account, dependencies)
+    await keepSession(session.uid, { before: account, change: 'password' }, dependencies)
     await sessions.endAll(account.id, { except: session.uid })
     return { to: '/account#password', notice: 'password-changed' }
   }

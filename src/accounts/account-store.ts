@@ -39,7 +39,7 @@ export interface NewAccount {
 export interface AccountChanges {
   /**
    * null removes it. Another one than before clears `emailVerified`, unless that is given too, ends the factor that was bound by a code
-   * sent to it, and raises the factor epoch.
+   * sent to it, and raises the factor and session epochs: what was proved with the old one ends with it (EM-12).
    */
   email?: string | null
   name?: string | null

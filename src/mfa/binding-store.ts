@@ -20,11 +20,12 @@ export interface BindingStore {
   list(accountId: string): Promise<Binding[]>
   /**
    * Raises the account's factor epoch in the same transaction and writes `audit`. False when the account already has `maxOfType` of
-   * this type, or a binding with this id.
+   * this type, or a binding with this id. `endsSignIns`: the session epoch rises too, so that sign-ins under way and sessions end
+   * (FB-9); not for a binding made in a sign-in, which would end itself.
    */
   insert(
     binding: Omit<Binding, 'version' | 'lastUsedAt'>,
-    options: { maxOfType: number; audit: Change },
+    options: { maxOfType: number; audit: Change; endsSignIns?: true | undefined },
   ): Promise<boolean>
   /**
    * Writes record and `lastUsedAt` only if the version is still `expected`: false *is* the replay protection (TO-4). `audit` is
@@ -37,12 +38,12 @@ export interface BindingStore {
   ): Promise<boolean>
   /**
    * Removes one of the account's own, raises the factor epoch, writes `audit`; `not-theirs` when it is not (FB-6). `keep`: lists of
-   * types of each of which one has to remain; `last` when none would, however many try at once (FB-7).
+   * types of each of which one has to remain; `last` when none would, however many try at once (FB-7). `endsSignIns`: as for `insert`.
    */
   remove(
     accountId: string,
     id: string,
-    options: { audit: Change; keep?: readonly (readonly string[])[] },
+    options: { audit: Change; keep?: readonly (readonly string[])[]; endsSignIns?: true },
   ): Promise<'removed' | 'not-theirs' | 'last'>
   /** Gives one of the account's own another name, or none, and writes `audit`; false when it is not theirs (FB-6). */
   rename(accountId: string, id: string, change: { label: string | undefined; audit: Change }): Promise<boolean>

@@ -156,7 +156,8 @@ export function createVerifier(options: VerifierOptions, dependencies: VerifierD
     const mails = lettersOf('factor-added', attempt, label)
     const audit = { event: 'factor.added', outcome: 'ok', ...partiesOf(attempt), details, mails } as const
     const maxOfType = half.authenticator.maxPerAccount
-    const inserted = await bindings.insert({ ...binding, boundAt: now }, { maxOfType, audit })
+    const { endsSignIns } = attempt
+    const inserted = await bindings.insert({ ...binding, boundAt: now }, { maxOfType, audit, endsSignIns })
     if (inserted) return true
     // A parallel first verification has bound it: what was proved here is as good.
     return attempt.ceremony === 'verify' ? false : refuse('unusable')

@@ -16,6 +16,8 @@ export interface Attempt {
   context: CeremonyContext
   /** The account's bindings as the same request read them; absent: they are read. Replays are refused either way. */
   bindings?: readonly Binding[]
+  /** A binding that is made outside of a sign-in ends those under way, and sessions (FB-9). */
+  endsSignIns?: true
 }
 
 export interface Begun {

@@ -263,6 +263,7 @@ function changed(row: AccountRow, changes: AccountChanges): AccountRow {
     email,
     email_verified: Number(verified),
     factor_epoch: row.factor_epoch + Number(moved),
+    session_epoch: row.session_epoch + Number(moved),
     name: given(changes.name, row.name),
     groups: changes.groups === undefined ? row.groups : JSON.stringify(changes.groups),
     admin: Number(given(changes.admin, row.admin === 1)),

@@ -44,7 +44,7 @@ export function createSqlBindings(db: Database, dependencies: { sealer: Sealer }
         }
       })
     },
-    insert: (binding, { maxOfType, audit }) =>
+    insert: (binding, { maxOfType, audit, endsSignIns }) =>
       db.transaction(async (transaction) => {
         const { accountId, type } = binding
         await lockAccount(transaction, accountId)
@@ -56,7 +56,7 @@ export function createSqlBindings(db: Database, dependencies: { sealer: Sealer }
           .executeTakeFirstOrThrow()
         if (bound >= maxOfType) return false
         if (!(await insertBinding(transaction, binding, { seal }))) return false
-        await raiseFactorEpoch(transaction, accountId)
+        await raiseEpochs(transaction, accountId, { endsSignIns })
         await db.writeAudit(transaction, audit)
         return true
       }),
@@ -76,12 +76,12 @@ export function createSqlBindings(db: Database, dependencies: { sealer: Sealer }
       return db.transaction(async (transaction) => {
         await lockAccount(transaction, identity.accountId)
         if (!(await write(transaction))) return false
-        if (ends !== undefined) await raiseFactorEpoch(transaction, identity.accountId)
+        if (ends !== undefined) await raiseEpochs(transaction, identity.accountId)
         await db.writeAudit(transaction, ...[audit, ends].filter((change) => change !== undefined))
         return true
       })
     },
-    remove: (accountId, id, { audit, keep = [] }) =>
+    remove: (accountId, id, { audit, keep = [], endsSignIns }) =>
       db.transaction(async (transaction) => {
         await lockAccount(transaction, accountId)
         const all = await transaction
@@ -93,7 +93,7 @@ export function createSqlBindings(db: Database, dependencies: { sealer: Sealer }
         if (others.length === all.length) return 'not-theirs'
         if (keep.some((types) => !others.some(({ type }) => types.includes(type)))) return 'last'
         await transaction.deleteFrom('bindings').where('id', '=', id).where('account_id', '=', accountId).execute()
-        await raiseFactorEpoch(transaction, accountId)
+        await raiseEpochs(transaction, accountId, { endsSignIns })
         await db.writeAudit(transaction, audit)
         return 'removed'
       }),
@@ -129,11 +129,7 @@ export function createSqlBindings(db: Database, dependencies: { sealer: Sealer }
           .where('account_id', '=', accountId)
           .executeTakeFirstOrThrow()
         await transaction.deleteFrom('attempts').where('account_id', '=', accountId).execute()
-        await transaction
-          .updateTable('accounts')
-          .set((row) => ({ factor_epoch: row('factor_epoch', '+', 1), session_epoch: row('session_epoch', '+', 1) }))
-          .where('id', '=', accountId)
-          .execute()
+        await raiseEpochs(transaction, accountId, { endsSignIns: true })
         await db.writeAudit(transaction, audit)
         return Number(numDeletedRows)
       }),
@@ -235,10 +231,17 @@ async function lockAccount(transaction: Transaction<Tables>, accountId: string):
   if (numUpdatedRows === 0n) throw new AccountGone()
 }
 
-async function raiseFactorEpoch(transaction: Transaction<Tables>, accountId: string): Promise<void> {
+async function raiseEpochs(
+  transaction: Transaction<Tables>,
+  accountId: string,
+  { endsSignIns }: { endsSignIns?: true | undefined } = {},
+): Promise<void> {
   await transaction
     .updateTable('accounts')
-    .set((row) => ({ factor_epoch: row('factor_epoch', '+', 1) }))
+    .set((row) => ({
+      factor_epoch: row('factor_epoch', '+', 1),
+      ...(endsSignIns === true && { session_epoch: row('session_epoch', '+', 1) }),
+    }))
     .where('id', '=', accountId)
     .execute()
 }

@@ -68,6 +68,7 @@ onStores('embedded', 'stepgate ends sessions beside a gateway that runs', (site)
     ['user remove', (name) => ['user', 'remove', name]],
     ['user passwd', (name) => ['user', 'passwd', name, '--password-stdin'], 'tovika-lumebo-redafi-42\n'],
     ['user edit', (name) => ['user', 'edit', name, '--password-stdin'], 'tovika-lumebo-redafi-43\n'],
+    ['user edit --email', (name) => ['user', 'edit', name, '--email', `moved-${name}@example.test`]],
     ['mfa reset', (name) => ['mfa', 'reset', name, '--reason', 'lost phone']],
   ]
   for (const [title, given, input] of COMMANDS) {

@@ -190,22 +190,25 @@ onEachDatabase('account store', (databases) => {
     assert.equal(owners.filter((owner) => owner?.email === email).length, 1)
   })
 
-  test('another address clears emailVerified, raises the factor epoch, and the old one signs nobody in', async () => {
+  test('another address clears emailVerified, raises factor and session epoch, and the old one signs nobody in', async () => {
     const [old, next] = [`${randomUUID()}@example.com`, `${randomUUID()}@example.com`]
     const { id } = await insert({ email: old })
     const verified = await accounts.update(id, { verifiedEmail: old }, changedBy(id))
-    assert.deepEqual([verified?.emailVerified, verified?.factorEpoch], [true, 0])
+    assert.deepEqual([verified?.emailVerified, verified?.factorEpoch, verified?.sessionEpoch], [true, 0, 0])
     clock.advance(1000)
     const moved = await accounts.update(id, { email: next }, changedBy(id))
-    assert.deepEqual([moved?.email, moved?.emailVerified, moved?.factorEpoch], [next, false, 1])
+    assert.deepEqual([moved?.email, moved?.emailVerified, moved?.factorEpoch, moved?.sessionEpoch], [next, false, 1, 1])
     assert.equal(moved?.updatedAt, clock.now())
     assert.deepEqual(await accounts.find(id), moved)
     assert.equal(await accounts.findByLogin(old), undefined)
     assert.equal((await accounts.findByLogin(next))?.id, id)
     const same = await accounts.update(id, { email: next, emailVerified: true }, changedBy(id))
-    assert.deepEqual([same?.emailVerified, same?.factorEpoch], [true, 1])
+    assert.deepEqual([same?.emailVerified, same?.factorEpoch, same?.sessionEpoch], [true, 1, 1])
     const gone = await accounts.update(id, { email: null, emailVerified: true }, changedBy(id))
-    assert.deepEqual([gone?.email, gone?.emailVerified, gone?.factorEpoch], [undefined, false, 2])
+    assert.deepEqual(
+      [gone?.email, gone?.emailVerified, gone?.factorEpoch, gone?.sessionEpoch],
+      [undefined, false, 2, 2],
+    )
   })
 
   test('proof of the old address, given while it was changed, does not verify the new one', async () => {
@@ -240,7 +243,7 @@ onEachDatabase('account store', (databases) => {
       ...Array.from({ length: PARALLEL }, () => accounts.endEverything(id, changedBy(id))),
     ])
     const account = await accounts.find(id)
-    assert.deepEqual([account?.factorEpoch, account?.sessionEpoch], [2 * PARALLEL, PARALLEL])
+    assert.deepEqual([account?.factorEpoch, account?.sessionEpoch], [2 * PARALLEL, 2 * PARALLEL])
   })
 
   test('a change of an account that is gone is no success (FA-5)', async () => {

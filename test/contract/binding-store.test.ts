@@ -90,6 +90,20 @@ onEachDatabase('binding store', (databases) => {
     assert.deepEqual(await eventsOf(account), ['factor.added', 'factor.removed'])
   })
 
+  test('FB-9: what its owner binds or removes outside of a sign-in ends sign-ins and sessions, and what was refused does not', async () => {
+    const account = await newAccount()
+    const own = { accountId: account, type: 'totp', label: undefined, record: RECORD, boundAt: clock.now() }
+    const insert = (id: string): Promise<boolean> =>
+      bindings.insert({ ...own, id }, { maxOfType: 1, audit: added(account), endsSignIns: true })
+    const id = randomUUID()
+    assert.deepEqual([await insert(id), await epochs(account)], [true, [1, 1]])
+    assert.deepEqual([await insert(randomUUID()), await epochs(account)], [false, [1, 1]])
+    const remove = (keep: string[][]) =>
+      bindings.remove(account, id, { audit: removed(account), keep, endsSignIns: true })
+    assert.deepEqual([await remove([['totp']]), await epochs(account)], ['last', [1, 1]])
+    assert.deepEqual([await remove([]), await epochs(account)], ['removed', [2, 2]])
+  })
+
   test('ten inserts at the same time where one is allowed: one binding, one epoch, one audit row', async () => {
     // In the first turns the connections of the pool are still being made, one after the other.
     for (let turn = 0; turn < 5; turn++) {

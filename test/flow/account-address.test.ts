@@ -259,6 +259,30 @@ onEachStore('codes for a new address', (site) => {
     })
   })
 
+  describe('EM-12, FB-9: a sign-in that proved the old mailbox', () => {
+    const here = site({ mail: 'on', config: { mfa: { ...MAIL, methods: ['email', 'totp'] }, limits: LIMITS } })
+    it('binds no app after the address has changed, and a session that nobody found to end is over', async (t) => {
+      const [person, browser, thief] = [await here.person(), here.browser(), here.browser()]
+      const picked = await thief.submit(await here.enter(thief, person), { method: 'totp' })
+      const proved = assertPage(picked, 'verify-email')
+      const bind = assertPage(await thief.submit(proved, { code: here.mailed(person) }), 'bind-totp')
+      const login = await browser.get(pageOf(here))
+      const asked = await browser.submit(login, { username: person.username, password: person.password })
+      assertPage(asked, 'verify-email')
+      const page = assertPage(await browser.submit(asked, { code: here.mailed(person) }), 'account', undefined, 200)
+      const { tokens } = await here.signInByMail(here.browser(), person)
+      t.mock.method(here.gateway.sessions, 'endAll', async () => 0)
+      const { page: confirm, code } = await waiting(here, { person, browser, page, secret: '' }, newAddress())
+      assertPage(await browser.submit(confirm, { code }), 'account', undefined, 200)
+      const secret = bind.text('[data-secret]')
+      assertPage(await thief.submit(bind, { code: appCode(here, secret) }), 'login', 'expired')
+      assertPage(await thief.get(bind.url), 'login')
+      assert.deepEqual(await here.gateway.site.bindings.list(person.id), [])
+      await assert.rejects(here.rp.refresh(`${tokens.refresh_token}`), { error: 'invalid_grant' })
+      assertPage(await browser.get(pageOf(here)), 'account', undefined, 200)
+    })
+  })
+
   describe('TD-6: a remembered browser', () => {
     const here = site({ mail: 'on', config: { mfa: MAIL, limits: LIMITS } })
     it('is forgotten with the address, and the mailbox becomes the second factor', async () => {

@@ -209,6 +209,39 @@ onEachStore('factors on the account page', (site) => {
     })
   })
 
+  describe('FB-9: what was begun before a change of factors', () => {
+    const here = site({ mail: 'on', config: { mfa: BOTH } })
+
+    it('a sign-in of somebody else that waits for its last step ends, for each change of the owner', async () => {
+      const owner = await atHome(here)
+      let { page } = owner
+      const change = {
+        added: async () => (await addApp(here, { ...owner, page })).page,
+        removed: async () =>
+          press(owner.browser, page, { action: 'remove', id: `${formOf(page, 'remove').hidden.id}` }),
+      }
+      for (const act of Object.values(change)) {
+        const thief = here.browser()
+        const asked = assertPage(await here.enter(thief, owner.person), 'verify-totp')
+        const chosen = await thief.submit(await thief.submit(asked, { action: 'choose' }), { method: 'email' })
+        const code = here.mailed(owner.person)
+        page = assertPage(await act(), 'account', undefined, 200)
+        assertPage(await thief.submit(chosen, { code }), 'login', 'expired')
+        assertPage(await owner.browser.get(pageOf(here)), 'account', undefined, 200)
+      }
+    })
+
+    it('a session that nobody found to end is over all the same, and the own one goes on', async (t) => {
+      const owner = await atHome(here)
+      here.gateway.clock.advance(MINUTE)
+      const other = await atHome(here, owner)
+      t.mock.method(here.gateway.sessions, 'endAll', async () => 0)
+      await addApp(here, owner)
+      assertPage(await other.browser.get(pageOf(here)), 'login')
+      assertPage(await owner.browser.get(pageOf(here)), 'account', undefined, 200)
+    })
+  })
+
   describe('an account without a second factor', () => {
     const here = site({
       mail: 'on',

@@ -339,6 +339,7 @@ const changeAddress: Action = async (walk) => {
   account.email = walk.random.chance(25) ? undefined : `${account.username}-${walk.random.int(1e6)}@example.test`
   if (account.email !== before) {
     account.factors++
+    account.sessions++
     account.mailBound = false
   }
   tell(walk, `  ${account.username} has ${account.email ?? 'no address'}`)

@@ -18,7 +18,7 @@ export function addUserEdit(user: Command): void {
     .command('edit')
     .argument('<name>', 'user name or address')
     .description('change what is given; an empty value removes it')
-    .option('--email <address>', 'another address; remembered devices are forgotten')
+    .option('--email <address>', 'another address; sessions and remembered devices end')
     .option('--name <name>', 'the name people read')
     .option('--group <group>', 'all groups from now on; may be given several times, empty for none', collect)
     .option('--admin', 'an administrator')
@@ -55,6 +55,8 @@ async function editAccount(site: Installation, name: string, options: AccountOpt
           eventOf('user.changed', { account, details: { changed }, mails }),
         )
   if (after === undefined) throw new CommandFailed(`user "${name}" does not exist any more`)
+  // They have ended with the address; relying parties are told.
+  if (after.email !== account.email) await endAllSessions(site, account.id)
   return { text: accountText(after), json: accountJson(after) }
 }
 
