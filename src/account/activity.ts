@@ -1,5 +1,5 @@
 import type { AccountAdmin } from '../accounts/account-store.ts'
-import type { AuditEventName, AuditStore, AuditTrail } from '../audit/audit.ts'
+import type { AuditEventName, AuditRecord, AuditStore, AuditTrail } from '../audit/audit.ts'
 import { OWN_CLIENTS, ownPageOf } from '../config/own-clients.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Notices } from '../mail/notices.ts'
@@ -21,6 +21,9 @@ export interface ActivityDependencies {
 export const DISOWNED = '/account/disowned'
 
 const SHOWN = 20
+
+/** Those that are told as done when they were, and as a try that failed when not: there are words of their own for it. */
+const TRIED: ReadonlySet<AuditEventName> = new Set(['password.changed', 'email.change.done'])
 
 /** What owners should recognise, or not; each has its words below `account.activity.events`. */
 const TOLD: readonly AuditEventName[] = [
@@ -59,8 +62,8 @@ export function activitySection(dependencies: ActivityDependencies): Section {
       await trail.flush()
       const records = await audit.list({ account: account.id, events: TOLD, order: 'newest', limit: SHOWN })
       return {
-        records: records.map(({ event, time, ip, client }) => ({
-          key: event.replaceAll(/[._]/g, '-'),
+        records: records.map(({ event, outcome, time, ip, client }) => ({
+          key: wordsOf(event, outcome),
           time,
           ip,
           client: client === undefined || ownPageOf(client) !== undefined ? undefined : nameOf(client),
@@ -81,4 +84,9 @@ export function activitySection(dependencies: ActivityDependencies): Section {
       },
     },
   }
+}
+
+function wordsOf(event: AuditEventName, outcome: AuditRecord['outcome']): string {
+  const key = event.replaceAll(/[._]/g, '-')
+  return outcome === 'fail' && TRIED.has(event) ? `${key}-failed` : key
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { MINUTE } from '../../src/kernel/clock.ts'
 import { atHome, formOf, pageOf, press, sectionOf } from './account-site.ts'
-import { appCode, assertPage, onEachStore, type Site } from './person-site.ts'
+import { appCode, assertPage, onEachStore, otherCode, type Site } from './person-site.ts'
 
 /** Another browser of the same person, signed in at the relying party; a minute later, since a code works once. */
 async function elsewhere(here: Site, { person, secret }: Awaited<ReturnType<typeof atHome>>) {
@@ -70,6 +70,29 @@ onEachStore('sessions and activity on the account page', (site) => {
   })
 
   describe('G3, G4: activity', () => {
+    it('tells a change that failed from one that was made', async () => {
+      const { browser, page, person } = await atHome(here)
+      const newPassword = 'seven green bicycles'
+      const change = (password: string) =>
+        press(browser, page, { action: 'password', fields: { password, newPassword, newPasswordAgain: newPassword } })
+      const refused = assertPage(await change('not the password'), 'account', 'credentials')
+      assert.match(sectionOf(refused, 'activity'), /A change of the password that failed/)
+      assert.doesNotMatch(sectionOf(refused, 'activity'), /The password was changed/)
+      assertPage(
+        await press(browser, page, { action: 'address', fields: { address: `new-${person.email}` } }),
+        'confirm-address',
+      )
+      const confirm = await browser.get(`${pageOf(here)}/confirm-address`)
+      const code = otherCode(here.smtp.codeFor(`new-${person.email}`))
+      assertPage(await browser.submit(confirm, { code }), 'confirm-address', 'code')
+      const tried = await browser.get(pageOf(here))
+      assert.match(sectionOf(tried, 'activity'), /A change of the email address that failed/)
+      assert.doesNotMatch(sectionOf(tried, 'activity'), /The email address was changed/)
+      await change(person.password)
+      const done = sectionOf(await browser.get(pageOf(here)), 'activity')
+      assert.match(done, /The password was changed.*A change of the password that failed/)
+    })
+
     it('shows what happened, newest first, and ends everything on "this was not me"', async () => {
       const owner = await atHome(here)
       const { browser, person } = owner
