@@ -39,6 +39,7 @@ import { createFrontDoor } from './http/front-door.ts'
 import { createHealth } from './http/health.ts'
 import { createMetrics, type Metrics } from './http/metrics.ts'
 import { createHttpServer, drain, listening } from './http/server.ts'
+import { shutDown } from './http/shutdown.ts'
 import { createAnswers } from './interactions/answers.ts'
 import { createBoundary } from './interactions/boundary.ts'
 import { createBrowsers } from './interactions/browser.ts'
@@ -169,7 +170,7 @@ export interface Parts {
 
 /** Who has another address has not entered a code sent there. */
 const BOUND_TO_ADDRESS = KINDS.filter(({ block }) => block?.needs === 'mail').map(({ type }) => type)
-/** How long requests under way may take after SIGTERM. */
+/** How long requests under way, and after them what applications are still to be told, may take after SIGTERM. */
 const DRAIN = 10 * SECOND
 /** How long a gateway that waits at least leaves between two looks whether somebody has answered. */
 const LOOK = 200
@@ -861,9 +862,8 @@ function serving({
     },
     async close() {
       time.stop()
-      await Promise.all([drain(server, DRAIN), metricsServer && drain(metricsServer, 0), runner.stop()])
-      await settled()
-      await site.trail.flush()
+      const stop = () => Promise.all([drain(server, DRAIN), metricsServer && drain(metricsServer, 0), runner.stop()])
+      await shutDown({ stop, flush: () => site.trail.flush(), settled }, DRAIN)
     },
   }
 }

@@ -27,7 +27,8 @@ const PAUSES = [500, 2000] as const
 
 export function createBackChannel(provider: Provider, { trail, log }: { trail: AuditTrail; log: Log }): BackChannel {
   const underWay = new Set<Promise<unknown>>()
-  let unreached: string[] = []
+  /** A gateway that runs for months asks for it only at its end: no more than there are clients. */
+  const unreached = new Set<string>()
 
   function onItsWay<T>(delivery: Promise<T>): Promise<T> {
     underWay.add(delivery)
@@ -41,7 +42,7 @@ export function createBackChannel(provider: Provider, { trail, log }: { trail: A
       return
     }
     const { error, tries } = failure
-    unreached.push(clientId)
+    unreached.add(clientId)
     log.warn('back-channel logout was not delivered', { client: clientId, tries, error })
     trail.record({ event: 'backchannel.fail', outcome: 'fail', ...facts, details: { tries } })
   }
@@ -90,8 +91,8 @@ export function createBackChannel(provider: Provider, { trail, log }: { trail: A
     tell: (ended) => onItsWay(told(ended)),
     async settled() {
       while (underWay.size > 0) await Promise.all(underWay)
-      const clients = [...new Set(unreached)]
-      unreached = []
+      const clients = [...unreached]
+      unreached.clear()
       return clients
     },
   }
