@@ -617,18 +617,21 @@ async function frontOf(site: Stores & Equipment, health: RequestListener): Promi
   provider.use(
     accountRoutes({
       sections: [
-        factorsSection({
-          bindings,
-          authenticators: registry,
-          verifier,
-          decider,
-          acr,
-          notices,
-          state,
-          clock,
-          sessions,
-          sessionProofs,
-        }),
+        factorsSection(
+          { guard: config.mfa.enrolment.guard },
+          {
+            bindings,
+            authenticators: registry,
+            verifier,
+            decider,
+            acr,
+            notices,
+            state,
+            clock,
+            sessions,
+            sessionProofs,
+          },
+        ),
         own.recovery,
         own.password,
         own.address,
@@ -752,7 +755,7 @@ function ownAccountSections(
   const shared = { accounts, sessions, sessionProofs, notices, trail, clock }
   return {
     recovery: createRecoverySection(
-      { count: config.mfa.recoveryCodes },
+      { count: config.mfa.recoveryCodes, guard: config.mfa.enrolment.guard },
       { codes: recoveryCodes, authenticators: registry, state, sealer },
     ),
     password: createPasswordSection(

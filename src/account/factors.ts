@@ -13,6 +13,7 @@ import type { Decider } from '../mfa/decider.ts'
 import type { Registry } from '../mfa/registry.ts'
 import type { SessionProofRecords } from '../mfa/session-proofs.ts'
 import type { Sessions } from '../mfa/sessions.ts'
+import type { EnrolmentGuard } from '../mfa/steps.ts'
 import type { Attempt, Begun, Verifier } from '../mfa/verifier.ts'
 import { keyOf, type StateKey, type StateStore } from '../state/store.ts'
 import { keepSession } from './kept-session.ts'
@@ -37,7 +38,7 @@ const LABEL_LENGTH = 60
 const SHOWN_FOR = MINUTE
 
 /** Second factors: what there is, another one, another name, away with one (G1, G2, D6, D8). */
-export function factorsSection(dependencies: FactorSectionDependencies): Section {
+export function factorsSection({ guard }: { guard: EnrolmentGuard }, dependencies: FactorSectionDependencies): Section {
   const { bindings, authenticators, verifier, decider, acr, notices, state, clock, sessions } = dependencies
   const kinds = authenticators.list()
   const bindable = kinds.filter(({ bind }) => bind !== undefined)
@@ -47,7 +48,8 @@ export function factorsSection(dependencies: FactorSectionDependencies): Section
     const { account, demanded } = visitor
     const bound = visitor.bindings.filter(({ type }) => type === kind.type).length
     if (decider.lookup(kind.type) === undefined || bound >= kind.maxPerAccount) return undefined
-    if (await decider.hasFactor(account, demanded)) return 'here'
+    const opened = guard !== 'bypass' || hasBound(visitor, authenticators)
+    if (opened && (await decider.hasFactor(account, demanded))) return 'here'
     // A password alone never reaches the key: the sign-in has its guards for that (B3, FB-2).
     return demanded.methods.includes(kind.type) ? 'by sign-in' : undefined
   }
@@ -57,7 +59,8 @@ export function factorsSection(dependencies: FactorSectionDependencies): Section
     return {
       ceremony: 'bind',
       type,
-      interaction: `account ${session.uid}`,
+      // What one binding used up is not held against the next one.
+      interaction: `account ${session.uid} ${account.factorEpoch}`,
       browser,
       client: OWN_CLIENTS.change,
       context: { account, now: clock.now(), locale, request: { ip, userAgent } },
@@ -129,9 +132,22 @@ export function factorsSection(dependencies: FactorSectionDependencies): Section
       const removed = await bindings.remove(account.id, binding.id, { audit, keep: keptBy(visitor), endsSignIns: true })
       if (removed === 'not-theirs') throw new RequestError('not-found')
       if (removed === 'last') return { error: { code: 'last-factor' } }
+      await removeReserve(visitor, binding)
       await endOthers(visitor)
       return { to: HERE, notice: 'factor-removed' }
     },
+  }
+
+  /** Codes that stood in for the last factor go with it: alone they would keep out an owner who has lost them too. */
+  async function removeReserve(visitor: Visitor, removed: Binding): Promise<void> {
+    const { account, bindings: own } = visitor
+    const isReserve = ({ type }: Binding): boolean => authenticators.get(type)?.fallback !== undefined
+    const others = own.filter((other) => other !== removed && decider.lookup(other.type) !== undefined)
+    if (others.some((other) => !isReserve(other))) return
+    for (const codes of own.filter(isReserve)) {
+      const audit = changeOf(visitor, codes, { event: 'factor.removed' })
+      await bindings.remove(account.id, codes.id, { audit, keep: [] })
+    }
   }
 
   /** FB-7: lists that only bound factors satisfy, and that are satisfied now. */
@@ -240,6 +256,11 @@ export function factorsSection(dependencies: FactorSectionDependencies): Section
       ]),
     ),
   }
+}
+
+/** Whether an authenticator is bound, apart from mailboxes and codes: under the guard `bypass` only an administrator opens the first. */
+export function hasBound({ bindings }: Pick<Visitor, 'bindings'>, authenticators: Pick<Registry, 'get'>): boolean {
+  return bindings.some(({ type }) => authenticators.get(type)?.bind !== undefined)
 }
 
 const shownKey = ({ session }: Visitor): StateKey => keyOf('factor-shown', session.uid)

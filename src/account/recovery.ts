@@ -3,8 +3,10 @@ import type { Sealer } from '../kernel/secrets.ts'
 import type { Authenticator } from '../mfa/authenticator.ts'
 import type { RecoveryCodes } from '../mfa/recovery.ts'
 import type { Registry } from '../mfa/registry.ts'
+import type { EnrolmentGuard } from '../mfa/steps.ts'
 import { createRecords } from '../state/records.ts'
 import type { StateStore } from '../state/store.ts'
+import { hasBound } from './factors.ts'
 import type { Outcome, Section, SubPage, Visitor } from './section.ts'
 
 export interface RecoveryDependencies {
@@ -29,14 +31,20 @@ const SHOWN_FOR = 2 * MINUTE
 const FEW = 3
 
 /** The codes for the day on which everything else is lost: how many are left, and a new set (RC-1, RC-4). `count`: of a set; 0: off. */
-export function createRecoverySection({ count }: { count: number }, dependencies: RecoveryDependencies): Section {
+export function createRecoverySection(
+  { count, guard }: { count: number; guard: EnrolmentGuard },
+  dependencies: RecoveryDependencies,
+): Section {
   const { codes, authenticators } = dependencies
   const shown = createRecords<ShownCodes>('recovery-codes-shown', dependencies)
   const idOf = ({ account, session }: Visitor): string => JSON.stringify([account.id, session.uid])
 
   /** Somebody without a second factor has nothing that a code could stand in for. */
-  const offered = ({ bindings }: Visitor): boolean =>
-    count > 0 && bindings.some(({ type }) => isFactor(authenticators.get(type)))
+  const offered = (visitor: Visitor): boolean =>
+    count > 0 &&
+    visitor.bindings.some(({ type }) => isFactor(authenticators.get(type))) &&
+    // A code is worth an authenticator, whose first binding an administrator opens there.
+    (guard !== 'bypass' || hasBound(visitor, authenticators))
 
   async function renew(visitor: Visitor): Promise<Outcome> {
     const { account, ip, userAgent, browser } = visitor

@@ -101,7 +101,7 @@ export function demand(policy: Policy, facts: Facts): Demand {
   const reasons = [rule === undefined ? 'no rule matches: the default decides' : `rule ${rule.name} matches`]
   const terms: Terms = {
     secondFactor: rule?.secondFactor ?? policy.secondFactor,
-    methods: rule?.methods ?? policy.methods,
+    methods: methodsAt(policy, rule, facts),
     rememberDays: rule?.rememberDays ?? policy.rememberDays,
     grace: rule?.grace ?? policy.grace,
   }
@@ -130,6 +130,18 @@ export function demand(policy: Policy, facts: Facts): Demand {
     asksSecondFactor: asks,
     reasons,
   }
+}
+
+/**
+ * The account page changes what every application's rules go by: there each factor counts that the account has and any rule accepts, or
+ * the weaker one of a lenient rule would open the stronger one of a strict rule (FB-1).
+ */
+function methodsAt(policy: Policy, rule: Rule | undefined, { client, account }: Facts): readonly string[] {
+  const methods = rule?.methods ?? policy.methods
+  if (client.own === undefined) return methods
+  const accepted = [policy, ...policy.rules].flatMap((terms) => terms.methods ?? [])
+  const had = accepted.filter((type) => account.bound.includes(type) || account.usableUnbound.includes(type))
+  return [...new Set([...methods, ...had])]
 }
 
 function matches({ clients, groups, networks }: RuleConditions, { client, address, account }: Facts): boolean {

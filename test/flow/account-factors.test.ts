@@ -242,6 +242,25 @@ onEachStore('factors on the account page', (site) => {
     })
   })
 
+  describe('a rule that is stricter than the default', () => {
+    const here = site({
+      mail: 'on',
+      config: {
+        mfa: { ...BOTH, methods: ['email'] },
+        policy: { rules: [{ name: 'erp', when: { clients: ['rp'] }, require: 'mfa', methods: ['totp'] }] },
+      },
+    })
+
+    it('FB-1: its app is what the account page asks for, not the weaker mail of the default', async () => {
+      const person = await here.person()
+      await here.bindApp(person)
+      const browser = here.browser()
+      const login = await browser.get(pageOf(here))
+      const asked = await browser.submit(login, { username: person.username, password: person.password })
+      assertPage(asked, 'verify-totp', undefined, 200)
+    })
+  })
+
   describe('an account without a second factor', () => {
     const here = site({
       mail: 'on',
@@ -259,10 +278,14 @@ onEachStore('factors on the account page', (site) => {
       const done = await browser.submit(bind, { code: appCode(here, secretIn(bind)) })
       assertPage(done, 'account', undefined, 200)
       assert.match(done.text(), /new second step is set up/)
-      // Where policy leaves it to its owner, the last one may go.
+      // Where policy leaves it to its owner, the last one may go, and the codes that stood in for it go too.
+      const typesOf = async () => (await here.gateway.site.bindings.list(person.id)).map(({ type }) => type).sort()
+      await press(browser, done, { action: 'recovery' })
+      assert.deepEqual(await typesOf(), ['email', 'recovery', 'totp'])
       const { id = '' } = formOf(done, 'remove').hidden
       const gone = assertPage(await press(browser, done, { action: 'remove', id }), 'account', undefined, 200)
       assert.throws(() => formOf(gone, 'remove'))
+      assert.deepEqual(await typesOf(), ['email'], 'a mailbox that no policy accepts is no factor')
     })
   })
 

@@ -64,6 +64,18 @@ describe('the account page asks for the strongest factor the account has (CVE-20
     ['nothing', {}, { own: 'view' }, 'pwd'],
     ['a kind that is not allowed', { methods: ['email'] }, { own: 'view', bound: ['totp'] }, 'pwd'],
     ['recovery codes alone make nothing stronger', {}, { own: 'view', bound: ['codes', 'email'] }, '2sv'],
+    [
+      'an app that only the rule of another application accepts',
+      { methods: ['email'], rules: [{ name: 'erp', when: { ...NOWHERE, clients: ['erp'] }, methods: ['totp'] }] },
+      { own: 'change', bound: ['totp'], usableUnbound: ['email'] },
+      'mfa',
+    ],
+    [
+      'an app, where a rule for the network accepts mail alone',
+      { rules: [{ name: 'office', when: { ...NOWHERE, networks: () => true }, methods: ['email'] }] },
+      { own: 'view', bound: ['totp'], usableUnbound: ['email'] },
+      'mfa',
+    ],
     ['where policy leaves it open', { secondFactor: 'off' }, { own: 'view', bound: ['totp'] }, 'mfa'],
     ['to change, the same', { secondFactor: 'if-bound' }, { own: 'change', bound: ['totp'] }, 'mfa'],
   ]
