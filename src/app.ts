@@ -5,7 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import Koa from 'koa'
 import { accountRoutes } from './account/account-page.ts'
 import { activitySection } from './account/activity.ts'
-import { createAddressSection } from './account/address.ts'
+import { type AddressSection, createAddressSection } from './account/address.ts'
 import { devicesSection } from './account/devices.ts'
 import { createEntrance } from './account/entrance.ts'
 import { factorsSection } from './account/factors.ts'
@@ -662,7 +662,7 @@ async function frontOf(site: Stores & Equipment, health: RequestListener): Promi
   provider.use(setupRoutes(setupOf(site, { responder, waiting: undefined })))
   provider.use(boundary.unknown)
   const handler = doorOf(site, { inside: provider.callback(), health })
-  const settled = () => Promise.all([engine.backChannel.settled(), resets?.settled()])
+  const settled = () => Promise.all([engine.backChannel.settled(), resets?.settled(), own.address.settled()])
   return { handler, sessions, keys: orderOf(engine.signingKeys), settled }
 }
 
@@ -746,8 +746,8 @@ function ownAccountSections(
     sessionProofs: SessionProofRecords
     throttle: PasswordThrottle
   },
-): Record<'recovery' | 'password' | 'address' | 'language', Section> {
-  const { config, accounts, state, hasher, mailer, notices, trail, clock, registry, recoveryCodes } = site
+): Record<'recovery' | 'password' | 'language', Section> & { address: AddressSection } {
+  const { config, accounts, state, hasher, mailer, notices, trail, log, clock, registry, recoveryCodes } = site
   const { passwords, branding, limits, languages } = config
   const { sealer, policy, sessions, sessionProofs, throttle } = parts
   const serviceName = branding.name
@@ -764,7 +764,7 @@ function ownAccountSections(
     ),
     address: createAddressSection(
       { serviceName, mailsPerDay: limits.mailsPerDay, resends: limits.mailsPerInteraction },
-      { ...shared, pending: createPendingAddresses({ state, sealer, codeKey, clock }), state, mailer },
+      { ...shared, pending: createPendingAddresses({ state, sealer, codeKey, clock }), state, mailer, log },
     ),
     language: createLanguageSection({ languages }, { accounts }),
   }

@@ -1,8 +1,10 @@
+import { setImmediate as afterwards } from 'node:timers/promises'
 import { loginKey } from '../accounts/account.ts'
 import { type AccountAdmin, LoginTaken } from '../accounts/account-store.ts'
 import type { AuditTrail } from '../audit/audit.ts'
 import type { Form } from '../interactions/form.ts'
 import { type Clock, DAY, HOUR, MINUTE, SECOND } from '../kernel/clock.ts'
+import type { Log } from '../kernel/log.ts'
 import { masked, parseAddress } from '../mail/address.ts'
 import { type Mail, type Mailer, MailFailed } from '../mail/mailer.ts'
 import type { Notices } from '../mail/notices.ts'
@@ -25,7 +27,13 @@ export interface AddressDependencies {
   sessionProofs: SessionProofRecords
   notices: Notices
   trail: AuditTrail
+  log: Log
   clock: Clock
+}
+
+export interface AddressSection extends Section {
+  /** Waits for codes that are on their way to the mail server. */
+  settled(): Promise<void>
 }
 
 export interface AddressOptions {
@@ -49,11 +57,13 @@ const MAIL_RETRY = 30 * SECOND
 
 /**
  * A new address, once a code that was mailed there has come back (EM-12). An address that somebody else signs in with is answered like any
- * other, and gets no mail (EN-4); nothing that a form says can mark an address as verified (CVE-2026-27946).
+ * other, and gets no mail: the code is sent behind the answer, so that neither its time nor what the server has against a recipient tells
+ * them apart (EN-4); nothing that a form says can mark an address as verified (CVE-2026-27946).
  */
-export function createAddressSection(options: AddressOptions, dependencies: AddressDependencies): Section {
+export function createAddressSection(options: AddressOptions, dependencies: AddressDependencies): AddressSection {
   const { serviceName, resends } = options
-  const { accounts, pending, state, mailer, sessions, notices, trail, clock } = dependencies
+  const { accounts, pending, state, mailer, sessions, notices, trail, log, clock } = dependencies
+  const underWay = new Set<Promise<void>>()
   const factsOf = ({ account, ip }: Visitor) => ({ account: account.id, ip })
 
   async function send(visitor: Visitor, wanted: Wanted): Promise<Outcome> {
@@ -71,19 +81,35 @@ export function createAddressSection(options: AddressOptions, dependencies: Addr
     if (mailer === undefined) return { code: 'bad-request' }
     const spent = await spend(limitsOf(visitor, address, options), state)
     if (!spent.ok) return { code: 'throttled', retryAfter: spent.wait }
-    const owner = await accounts.findByLogin(address)
-    const taken = owner !== undefined && owner.id !== visitor.account.id
-    const { code, record } = pending.draft(visitor, { address, taken, renewals })
     try {
-      // The same way to the same server, so that a taken address takes as long and fails as often.
-      await (taken ? mailer.check() : mailer.send(letterFor(visitor, { address, code })))
+      // Before it is known whose the address is: a server that is down is told of to everybody.
+      await mailer.check()
     } catch (failure) {
       if (!(failure instanceof MailFailed)) throw failure
       await spent.giveBack()
       return { code: 'mail', retryAfter: MAIL_RETRY }
     }
+    const owner = await accounts.findByLogin(address)
+    const taken = owner !== undefined && owner.id !== visitor.account.id
+    const { code, record } = pending.draft(visitor, { address, taken, renewals })
     await pending.keep(visitor, record)
+    if (taken) return undefined
+    const letter = letterFor(visitor, { address, code })
+    const work = sendBehind(mailer, letter).finally(() => underWay.delete(work))
+    underWay.add(work)
     return undefined
+  }
+
+  /** What goes wrong here is not given back to the limits either: it would show whose the address is. */
+  async function sendBehind(by: Mailer, letter: Mail): Promise<void> {
+    try {
+      // Even to write it takes a moment.
+      await afterwards()
+      await by.send(letter)
+    } catch (error) {
+      // The mailer has logged why; the page offers another code.
+      if (!(error instanceof MailFailed)) log.error('a code for a new address could not be sent', { error })
+    }
   }
 
   function letterFor(visitor: Visitor, { address, code }: { address: string; code: string }): Mail {
@@ -143,6 +169,9 @@ export function createAddressSection(options: AddressOptions, dependencies: Addr
   }
 
   return {
+    async settled() {
+      await Promise.all(underWay)
+    },
     name: 'address',
     async show({ account }) {
       return { address: account.email, verified: account.emailVerified, changeable: mailer !== undefined }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { MINUTE } from '../../src/kernel/clock.ts'
 import { randomToken } from '../../src/kernel/secrets.ts'
-import { atHome, formOf, type Owner, pageOf, press, sectionOf } from './account-site.ts'
+import { atHome, codeSent, formOf, type Owner, pageOf, press, sectionOf } from './account-site.ts'
 import { LIMITS, MAIL, remembered } from './device-site.ts'
 import { nameOf } from './person-login.ts'
 import { appCode, assertPage, type BrowserResponse, onEachStore, otherCode, type Site } from './person-site.ts'
@@ -23,8 +23,8 @@ async function changesOf(here: Site, { person }: Pick<Owner, 'person'>): Promise
 
 /** The page that asks for the code. */
 async function waiting(here: Site, owner: Owner, address: string): Promise<{ page: BrowserResponse; code: string }> {
-  const page = assertPage(await ask(owner, address), 'confirm-address', undefined, 200)
-  return { page, code: here.smtp.codeFor(address) }
+  const { page, code } = await codeSent(here, address, () => ask(owner, address))
+  return { page: assertPage(page, 'confirm-address', undefined, 200), code }
 }
 
 onEachStore('a new address on the account page (EM-12)', (site) => {
@@ -68,14 +68,38 @@ onEachStore('a new address on the account page (EM-12)', (site) => {
         [],
       )
       const free = newAddress()
-      const usual = assertPage(await ask(owner, free), 'confirm-address', undefined, 200)
-      const code = otherCode(here.smtp.codeFor(free))
-      const usualWrong = assertPage(await owner.browser.submit(usual, { code }), 'confirm-address', 'code', 401)
+      const { page: usual, code } = await waiting(here, owner, free)
+      const typed = { code: otherCode(code) }
+      const usualWrong = assertPage(await owner.browser.submit(usual, typed), 'confirm-address', 'code', 401)
       assert.equal(stripped(page.body, taken), stripped(usual.body, free))
       assert.equal(stripped(wrong.body, taken), stripped(usualWrong.body, free))
       assert.equal((await accountOf(here, owner)).email, owner.person.email)
     }
     assert.equal((await here.gateway.site.accounts.find(other.id))?.emailVerified, false)
+  })
+
+  it('EN-4: what the mail server has against a recipient, and how long it takes, are not in the answer', async (t) => {
+    const owner = await atHome(here)
+    const other = await here.person()
+    const { mailer } = here.gateway.site
+    const { promise: slow, resolve: goOn } = Promise.withResolvers<void>()
+    const send = t.mock.method(mailer ?? assert.fail(), 'send', () => slow)
+    try {
+      for (const address of [newAddress(), `${other.email}`]) assertPage(await ask(owner, address), 'confirm-address')
+      assert.equal(send.mock.callCount(), 1)
+    } finally {
+      goOn()
+      send.mock.restore()
+    }
+    here.smtp.setRefuse('rcpt')
+    try {
+      const [refused, taken] = [newAddress(), `${other.email}`]
+      // The limit of an hour for one account, two of which are gone: a letter that was refused has counted too.
+      for (const address of [refused, taken, refused]) assertPage(await ask(owner, address), 'confirm-address')
+      assertPage(await ask(owner, refused), 'account', 'throttled', 429)
+    } finally {
+      here.smtp.setRefuse(undefined)
+    }
   })
 
   it('a mail server that is down: `mail`, for a taken address too, and the code from before still works', async () => {
@@ -230,8 +254,10 @@ onEachStore('codes for a new address', (site) => {
       assertPage(await owner.browser.submit(first.page, { code: first.code }), 'confirm-address', 'expired', 410)
       let { page, code } = first
       for (let time = 0; time < 3; time += 1) {
-        page = assertPage(await owner.browser.submit(page, { action: 'resend' }), 'confirm-address', undefined, 200)
-        const next = here.smtp.codeFor(address)
+        const before = page
+        const sent = await codeSent(here, address, () => owner.browser.submit(before, { action: 'resend' }))
+        page = assertPage(sent.page, 'confirm-address', undefined, 200)
+        const next = sent.code
         if (next !== code) assertPage(await owner.browser.submit(page, { code }), 'confirm-address', 'code', 401)
         code = next
         here.gateway.clock.advance(MINUTE)
@@ -251,7 +277,7 @@ onEachStore('codes for a new address', (site) => {
       const owners = [await atHome(here), await atHome(here)]
       const asked: BrowserResponse[] = []
       for (const owner of owners) for (let time = 0; time < 4; time += 1) asked.push(await ask(owner, address))
-      assert.equal(here.smtp.messages.filter(({ to }) => to.includes(address)).length, 5)
+      await here.smtp.waitFor(() => here.smtp.codesTo(address) === 5)
       assert.deepEqual(
         asked.slice(5).map(({ error }) => error),
         ['throttled', 'throttled', 'throttled'],

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { BrowserResponse } from '../harness/http-client.ts'
-import { press } from './account-site.ts'
+import { codeSent, press } from './account-site.ts'
 import { type Browser, type Member, onStores, type ProtocolSite } from './protocol-site.ts'
 
 const NEXT = 'seven green bicycles'
@@ -24,8 +24,10 @@ onStores('embedded', 'applications whose sessions end on the account page (LO-4)
         press(browser, page, { action: 'password', fields: { password, newPassword: NEXT, newPasswordAgain: NEXT } }),
       async 'a new address'(browser, page, { username }) {
         const address = `new-${username}@example.test`
-        const asked = await press(browser, page, { action: 'address', fields: { address } })
-        return browser.submit(asked, { code: here.smtp.codeFor(address) })
+        const sent = await codeSent(here, address, () =>
+          press(browser, page, { action: 'address', fields: { address } }),
+        )
+        return browser.submit(sent.page, { code: sent.code })
       },
     }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { MINUTE } from '../../src/kernel/clock.ts'
-import { atHome, formOf, pageOf, press, sectionOf } from './account-site.ts'
+import { atHome, codeSent, formOf, pageOf, press, sectionOf } from './account-site.ts'
 import { appCode, assertPage, onEachStore, otherCode, type Site } from './person-site.ts'
 
 /** Another browser of the same person, signed in at the relying party; a minute later, since a code works once. */
@@ -78,13 +78,10 @@ onEachStore('sessions and activity on the account page', (site) => {
       const refused = assertPage(await change('not the password'), 'account', 'credentials')
       assert.match(sectionOf(refused, 'activity'), /A change of the password that failed/)
       assert.doesNotMatch(sectionOf(refused, 'activity'), /The password was changed/)
-      assertPage(
-        await press(browser, page, { action: 'address', fields: { address: `new-${person.email}` } }),
-        'confirm-address',
-      )
-      const confirm = await browser.get(`${pageOf(here)}/confirm-address`)
-      const code = otherCode(here.smtp.codeFor(`new-${person.email}`))
-      assertPage(await browser.submit(confirm, { code }), 'confirm-address', 'code')
+      const address = `new-${person.email}`
+      const sent = await codeSent(here, address, () => press(browser, page, { action: 'address', fields: { address } }))
+      const typed = { code: otherCode(sent.code) }
+      assertPage(await browser.submit(sent.page, typed), 'confirm-address', 'code')
       const tried = await browser.get(pageOf(here))
       assert.match(sectionOf(tried, 'activity'), /A change of the email address that failed/)
       assert.doesNotMatch(sectionOf(tried, 'activity'), /The email address was changed/)

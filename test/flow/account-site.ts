@@ -48,3 +48,15 @@ export function press(
 
 /** What stands in a section. */
 export const sectionOf = (page: BrowserResponse, name: string): string => page.text(`[data-section=${name}]`)
+
+/** What an act comes to, and the code that it sends to the address: behind the answer. */
+export async function codeSent(
+  here: Site,
+  address: string,
+  act: () => Promise<BrowserResponse>,
+): Promise<{ page: BrowserResponse; code: string }> {
+  const before = here.smtp.codesTo(address)
+  const page = await act()
+  await here.smtp.waitFor(() => here.smtp.codesTo(address) > before)
+  return { page, code: here.smtp.codeFor(address) }
+}
