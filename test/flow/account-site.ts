@@ -51,7 +51,7 @@ export const sectionOf = (page: BrowserResponse, name: string): string => page.t
 
 /** What an act comes to, and the code that it sends to the address: behind the answer. */
 export async function codeSent(
-  here: Site,
+  here: Pick<Site, 'smtp'>,
   address: string,
   act: () => Promise<BrowserResponse>,
 ): Promise<{ page: BrowserResponse; code: string }> {
