@@ -613,7 +613,7 @@ async function frontOf(site: Stores & Equipment, health: RequestListener): Promi
     clock,
   })
   const nameOf = (clientId: string): string => parties.get(clientId)?.name ?? clientId
-  const own = ownAccountSections(site, { sealer, policy: engine.policy, sessions, sessionProofs, throttle })
+  const own = ownAccountSections(site, { sealer, decider, policy: engine.policy, sessions, sessionProofs, throttle })
   provider.use(
     accountRoutes({
       sections: [
@@ -741,6 +741,7 @@ function ownAccountSections(
   site: Stores & Equipment,
   parts: {
     sealer: Sealer
+    decider: Decider
     policy: Policy
     sessions: Sessions
     sessionProofs: SessionProofRecords
@@ -749,14 +750,14 @@ function ownAccountSections(
 ): Record<'recovery' | 'password' | 'language', Section> & { address: AddressSection } {
   const { config, accounts, state, hasher, mailer, notices, trail, log, clock, registry, recoveryCodes } = site
   const { passwords, branding, limits, languages } = config
-  const { sealer, policy, sessions, sessionProofs, throttle } = parts
+  const { sealer, decider, policy, sessions, sessionProofs, throttle } = parts
   const serviceName = branding.name
   const codeKey = deriveKey(site.secretKey, 'address-code')
   const shared = { accounts, sessions, sessionProofs, notices, trail, clock }
   return {
     recovery: createRecoverySection(
       { count: config.mfa.recoveryCodes, guard: config.mfa.enrolment.guard },
-      { codes: recoveryCodes, authenticators: registry, state, sealer },
+      { codes: recoveryCodes, authenticators: registry, decider, state, sealer },
     ),
     password: createPasswordSection(
       { minLength: shortestPassword(policy, passwords.minLength), serviceName },

@@ -1,7 +1,7 @@
 import { MINUTE } from '../kernel/clock.ts'
 import type { Sealer } from '../kernel/secrets.ts'
-import type { Authenticator } from '../mfa/authenticator.ts'
-import type { RecoveryCodes } from '../mfa/recovery.ts'
+import type { Decider } from '../mfa/decider.ts'
+import { type RecoveryCodes, standInsFor } from '../mfa/recovery.ts'
 import type { Registry } from '../mfa/registry.ts'
 import type { EnrolmentGuard } from '../mfa/steps.ts'
 import { createRecords } from '../state/records.ts'
@@ -11,7 +11,8 @@ import type { Outcome, Section, SubPage, Visitor } from './section.ts'
 
 export interface RecoveryDependencies {
   codes: RecoveryCodes
-  authenticators: Pick<Registry, 'get'>
+  authenticators: Pick<Registry, 'get' | 'list'>
+  decider: Pick<Decider, 'lookup'>
   state: StateStore
   sealer: Sealer
 }
@@ -35,14 +36,15 @@ export function createRecoverySection(
   { count, guard }: { count: number; guard: EnrolmentGuard },
   dependencies: RecoveryDependencies,
 ): Section {
-  const { codes, authenticators } = dependencies
+  const { codes, authenticators, decider } = dependencies
   const shown = createRecords<ShownCodes>('recovery-codes-shown', dependencies)
   const idOf = ({ account, session }: Visitor): string => JSON.stringify([account.id, session.uid])
 
-  /** Somebody without a second factor has nothing that a code could stand in for. */
+  const replaceable = new Set(standInsFor(authenticators.list(), decider.lookup))
+  /** Somebody without a second factor that is worth as much has nothing that a code could stand in for (FB-1). */
   const offered = (visitor: Visitor): boolean =>
     count > 0 &&
-    visitor.bindings.some(({ type }) => isFactor(authenticators.get(type))) &&
+    visitor.bindings.some(({ type }) => replaceable.has(type)) &&
     // A code is worth an authenticator, whose first binding an administrator opens there.
     (guard !== 'bypass' || hasBound(visitor, authenticators))
 
@@ -81,8 +83,4 @@ export function createRecoverySection(
     actions: { recovery: { act: renew } },
     pages: { [PAGE]: page },
   }
-}
-
-function isFactor(authenticator: Authenticator | undefined): boolean {
-  return authenticator !== undefined && authenticator.fallback === undefined
 }

@@ -1,5 +1,7 @@
 import type { Account } from '../accounts/account.ts'
 import type { AuditEvent } from '../audit/audit.ts'
+import type { MethodLookup } from './assurance.ts'
+import type { Authenticator } from './authenticator.ts'
 import type { Binding } from './binding-store.ts'
 
 /** The codes that owners keep for the day on which they have lost everything else (RC-1). */
@@ -17,4 +19,16 @@ export interface RecoveryCodes {
 export interface BypassCodes {
   /** In place of one given out before. `ttl`: milliseconds; `audit`: the row of the command. `expiresAt`: milliseconds since the epoch. */
   issue(account: Account, given: { ttl: number; audit: AuditEvent }): Promise<{ code: string; expiresAt: number }>
+}
+
+/** The types that a fallback can stand in for: a code must not be worth more than what is proved to get it (FB-1). */
+export function standInsFor(authenticators: readonly Authenticator[], lookup: MethodLookup): string[] {
+  const strong = authenticators.some(({ fallback, assurance }) => fallback !== undefined && assurance === 'mfa')
+  return authenticators
+    .filter(({ fallback }) => fallback === undefined)
+    .map(({ type }) => type)
+    .filter((type) => {
+      const method = lookup(type)
+      return method !== undefined && (method.assurance === 'mfa' || !strong)
+    })
 }

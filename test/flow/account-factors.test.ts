@@ -86,6 +86,16 @@ onEachStore('factors on the account page', (site) => {
       assert.throws(() => formOf(page, 'add-totp'))
     })
 
+    it('D8: however many were bound in a session, another one can be when there is room', async () => {
+      const owner = await atHome(here)
+      let { page } = owner
+      for (let count = 1; count <= 5; count++) {
+        page = (await addApp(here, { ...owner, page })).page
+        const [, added = ''] = await idsOf(here, owner.person)
+        page = assertPage(await press(owner.browser, page, { action: 'remove', id: added }), 'account', undefined, 200)
+      }
+    })
+
     it('a wrong code binds nothing, and the key stays the same', async () => {
       const { browser, page, person } = await atHome(here)
       const bind = await press(browser, page, { action: 'add-totp' })

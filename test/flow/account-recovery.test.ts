@@ -119,6 +119,20 @@ onEachStore('recovery codes', (site) => {
     })
   })
 
+  describe('where somebody has the mailbox alone', () => {
+    const here = site({ mail: 'on', config: { mfa: { enabled: true, methods: ['email', 'totp'] } } })
+    it('FB-1: there are no codes that are worth more than what opened the page', async () => {
+      const [person, browser] = [await here.person(), here.browser()]
+      const login = await browser.get(pageOf(here))
+      const choice = await browser.submit(login, { username: person.username, password: person.password })
+      const asked = assertPage(await browser.submit(choice, { method: 'email' }), 'verify-email')
+      const page = assertPage(await browser.submit(asked, { code: here.mailed(person) }), 'account', undefined, 200)
+      assert.equal(page.find('[data-section=recovery]'), undefined)
+      const { csrf = '' } = page.form?.hidden ?? {}
+      assertPage(await browser.post(pageOf(here), { csrf, action: 'recovery' }), 'account', 'bad-request', 400)
+    })
+  })
+
   describe('where somebody has no second factor', () => {
     const here = site({ config: { mfa: { enabled: false, optOut: { understood: true, disableMfa: true } } } })
     it('there is nothing that a code could stand in for', async () => {
