@@ -140,13 +140,15 @@ onEachStore('codes by mail', (site) => {
       if (here.mailed(person) !== code) assertPage(await next.submit(again, { code }), 'verify-email', 'code', 401)
     })
 
-    test('after a change of address the code sent to the old one is dead, and the next goes to the new one (C7, EM-12)', async () => {
+    test('a change of address ends the sign-in whose code went to the old one, and the next code goes to the new one (C7, EM-12)', async () => {
       const { person, browser, page, code } = await asked()
       const email = `new-${person.email}`
       await here.gateway.site.accounts.update(person.id, { email }, { event: 'email.change.done', outcome: 'ok' })
-      assertPage(assertNotIn(await browser.submit(page, { code })), 'verify-email', 'expired', 410)
+      const over = assertPage(assertNotIn(await browser.submit(page, { code })), 'login', 'expired', 410)
+      const { username, password } = person
+      const again = assertPage(await browser.submit(over, { username, password }), 'verify-email', 'expired', 410)
       here.gateway.clock.advance(MINUTE)
-      const next = assertPage(await browser.submit(page, { action: 'resend' }), 'verify-email', undefined, 200)
+      const next = assertPage(await browser.submit(again, { action: 'resend' }), 'verify-email', undefined, 200)
       const { claims } = await here.redeem(await browser.submit(next, { code: here.smtp.codeFor(email) }))
       assert.equal(claims.sub, person.id)
     })
