@@ -1,6 +1,6 @@
 import { globSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { relative } from 'node:path'
+import { join, relative } from 'node:path'
 import { run } from 'node:test'
 import type { TestEvent } from 'node:test/reporters'
 import { inspect, parseArgs, stripVTControlCharacters } from 'node:util'
@@ -42,6 +42,8 @@ async function main(): Promise<number> {
   process.env.STEPGATE_TEST_LENGTH = long ? 'long' : 'usual'
   // Password hashing takes a thread per core: without more of them, file access and name look-ups would wait behind it.
   process.env.UV_THREADPOOL_SIZE ??= String(availableParallelism() + 2)
+  // Every file loads the same modules: what one has compiled, the others need not.
+  process.env.NODE_COMPILE_CACHE ??= join('node_modules', '.cache', 'stepgate-tests')
   const files = testFiles(filters)
   if (files.length === 0) {
     console.error(`No test file matches ${filters.join(' ')}. ${USAGE}`)

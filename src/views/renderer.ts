@@ -4,7 +4,7 @@ import ejs, { type TemplateFunction } from 'ejs'
 import { escapeHtml } from './escape.ts'
 import type { Texts, TextValues } from './texts.ts'
 
-/** Pages and mails from the templates in `views/`, all compiled when the renderer is made. */
+/** Pages and mails from the templates in `views/`. */
 export interface Renderer {
   /**
    * `view` is a path below `views/` without `.ejs`. A template sees the names in `data` and `t(key, values)`, `rich(key, values)`,
@@ -18,13 +18,10 @@ const ROOT = fileURLToPath(new URL('../../views', import.meta.url))
 
 export function createRenderer(dependencies: { texts: Texts }): Renderer {
   const { texts } = dependencies
-  const templates = new Map(viewNames().map((view) => [view, compiled(view)]))
 
   return {
     render(view, locale, data) {
-      const template = templates.get(view)
-      if (template === undefined) throw new Error(`there is no view ${view}`)
-      return template({ ...data, ...helpersFor(locale, texts) })
+      return templateOf(view)({ ...data, ...helpersFor(locale, texts) })
     },
   }
 }
@@ -34,6 +31,18 @@ export function viewNames(): string[] {
   return readdirSync(ROOT, { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith(EXTENSION))
     .map((file) => file.slice(0, -EXTENSION.length).replaceAll('\\', '/'))
+}
+
+/** The same whatever the configuration says: a reload compiles none of them again, and a command only those it needs. */
+const templates = new Map<string, TemplateFunction>()
+let views: ReadonlySet<string> | undefined
+
+function templateOf(view: string): TemplateFunction {
+  views ??= new Set(viewNames())
+  if (!views.has(view)) throw new Error(`there is no view ${view}`)
+  const template = templates.get(view) ?? compiled(view)
+  templates.set(view, template)
+  return template
 }
 
 function compiled(view: string): TemplateFunction {

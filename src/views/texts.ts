@@ -126,8 +126,13 @@ function unitFormat(locale: string, unit: string): Intl.NumberFormat {
   return new Intl.NumberFormat(locale, { style: 'unit', unit, unitDisplay: 'long' })
 }
 
+/** By language: making one takes longer than a hundred uses of it. */
+const dateTimeFormats = new Map<string, Intl.DateTimeFormat>()
+
 function dateTimeFormat(locale: string): Intl.DateTimeFormat {
-  return new Intl.DateTimeFormat(locale, {
+  const known = dateTimeFormats.get(locale)
+  if (known !== undefined) return known
+  const format = new Intl.DateTimeFormat(locale, {
     year: 'numeric',
     month: 'long',
     day: 'numeric',
@@ -136,4 +141,6 @@ function dateTimeFormat(locale: string): Intl.DateTimeFormat {
     timeZone: 'UTC',
     timeZoneName: 'short',
   })
+  dateTimeFormats.set(locale, format)
+  return format
 }
