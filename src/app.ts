@@ -585,7 +585,7 @@ async function frontOf(site: Stores & Equipment, health: RequestListener): Promi
   const progress = createProgress({ signIns, factors, cookies, pages: stepPages, responder, trail })
   const login = createLogin({ accounts, throttle, devices, cookies, signIns, trail, clock })
   const { postponements } = site
-  const browsers = createBrowsers({ issuer, csrfKey: deriveKey(secretKey, 'csrf') })
+  const browsers = createBrowsers({ issuer, csrfKey: deriveKey(secretKey, 'csrf') }, { trail })
   const shared = { signIns, pages: stepPages, progress, responder }
   provider.use(
     interactionRoutes({
@@ -598,7 +598,6 @@ async function frontOf(site: Stores & Equipment, health: RequestListener): Promi
         scopeOf,
         trail,
       }),
-      trail,
       limits,
     }),
   )
@@ -644,7 +643,6 @@ async function frontOf(site: Stores & Equipment, health: RequestListener): Promi
       entrance: createEntrance({ issuer }, { visitors, responder }),
       browsers,
       responder,
-      trail,
       limits,
     }),
   )
@@ -655,10 +653,10 @@ async function frontOf(site: Stores & Equipment, health: RequestListener): Promi
         minLength: shortestPassword(engine.policy, config.passwords.minLength),
         serviceName: config.branding.name,
       },
-      { accounts, hasher: site.hasher, sessions, notices, browsers, responder, trail, log: site.log, clock, limits },
+      { accounts, hasher: site.hasher, sessions, notices, browsers, responder, log: site.log, clock, limits },
     ),
   )
-  if (resets !== undefined) provider.use(forgotRoutes({ requests: resets, browsers, responder, trail, limits }))
+  if (resets !== undefined) provider.use(forgotRoutes({ requests: resets, browsers, responder, limits }))
   provider.use(setupRoutes(setupOf(site, { responder, waiting: undefined })))
   provider.use(boundary.unknown)
   const handler = doorOf(site, { inside: provider.callback(), health })
@@ -822,8 +820,8 @@ function setupOf(
   const { issuer, limits } = config
   const sealer = createSealer(deriveKey(secretKey, 'state'))
   const progress = createSetupProgress({ state, sealer })
-  const browsers = createBrowsers({ issuer, csrfKey: deriveKey(secretKey, 'csrf') })
-  return { waiting, progress, answers, browsers, responder, trail, clock, limits, issuer }
+  const browsers = createBrowsers({ issuer, csrfKey: deriveKey(secretKey, 'csrf') }, { trail })
+  return { waiting, progress, answers, browsers, responder, clock, limits, issuer }
 }
 
 /** Only where the file asks for it: a wrong clock refuses the codes of apps, a gateway that is out refuses everybody. */

@@ -1,9 +1,7 @@
 import Router from '@koa/router'
 import type { Context, Middleware } from 'koa'
-import type { AuditTrail } from '../audit/audit.ts'
 import type { Browser, Browsers } from '../interactions/browser.ts'
 import { type Form, type FormLimits, readForm } from '../interactions/form.ts'
-import { FORMS_STAY } from '../interactions/headers.ts'
 import type { Answer, Responder } from '../interactions/responder.ts'
 import { RequestError } from '../kernel/errors.ts'
 import type { PageError } from '../views/pages.ts'
@@ -20,7 +18,6 @@ export interface AccountPageDependencies {
   entrance: Entrance
   browsers: Browsers
   responder: Responder
-  trail: AuditTrail
   limits: FormLimits
 }
 
@@ -38,7 +35,7 @@ type Problem = Extract<Outcome, { error: PageError }> & { section: string }
  * goes through the sign-in and comes back. GET shows, POST changes, and what changes the account's protection needs a fresh second factor.
  */
 export function accountRoutes(dependencies: AccountPageDependencies): Middleware {
-  const { sections, visitors, entrance, browsers, responder, trail, limits } = dependencies
+  const { sections, visitors, entrance, browsers, responder, limits } = dependencies
   const actions = actionsOf(sections)
   const subPages = new Map(sections.flatMap(({ pages = {} }) => Object.entries(pages)))
   const router = new Router()
@@ -55,8 +52,6 @@ export function accountRoutes(dependencies: AccountPageDependencies): Middleware
   function send({ ctx, browser, visitor }: Visit, answer: Answer, action: string): void {
     const form = { action, csrf: browser.csrf(csrfOf(visitor)), step: answer.name }
     responder.page(ctx, { ...answer, form }, visitor.locale)
-    // No form here leads to a relying party.
-    ctx.set('content-security-policy', FORMS_STAY)
   }
 
   async function showPage(at: Visit, problem?: Problem): Promise<void> {
@@ -96,12 +91,7 @@ export function accountRoutes(dependencies: AccountPageDependencies): Middleware
 
   /** WE-1: bound to the browser and to the session. */
   function check({ ctx, visitor }: Visit, form: Form): void {
-    try {
-      browsers.check(ctx, form, csrfOf(visitor))
-    } catch (error) {
-      trail.record({ event: 'csrf.rejected', outcome: 'fail', ip: ctx.ip, account: visitor.account.id })
-      throw error
-    }
+    browsers.check(ctx, form, { purpose: csrfOf(visitor), facts: { account: visitor.account.id } })
   }
 
   function confirm({ ctx, browser, visitor }: Visit, errand: Omit<Errand, 'own' | 'locale'>): void {

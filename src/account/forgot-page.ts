@@ -1,9 +1,7 @@
 import Router from '@koa/router'
 import type { Context, Middleware } from 'koa'
-import type { AuditTrail } from '../audit/audit.ts'
 import type { Browsers } from '../interactions/browser.ts'
-import { type Form, type FormLimits, readForm } from '../interactions/form.ts'
-import { FORMS_STAY } from '../interactions/headers.ts'
+import { type FormLimits, readForm } from '../interactions/form.ts'
 import type { Responder } from '../interactions/responder.ts'
 import { RequestError } from '../kernel/errors.ts'
 import type { PageError } from '../views/pages.ts'
@@ -15,7 +13,6 @@ export interface ForgotPageDependencies {
   requests: Pick<ResetRequests, 'take'>
   browsers: Browsers
   responder: Responder
-  trail: AuditTrail
   limits: FormLimits
 }
 
@@ -24,7 +21,7 @@ const NAME_LENGTH = 254
 const SENT = `${FORGOT}/sent`
 
 /** The page for who has forgotten a password; its answer is the same for everybody (EN-4). */
-export function forgotRoutes({ requests, browsers, responder, trail, limits }: ForgotPageDependencies): Middleware {
+export function forgotRoutes({ requests, browsers, responder, limits }: ForgotPageDependencies): Middleware {
   const router = new Router()
 
   function show(ctx: Context, given: { username?: string; error?: PageError } = {}): void {
@@ -32,23 +29,13 @@ export function forgotRoutes({ requests, browsers, responder, trail, limits }: F
     const form = { action: FORGOT, csrf: browsers.of(ctx).csrf(FORGOT), step: 'forgot' }
     const answer = { name: 'forgot', view: 'pages/forgot', form, data: { username } }
     responder.page(ctx, { ...answer, ...(error !== undefined && { error }) }, responder.locale(ctx))
-    ctx.set('content-security-policy', FORMS_STAY)
-  }
-
-  function check(ctx: Context, form: Form): void {
-    try {
-      browsers.check(ctx, form, FORGOT)
-    } catch (error) {
-      trail.record({ event: 'csrf.rejected', outcome: 'fail', ip: ctx.ip })
-      throw error
-    }
   }
 
   router.get(FORGOT, (ctx) => show(ctx))
 
   router.post(FORGOT, async (ctx) => {
     const form = await readForm(ctx, limits)
-    check(ctx, form)
+    browsers.check(ctx, form, { purpose: FORGOT })
     const username = form.get('username') ?? ''
     if (username.trim() === '' || username.length > NAME_LENGTH) {
       return show(ctx, { username: username.slice(0, NAME_LENGTH), error: { code: 'bad-request', reason: 'name' } })

@@ -3,12 +3,11 @@ import type { Context, Middleware } from 'koa'
 import type { Account } from '../accounts/account.ts'
 import type { AccountAdmin } from '../accounts/account-store.ts'
 import type { PasswordLinks } from '../accounts/password-links.ts'
-import { passwordProblem, personalWords } from '../accounts/password-rules.ts'
+import { passwordProblem, personalWords, samePassword } from '../accounts/password-rules.ts'
 import type { Hasher } from '../accounts/passwords.ts'
-import type { AuditEventName, AuditTrail } from '../audit/audit.ts'
+import type { AuditEventName } from '../audit/audit.ts'
 import type { Browsers } from '../interactions/browser.ts'
 import { type Form, type FormLimits, readForm } from '../interactions/form.ts'
-import { FORMS_STAY } from '../interactions/headers.ts'
 import type { Responder } from '../interactions/responder.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { RequestError, Unavailable } from '../kernel/errors.ts'
@@ -44,7 +43,6 @@ export interface PasswordLinkDependencies {
   notices: Notices
   browsers: Browsers
   responder: Responder
-  trail: AuditTrail
   log: Log
   clock: Clock
   limits: FormLimits
@@ -59,7 +57,7 @@ export function passwordLinkRoutes(
   { pages, minLength, serviceName }: PasswordLinkOptions,
   dependencies: PasswordLinkDependencies,
 ): Middleware {
-  const { accounts, hasher, sessions, notices, browsers, responder, trail, log, clock, limits } = dependencies
+  const { accounts, hasher, sessions, notices, browsers, responder, log, clock, limits } = dependencies
   const router = new Router()
 
   function show(ctx: Context, at: LinkPage, given: { account: Account; error?: PageError }): void {
@@ -68,7 +66,6 @@ export function passwordLinkRoutes(
     const data = { username: account.username, least: minLength }
     const answer = { name: at.name, view: `pages/${at.name}`, form, data, ...(error !== undefined && { error }) }
     responder.page(ctx, answer, responder.locale(ctx, undefined, account.locale))
-    ctx.set('content-security-policy', FORMS_STAY)
   }
 
   function dead(ctx: Context, { dead: data }: LinkPage): void {
@@ -76,19 +73,10 @@ export function passwordLinkRoutes(
     responder.page(ctx, { name: 'error', view: 'pages/error', error, data }, responder.locale(ctx))
   }
 
-  function check(ctx: Context, form: Form): void {
-    try {
-      browsers.check(ctx, form, purposeOf(ctx))
-    } catch (error) {
-      trail.record({ event: 'csrf.rejected', outcome: 'fail', ip: ctx.ip })
-      throw error
-    }
-  }
-
   /** What is wrong with what was typed; undefined: nothing. */
   function problemOf(form: Form, account: Account): PageError | undefined {
     const password = form.get('password') ?? ''
-    if (password !== (form.get('passwordAgain') ?? '')) return { code: 'password', reason: 'different' }
+    if (!samePassword(password, form.get('passwordAgain') ?? '')) return { code: 'password', reason: 'different' }
     const reason = passwordProblem(password, { minLength, personal: personalWords({ ...account, serviceName }) })
     return reason && { code: 'password', reason, least: minLength }
   }
@@ -115,7 +103,7 @@ export function passwordLinkRoutes(
 
   async function answer(ctx: Context, at: LinkPage): Promise<void> {
     const form = await readForm(ctx, limits)
-    check(ctx, form)
+    browsers.check(ctx, form, { purpose: purposeOf(ctx) })
     const token = tokenOf(ctx)
     const account = await at.links.find(token)
     if (account === undefined) return dead(ctx, at)

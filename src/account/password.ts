@@ -1,5 +1,5 @@
 import type { AccountAdmin } from '../accounts/account-store.ts'
-import { normalizePassword, passwordProblem, personalWords } from '../accounts/password-rules.ts'
+import { passwordProblem, personalWords, samePassword } from '../accounts/password-rules.ts'
 import type { PasswordThrottle } from '../accounts/password-throttle.ts'
 import type { Hasher } from '../accounts/passwords.ts'
 import type { AuditTrail } from '../audit/audit.ts'
@@ -55,7 +55,7 @@ export function createPasswordSection(options: PasswordOptions, dependencies: Pa
     const { account, session, ip, userAgent } = visitor
     const facts = { event: 'password.changed', account: account.id, ip } as const
     const next = form.get('newPassword') ?? ''
-    const same = sameText(next, form.get('newPasswordAgain') ?? '')
+    const same = samePassword(next, form.get('newPasswordAgain') ?? '')
     const personal = personalWords({ ...account, serviceName })
     const reason = same ? passwordProblem(next, { minLength, personal }) : 'different'
     if (reason !== undefined) return { error: { code: 'password', reason, least: minLength }, field: 'newPassword' }
@@ -82,8 +82,4 @@ export function createPasswordSection(options: PasswordOptions, dependencies: Pa
     },
     actions: { password: { act: change } },
   }
-}
-
-function sameText(left: string, right: string): boolean {
-  return normalizePassword(left) === normalizePassword(right)
 }

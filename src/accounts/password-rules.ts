@@ -49,6 +49,11 @@ export function normalizePassword(password: string): string {
   return password.normalize('NFC')
 }
 
+/** Whether both were typed alike, however a keyboard spells an accent. */
+export function samePassword(left: string, right: string): boolean {
+  return normalizePassword(left) === normalizePassword(right)
+}
+
 /** Of the normal form. */
 export function isTooLong(normal: string): boolean {
   // Code points last: counting them takes memory, and bytes bound them.

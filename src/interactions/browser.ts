@@ -1,4 +1,5 @@
 import type { Context } from 'koa'
+import type { AuditEvent, AuditTrail } from '../audit/audit.ts'
 import { RequestError } from '../kernel/errors.ts'
 import { equalSecrets, hmac, randomToken, sha256 } from '../kernel/secrets.ts'
 import type { Form } from './form.ts'
@@ -8,8 +9,8 @@ import { isSecretAddress } from './secret-address.ts'
 export interface Browser {
   /** Its hash, for what is kept. */
   id: string
-  /** The token of forms of this interaction in this browser. */
-  csrf(interaction: string): string
+  /** The token of forms of this purpose, such as one interaction, in this browser. */
+  csrf(purpose: string): string
 }
 
 export interface BrowserOptions {
@@ -23,11 +24,17 @@ const SECRET = /^[\w-]{43}$/
 export interface Browsers {
   /** The browser of this request, with a new secret where it has none. */
   of(ctx: Context): Browser
-  /** Throws RequestError `csrf` unless the form came from our own page in this browser. */
-  check(ctx: Context, form: Form, interaction: string): Browser
+  /**
+   * Throws RequestError `csrf`, and the audit says so, unless the form came from our own page in this browser. `purpose`: what its token
+   * was made for; `facts`: whose or which request it is, as far as that is known.
+   */
+  check(ctx: Context, form: Form, at: { purpose: string; facts?: Pick<AuditEvent, 'account' | 'interaction'> }): Browser
 }
 
-export function createBrowsers({ issuer, csrfKey }: BrowserOptions): Browsers {
+export function createBrowsers(
+  { issuer, csrfKey }: BrowserOptions,
+  { trail }: { trail: Pick<AuditTrail, 'record'> },
+): Browsers {
   const secure = issuer.startsWith('https:')
   const name = `${secure ? '__Host-' : ''}stepgate-browser`
   const secretOf = (ctx: Context): string | undefined => {
@@ -36,7 +43,7 @@ export function createBrowsers({ issuer, csrfKey }: BrowserOptions): Browsers {
   }
   const browserWith = (secret: string): Browser => ({
     id: sha256(secret),
-    csrf: (interaction) => hmac(csrfKey, secret, interaction),
+    csrf: (purpose) => hmac(csrfKey, secret, purpose),
   })
   return {
     of(ctx) {
@@ -46,12 +53,12 @@ export function createBrowsers({ issuer, csrfKey }: BrowserOptions): Browsers {
       ctx.cookies.set(name, secret, { httpOnly: true, sameSite: 'lax', secure, path: '/', signed: false })
       return browserWith(secret)
     },
-    check(ctx, form, interaction) {
+    check(ctx, form, { purpose, facts }) {
       const secret = secretOf(ctx)
-      if (secret === undefined || !sameOrigin(ctx, issuer)) throw new RequestError('csrf')
-      const browser = browserWith(secret)
-      if (!equalSecrets(form.get('csrf') ?? '', browser.csrf(interaction))) throw new RequestError('csrf')
-      return browser
+      const browser = secret !== undefined && sameOrigin(ctx, issuer) ? browserWith(secret) : undefined
+      if (browser !== undefined && equalSecrets(form.get('csrf') ?? '', browser.csrf(purpose))) return browser
+      trail.record({ event: 'csrf.rejected', outcome: 'fail', ip: ctx.ip, ...facts })
+      throw new RequestError('csrf')
     },
   }
 }

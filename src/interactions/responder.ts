@@ -47,6 +47,7 @@ const STATUS: Record<PageError['code'], number> = {
 
 /** Its form is the engine's, and may lead to the relying party like those of a sign-in. */
 const LEAVING: ReadonlySet<string> = new Set(['logout'])
+const SIGN_IN = '/interaction/'
 
 /** Seconds to say when nobody knows better. */
 const RETRY_AFTER = 5
@@ -65,7 +66,8 @@ export function createResponder({ texts, pages }: { texts: Texts; pages: Pages }
         ctx.set('retry-after', `${Math.max(1, wait)}`)
       }
       ctx.set('cache-control', 'no-store')
-      if (!LEAVING.has(answer.name) && answer.form === undefined) ctx.set('content-security-policy', FORMS_STAY)
+      const leaves = LEAVING.has(answer.name) || answer.form?.action.startsWith(SIGN_IN) === true
+      if (!leaves) ctx.set('content-security-policy', FORMS_STAY)
       ctx.type = 'html'
       const referrer = isSecretAddress(ctx.path) ? 'no-referrer' : 'same-origin'
       if (referrer === 'no-referrer') ctx.set('referrer-policy', referrer)

@@ -1,12 +1,11 @@
 import Router from '@koa/router'
 import type { Context, Middleware } from 'koa'
-import type { AuditTrail } from '../audit/audit.ts'
 import { RequestError } from '../kernel/errors.ts'
 import type { Step } from '../mfa/steps.ts'
 import type { Answers } from './answers.ts'
 import type { Browser, Browsers } from './browser.ts'
 import type { Consent } from './consent.ts'
-import { type Form, type FormLimits, readForm } from './form.ts'
+import { type FormLimits, readForm } from './form.ts'
 import type { Progress } from './progress.ts'
 import type { Responder } from './responder.ts'
 import type { SignIn, SignIns } from './sign-in.ts'
@@ -20,13 +19,12 @@ export interface RouteDependencies {
   progress: Progress
   consent: Consent
   responder: Responder
-  trail: AuditTrail
   limits: FormLimits
 }
 
 /** The pages of a sign-in, all behind one address: GET shows where it stands, POST moves it on. */
 export function interactionRoutes(dependencies: RouteDependencies): Middleware {
-  const { browsers, signIns, pages, answers, progress, consent, responder, trail, limits } = dependencies
+  const { browsers, signIns, pages, answers, progress, consent, responder, limits } = dependencies
   const router = new Router()
 
   async function loaded(ctx: Context, uid: string, browser: Browser): Promise<SignIn> {
@@ -47,22 +45,13 @@ export function interactionRoutes(dependencies: RouteDependencies): Middleware {
   router.post('/interaction/:uid', async (ctx) => {
     const uid = uidIn(ctx.params)
     const form = await readForm(ctx, limits)
-    const signIn = await loaded(ctx, uid, checked(ctx, form, uid))
+    const signIn = await loaded(ctx, uid, browsers.check(ctx, form, { purpose: uid, facts: { interaction: uid } }))
     const { interaction } = signIn
     if (interaction.finished !== undefined) return responder.redirect(ctx, interaction.finished)
     if (form.get('action') === 'cancel') return progress.cancel(ctx, signIn)
     if (interaction.prompt.name !== 'consent') return answers.act(ctx, signIn, form)
     responder.redirect(ctx, await consent.answer(ctx, interaction, form))
   })
-
-  function checked(ctx: Context, form: Form, uid: string): Browser {
-    try {
-      return browsers.check(ctx, form, uid)
-    } catch (error) {
-      trail.record({ event: 'csrf.rejected', outcome: 'fail', ip: ctx.ip, interaction: uid })
-      throw error
-    }
-  }
 
   router.all('/interaction/:uid', () => {
     throw new RequestError('method-not-allowed')

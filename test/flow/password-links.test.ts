@@ -203,6 +203,15 @@ onEachStore('links to a new password, in hostile hands', (site) => {
       assertPage(await browser.submit(page, typed(NEW)), 'password-set')
     })
 
+    it('PW-4: typed twice is the same text, however a keyboard spells an accent', async () => {
+      const [person, browser] = [await here.person(), here.browser()]
+      const page = await browser.get(await linkFor(here, person))
+      const password = `${NEW} caf\u00e9`
+      const fields = { password, passwordAgain: password.normalize('NFD') }
+      assertPage(await browser.submit(page, fields), 'password-set')
+      await assertPassword(here, person, password)
+    })
+
     it('PW-10: two values for one field are refused', async () => {
       const browser = here.browser()
       const page = await browser.get(await linkFor(here, await here.person()))

@@ -166,6 +166,19 @@ describe('set-up', () => {
     })
   }
 
+  test('WE-1, WE-6: its forms stay here, and what comes from elsewhere is refused and told of', async () => {
+    const gateway = await start()
+    const browser = someone(gateway)
+    const first = await browser.get(`${gateway.issuer}/setup`)
+    assert.match(`${first.headers['content-security-policy']}`, /form-action 'self'/)
+    const account = await decide(gateway, browser)
+    assert.match(`${account.headers['content-security-policy']}`, /form-action 'self'/)
+    const forged = await browser.post(`${gateway.issuer}/setup`, { ...ADMIN, csrf: 'x' })
+    assertPage(forged, 'error', 'csrf', 403)
+    assert.equal((await eventsOf(gateway, 'csrf.rejected')).length, 1)
+    await nothingStored(gateway)
+  })
+
   test('A2: "keep" without the tick is refused, and nothing is stored', async () => {
     const gateway = await start()
     const browser = someone(gateway)

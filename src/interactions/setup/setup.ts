@@ -1,7 +1,6 @@
 import Router from '@koa/router'
 import type { Context, Middleware } from 'koa'
 import { LoginTaken } from '../../accounts/account-store.ts'
-import type { AuditTrail } from '../../audit/audit.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { RequestError } from '../../kernel/errors.ts'
 import type { AnswerStore, FirstAdministrator, MfaAnswer } from '../../mfa/answer-store.ts'
@@ -35,7 +34,6 @@ export interface SetupDependencies {
   answers: Pick<AnswerStore, 'finish'>
   browsers: Browsers
   responder: Responder
-  trail: AuditTrail
   clock: Clock
   limits: FormLimits
   issuer: string
@@ -54,7 +52,7 @@ const CSRF = 'setup'
 
 /** The pages of the first start (A1–A9): who has the token answers the question and becomes the first administrator, once. */
 export function setupRoutes(dependencies: SetupDependencies): Middleware {
-  const { waiting, progress, answers, browsers, responder, trail, clock, limits, issuer } = dependencies
+  const { waiting, progress, answers, browsers, responder, clock, limits, issuer } = dependencies
   const router = new Router()
 
   const askingOf = (ctx: Context): Asking => ({
@@ -249,7 +247,7 @@ export function setupRoutes(dependencies: SetupDependencies): Middleware {
 
   router.post(PATH, async (ctx) => {
     const form = await readForm(ctx, limits)
-    const visit = await visitOf(ctx, checked(ctx, form))
+    const visit = await visitOf(ctx, browsers.check(ctx, form, { purpose: CSRF }))
     if (visit === undefined) return
     const at = visit.progress
     const step = form.get('step')
@@ -261,15 +259,6 @@ export function setupRoutes(dependencies: SetupDependencies): Middleware {
     if (at?.step === 'code') return prove(visit, form, at)
     await decide(visit, form, waiting)
   })
-
-  function checked(ctx: Context, form: Form): Browser {
-    try {
-      return browsers.check(ctx, form, CSRF)
-    } catch (error) {
-      trail.record({ event: 'csrf.rejected', outcome: 'fail', ip: ctx.ip })
-      throw error
-    }
-  }
 
   router.all(PATH, () => {
     throw new RequestError('method-not-allowed')
