@@ -1,6 +1,6 @@
 import { globSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { join, relative } from 'node:path'
+import { relative, resolve } from 'node:path'
 import { run } from 'node:test'
 import type { TestEvent } from 'node:test/reporters'
 import { inspect, parseArgs, stripVTControlCharacters } from 'node:util'
@@ -12,7 +12,7 @@ const MINUTE = 60 * SECOND
 /** For one file, in the usual and in the long run. */
 const FILE_TIMEOUT = { usual: 2 * MINUTE, long: 20 * MINUTE }
 /** Two browsers at once on two cores take longer than one after the other; what needs none fills the time they wait. */
-const AT_ONCE = { browser: 1, others: 2 }
+const AT_ONCE = { browser: 1, others: 3 }
 /** Slow kinds first, so that none of them is left to run alone at the end. */
 const ORDER = ['browser', 'walks', 'attack', 'flow', 'cli', 'contract', 'unit']
 
@@ -43,7 +43,7 @@ async function main(): Promise<number> {
   // Password hashing takes a thread per core: without more of them, file access and name look-ups would wait behind it.
   process.env.UV_THREADPOOL_SIZE ??= String(availableParallelism() + 2)
   // Every file loads the same modules: what one has compiled, the others need not.
-  process.env.NODE_COMPILE_CACHE ??= join('node_modules', '.cache', 'stepgate-tests')
+  process.env.NODE_COMPILE_CACHE ??= resolve('node_modules', '.cache', 'stepgate-tests')
   const files = testFiles(filters)
   if (files.length === 0) {
     console.error(`No test file matches ${filters.join(' ')}. ${USAGE}`)

@@ -1,14 +1,14 @@
 import { userInfo } from 'node:os'
 import type { Command } from 'commander'
 import type { Account } from '../accounts/account.ts'
-import type { Installation } from '../app.ts'
+import type { Installation } from '../app/installation.ts'
 import type { AuditEvent, AuditEventName, Change } from '../audit/audit.ts'
 import { createLogger } from '../kernel/logger.ts'
 import { createSortableIds } from '../kernel/sortable-id.ts'
 import type { Mail } from '../mail/mailer.ts'
 import type { NoticeKind } from '../mail/notices.ts'
 import { keepFileAnswer } from '../mfa/mfa-answer.ts'
-import { loadApp, readConfig } from './configuration.ts'
+import { readConfig } from './configuration.ts'
 import { CommandFailed } from './failure.ts'
 import { invocationOf } from './invocation.ts'
 import { print, type Result, say } from './output.ts'
@@ -24,7 +24,7 @@ export async function onInstallation(command: Command, work: (site: Installation
   const { file } = invocationOf(command)
   const log = createLogger({ level: 'error', descriptor: 2, pretty: process.stderr.isTTY === true })
   const config = readConfig(file)
-  const { openInstallation } = await loadApp()
+  const { openInstallation } = await import('../app/installation.ts')
   const site = await openInstallation(config, { log })
   try {
     await work(site)

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Command } from 'commander'
-import type { Installation } from '../app.ts'
+import type { Installation } from '../app/installation.ts'
 import type { AuditRecord } from '../audit/audit.ts'
 import { parseDuration } from '../config/durations.ts'
 import { MINUTE, SECOND } from '../kernel/clock.ts'

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { Installation } from '../app.ts'
+import type { Installation } from '../app/installation.ts'
 import { isWrong, readClock } from '../clock/clock-check.ts'
 import type { Config } from '../config/config.ts'
 import { warningsOf } from '../config/warnings.ts'
@@ -8,7 +8,7 @@ import { Unavailable } from '../kernel/errors.ts'
 import { silentLog } from '../kernel/log.ts'
 import { schedule } from '../provider/key-schedule.ts'
 import { keptFor } from '../provider/keys.ts'
-import { loadApp, readConfig } from './configuration.ts'
+import { readConfig } from './configuration.ts'
 import { type Finding, fail, find, ok, skip, type Verdict, warn } from './findings.ts'
 import { invocationOf } from './invocation.ts'
 import { clean, print } from './output.ts'
@@ -57,7 +57,7 @@ function lineOf({ check, status, detail }: Finding): string {
 
 async function checkAll(config: Config): Promise<Finding[]> {
   const configuration = checkConfiguration(config)
-  const { openInstallation } = await loadApp()
+  const { openInstallation } = await import('../app/installation.ts')
   try {
     const site = await openInstallation(config, { log: silentLog })
     try {

@@ -11,8 +11,3 @@ export function readConfig(file: string): Config {
 export function makeConfig(value: unknown): Config {
   return configFrom(value, { blocks: BLOCKS })
 }
-
-/** The composition root, read only by commands that work with an installation: it knows every part, and takes longest to load. */
-export function loadApp(): Promise<typeof import('../app.ts')> {
-  return import('../app.ts')
-}

@@ -1,7 +1,6 @@
-import type { Installation } from '../app.ts'
+import type { Installation } from '../app/installation.ts'
 import { sessionsOf } from '../mfa/session-proofs.ts'
 import type { Sessions } from '../mfa/sessions.ts'
-import { loadApp } from './configuration.ts'
 import { say } from './output.ts'
 
 /**
@@ -9,7 +8,7 @@ import { say } from './output.ts'
  * warning: the session has ended all the same (LO-5).
  */
 export async function withSessions<T>(site: Installation, work: (sessions: Sessions) => Promise<T>): Promise<T> {
-  const { openSessions } = await loadApp()
+  const { openSessions } = await import('../app/engine.ts')
   const { sessions, unreached } = await openSessions(site)
   const result = await work(sessions)
   for (const client of await unreached()) {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { Installation } from '../app.ts'
+import type { Installation } from '../app/installation.ts'
 import { type ScheduledKey, schedule } from '../provider/key-schedule.ts'
 import { keptFor, rotateKeys } from '../provider/keys.ts'
 import { administer, eventOf } from './administration.ts'

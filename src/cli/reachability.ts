@@ -1,6 +1,5 @@
 import type { Account } from '../accounts/account.ts'
-import type { Installation } from '../app.ts'
-import { loadApp } from './configuration.ts'
+import type { Installation } from '../app/installation.ts'
 
 /**
  * Accounts that are stopped after the password: none of the allowed methods works without an address, and they have none (C6). Where
@@ -17,6 +16,6 @@ export async function accountsWithoutFactor(site: Installation): Promise<Account
 /** Looks only: `auto` is decided by the first start of the gateway. */
 async function methodsOf({ config, settings, registry }: Installation): Promise<readonly string[]> {
   if (config.mfa.methods !== 'auto') return config.mfa.methods
-  const { METHODS_SETTING } = await loadApp()
+  const { METHODS_SETTING } = await import('../app/decisions.ts')
   return (await settings.get(METHODS_SETTING))?.split(',') ?? registry.types()
 }

@@ -1,13 +1,13 @@
 import cluster from 'node:cluster'
 import type { Command } from 'commander'
-import type { Gateway } from '../app.ts'
+import type { Gateway } from '../app/gateway.ts'
 import type { Config } from '../config/config.ts'
 import { createReloader } from '../config/watch.ts'
 import { SECOND } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
 import { createLogger } from '../kernel/logger.ts'
 import { BLOCKS } from '../mfa/registry.ts'
-import { loadApp, readConfig } from './configuration.ts'
+import { readConfig } from './configuration.ts'
 import { CommandFailed } from './failure.ts'
 import { type Invocation, invocationOf } from './invocation.ts'
 import { warnAtStart } from './start-warnings.ts'
@@ -42,7 +42,8 @@ export function addServe(program: Command): void {
 async function serve(config: Config, { log, form }: { log: Log; form: Invocation['form'] }): Promise<void> {
   // From here on, so that a signal during the start is not lost.
   const asked = askedToEnd()
-  const { createGateway, openInstallation } = await loadApp()
+  const { createGateway } = await import('../app/gateway.ts')
+  const { openInstallation } = await import('../app/installation.ts')
   const site = await openInstallation(config, { log })
   try {
     const gateway = await createGateway(site)

@@ -1,4 +1,4 @@
-import type { Installation } from '../app.ts'
+import type { Installation } from '../app/installation.ts'
 import { warningsOf } from '../config/warnings.ts'
 import { accountsWithoutFactor } from './reachability.ts'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { openInstallation } from '../../src/app.ts'
+import { openInstallation } from '../../src/app/installation.ts'
 import { readConfig } from '../../src/cli/configuration.ts'
 import { type Clock, MINUTE, systemClock } from '../../src/kernel/clock.ts'
 import { silentLog } from '../../src/kernel/log.ts'

@@ -39,7 +39,7 @@ describe('the house stands as it was drawn', () => {
       'src/mfa/verifier.ts imports src/provider/prompts.ts',
     ])
     assert.equal(upwardImports([edge('src/config/load.ts', 'src/state/store.ts')]).length, 1)
-    assert.equal(upwardImports([edge('src/app.ts', 'src/cli/serve.ts')]).length, 1)
+    assert.equal(upwardImports([edge('src/app/gateway.ts', 'src/cli/serve.ts')]).length, 1)
     assert.deepEqual(upwardImports([edge('src/mail/letter.ts', 'src/views/texts.ts')]), [])
     assert.deepEqual(upwardImports(imports), [])
   })
@@ -62,7 +62,7 @@ describe('the house stands as it was drawn', () => {
     assert.deepEqual(adaptersThatKnowMore(imports), [])
     assert.equal(adaptersKnownToOthers([edge('src/provider/keys.ts', 'src/sql/keys.ts')]).length, 1)
     assert.equal(adaptersKnownToOthers([edge('src/mfa/challenges.ts', 'src/state/redis.ts')]).length, 1)
-    assert.deepEqual(adaptersKnownToOthers([edge('src/app.ts', 'src/state/redis.ts')]), [])
+    assert.deepEqual(adaptersKnownToOthers([edge('src/app/installation.ts', 'src/state/redis.ts')]), [])
     assert.deepEqual(adaptersKnownToOthers(imports), [])
   })
 
@@ -83,7 +83,7 @@ describe('the house stands as it was drawn', () => {
 
   it('a package is known in one place', () => {
     const wrong = [
-      edge('src/app.ts', 'ioredis'),
+      edge('src/app/gateway.ts', 'ioredis'),
       edge('src/state/embedded.ts', 'ioredis'),
       edge('src/mfa/verifier.ts', 'otplib'),
       edge('src/interactions/form.ts', 'ejs'),

@@ -48,7 +48,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['src/state/', 'src/accounts/', 'src/mail/', 'src/audit/', 'src/views/', 'src/clock/'],
   ['src/mfa/'],
   ['src/provider/', 'src/interactions/', 'src/account/', 'src/http/', 'src/sql/'],
-  ['src/app.ts'],
+  ['src/app/'],
   ['src/cli/'],
   ['src/main.ts'],
 ]
@@ -86,7 +86,7 @@ export function strangersThatMet(imports: readonly Import[]): string[] {
 }
 
 const ADAPTERS = ['src/sql/', 'src/state/redis.ts', 'src/state/embedded.ts']
-const ROOTS = ['src/app.ts', 'src/cli/', 'src/main.ts']
+const ROOTS = ['src/app/', 'src/cli/', 'src/main.ts']
 /** Files that hold a port, or the types that one speaks of. */
 const PORT = /(?:\/store|-store|\/account|\/audit|\/passwords|\/mailer|\/outbox|\/ttl)\.ts$/
 
@@ -195,7 +195,7 @@ export function kindsIn(sources: readonly Source[]): Kind[] {
 }
 
 /** Where the kinds of this installation are listed. The last two hand their parts of the file to its schema. */
-const LISTS = ['src/mfa/registry.ts', 'src/app.ts', 'src/cli/configuration.ts']
+const LISTS = ['src/mfa/registry.ts', 'src/app/installation.ts', 'src/app/decisions.ts', 'src/cli/configuration.ts']
 
 /** Everybody else asks a property (architecture, finding 1). */
 export function importsOfKinds(imports: readonly Import[], kinds: readonly Kind[]): string[] {

@@ -5,12 +5,12 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import type { Installation } from '../../app.ts'
+import type { Installation } from '../../app/installation.ts'
 import type { ClientConfig } from '../../config/clients.ts'
 import type { Config } from '../../config/config.ts'
 import { randomToken } from '../../kernel/secrets.ts'
 import type { Mail, Mailer } from '../../mail/mailer.ts'
-import { loadApp, readConfig } from '../configuration.ts'
+import { readConfig } from '../configuration.ts'
 import { CommandFailed } from '../failure.ts'
 import { invocationOf } from '../invocation.ts'
 import { clean, fields, print, type Result } from '../output.ts'
@@ -65,7 +65,8 @@ async function check(config: Config, client: ClientConfig): Promise<Result> {
 async function trial(config: Config, client: ClientConfig, folder: string): Promise<Got> {
   const letters: Mail[] = []
   const mailer: Mailer = { send: async (mail) => void letters.push(mail), check: async () => undefined, close() {} }
-  const { createGateway, openInstallation } = await loadApp()
+  const { createGateway } = await import('../../app/gateway.ts')
+  const { openInstallation } = await import('../../app/installation.ts')
   const known = withSecret(client)
   const site = await openInstallation(trialConfig(config, known, folder), { mailer })
   try {

@@ -1,11 +1,10 @@
 import { existsSync } from 'node:fs'
 import { type Command, Option } from 'commander'
 import type { Account } from '../../accounts/account.ts'
-import type { Installation } from '../../app.ts'
+import type { Installation } from '../../app/installation.ts'
 import { createLogger } from '../../kernel/logger.ts'
 import type { FirstAdministrator } from '../../mfa/answer-store.ts'
 import { eventOf } from '../administration.ts'
-import { loadApp } from '../configuration.ts'
 import { CommandFailed, UsageError } from '../failure.ts'
 import { invocationOf } from '../invocation.ts'
 import { print, type Result } from '../output.ts'
@@ -51,7 +50,7 @@ async function setUp(file: string, wishes: Wishes, password: 'stdin' | 'link'): 
   const written = writeNewFile(file, wishes)
   try {
     const log = createLogger({ level: 'error', descriptor: 2, pretty: process.stderr.isTTY === true })
-    const { openInstallation } = await loadApp()
+    const { openInstallation } = await import('../../app/installation.ts')
     const site = await openInstallation(written.config, { log })
     try {
       return resultOf(file, wishes, await answer(site, { written, wishes, password }))

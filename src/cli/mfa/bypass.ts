@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { Installation } from '../../app.ts'
+import type { Installation } from '../../app/installation.ts'
 import { parseDuration } from '../../config/durations.ts'
 import { HOUR, MINUTE } from '../../kernel/clock.ts'
 import { accountOf, administer, eventOf } from '../administration.ts'

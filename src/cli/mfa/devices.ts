@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander'
 import type { Account } from '../../accounts/account.ts'
-import type { Installation } from '../../app.ts'
+import type { Installation } from '../../app/installation.ts'
 import type { RememberedDevice } from '../../mfa/remembered-device.ts'
 import { accountOf, administer, recordCommand } from '../administration.ts'
 import { CommandFailed } from '../failure.ts'

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { Installation } from '../../app.ts'
+import type { Installation } from '../../app/installation.ts'
 import type { Binding } from '../../mfa/binding-store.ts'
 import { accountOf, administer } from '../administration.ts'
 import { type Result, table, timeText } from '../output.ts'

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { Account } from '../../accounts/account.ts'
-import type { Installation } from '../../app.ts'
+import type { Installation } from '../../app/installation.ts'
 import { administer } from '../administration.ts'
 import { type Result, table, timeText } from '../output.ts'
 

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { Installation } from '../../app.ts'
+import type { Installation } from '../../app/installation.ts'
 import { accountOf, administer, eventOf } from '../administration.ts'
 import type { Result } from '../output.ts'
 

@@ -1,12 +1,11 @@
 import type { Command } from 'commander'
 import type { Account } from '../../accounts/account.ts'
-import type { Installation } from '../../app.ts'
+import type { Installation } from '../../app/installation.ts'
 import { canonicalAddress } from '../../kernel/network.ts'
 import { requestedAcr } from '../../mfa/acr.ts'
 import { explain } from '../../mfa/explanation.ts'
 import type { Demand } from '../../mfa/policy.ts'
 import { accountOf, administer } from '../administration.ts'
-import { loadApp } from '../configuration.ts'
 import { CommandFailed, UsageError } from '../failure.ts'
 import type { Result } from '../output.ts'
 
@@ -34,7 +33,7 @@ async function explainTo(site: Installation, options: Options): Promise<Result> 
   const client = site.config.clients.find(({ client_id }) => client_id === options.client)
   if (client === undefined) throw new CommandFailed(`client "${options.client}" does not exist`)
   const account = await accountOf(site, options.user)
-  const { decisionsOf } = await loadApp()
+  const { decisionsOf } = await import('../../app/decisions.ts')
   const { decider, acr } = await decisionsOf(site)
   const asked = options.acr ?? client.default_acr_values?.join(' ')
   const request = requestedAcr(asked === undefined ? {} : { acr_values: asked }, acr)

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { Account } from '../../accounts/account.ts'
-import type { Installation } from '../../app.ts'
+import type { Installation } from '../../app/installation.ts'
 import type { AuditRecord } from '../../audit/audit.ts'
 import { parseDuration } from '../../config/durations.ts'
 import { ownPageOf } from '../../config/own-clients.ts'
@@ -8,7 +8,7 @@ import type { Binding } from '../../mfa/binding-store.ts'
 import type { Decider } from '../../mfa/decider.ts'
 import { compare, type Outcome } from '../../mfa/replay.ts'
 import { administer } from '../administration.ts'
-import { loadApp, readConfig } from '../configuration.ts'
+import { readConfig } from '../configuration.ts'
 import { UsageError } from '../failure.ts'
 import type { Result } from '../output.ts'
 
@@ -32,7 +32,8 @@ interface Known {
 async function replay(site: Installation, given: { file: string; since: string }): Promise<Result> {
   const span = parseDuration(given.since)
   if (span === undefined) throw new UsageError('--since', 'expected a duration such as 30d')
-  const { decisionsOf, equip } = await loadApp()
+  const { decisionsOf } = await import('../../app/decisions.ts')
+  const { equip } = await import('../../app/installation.ts')
   const today = await decisionsOf(site)
   const other = await decisionsOf({ ...site, ...(await equip(readConfig(given.file), site)) })
   const events = await site.audit.list({ since: site.clock.now() - span })

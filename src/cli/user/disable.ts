@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { createActivations } from '../../accounts/activation.ts'
-import type { Installation } from '../../app.ts'
+import type { Installation } from '../../app/installation.ts'
 import { accountOf, administer, eventOf, noticeOf } from '../administration.ts'
 import { endAllSessions } from '../end-sessions.ts'
 import type { Result } from '../output.ts'

@@ -77,9 +77,17 @@ function fromCsv(text: string): ImportFile {
 }
 
 function recordsOf(text: string): { line: number; values: string[] }[] {
-  const options = { bom: true, info: true, relax_column_count: true, skip_empty_lines: true } as const
-  const records = parse(text, options) as unknown as { record: string[]; info: { lines: number } }[]
-  return records.map(({ record, info }) => ({ line: info.lines, values: record }))
+  const found: { line: number; values: string[] }[] = []
+  parse(text, {
+    bom: true,
+    relax_column_count: true,
+    skip_empty_lines: true,
+    on_record(values: string[], { lines: line }) {
+      found.push({ line, values })
+      return null
+    },
+  })
+  return found
 }
 
 function headProblems(names: readonly string[]): Omit<Refusal, 'line'>[] {

@@ -1,6 +1,6 @@
 import { basename } from 'node:path'
 import type { Command } from 'commander'
-import type { Installation } from '../../app.ts'
+import type { Installation } from '../../app/installation.ts'
 import { administer, eventOf, keepAnswer } from '../administration.ts'
 import { type Result, say } from '../output.ts'
 import { showProgress } from '../progress.ts'

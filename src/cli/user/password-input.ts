@@ -6,9 +6,8 @@ import {
   passwordProblem,
   personalWords,
 } from '../../accounts/password-rules.ts'
-import type { Installation } from '../../app.ts'
+import type { Installation } from '../../app/installation.ts'
 import { shortestPassword } from '../../config/password-length.ts'
-import { loadApp } from '../configuration.ts'
 import { CommandFailed } from '../failure.ts'
 import { readSecret } from '../secret-input.ts'
 
@@ -31,7 +30,7 @@ export async function readNewPassword(
 ): Promise<string> {
   const { config, hasher } = site
   const password = await readSecret('New password')
-  const { decisionsOf } = await loadApp()
+  const { decisionsOf } = await import('../../app/decisions.ts')
   const { policy } = await decisionsOf(site)
   const minLength = shortestPassword(policy, config.passwords.minLength)
   const personal = personalWords({ ...account, serviceName: config.branding.name })

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { Account } from '../../accounts/account.ts'
-import type { Installation } from '../../app.ts'
+import type { Installation } from '../../app/installation.ts'
 import { browserOf } from '../../mail/user-agent.ts'
 import type { SessionView } from '../../mfa/sessions.ts'
 import { accountOf, administer, recordCommand } from '../administration.ts'

@@ -1,0 +1,50 @@
+import { atItsPlace } from '../config/place.ts'
+import { type AcrNames, createAcrNames } from '../mfa/acr.ts'
+import { policyFrom, refuseUnreachable } from '../mfa/configured-policy.ts'
+import { createDecider, type Decider } from '../mfa/decider.ts'
+import type { Policy } from '../mfa/policy.ts'
+import { KINDS } from '../mfa/registry.ts'
+import type { Equipment, Stores } from './installation.ts'
+
+/** What `methods: auto` decided, separated by commas. */
+export const METHODS_SETTING = 'mfa.methods'
+
+/** What decides, under one configuration: for the gateway, and for commands that explain it. Throws ConfigError for a rule nobody can meet. */
+export function decisionsOf(site: Stores & Equipment): Promise<Decisions> {
+  return atItsPlace(site.config, () => decide(site))
+}
+
+interface Decisions {
+  policy: Policy
+  decider: Decider
+  acr: AcrNames
+}
+
+async function decide(site: Stores & Equipment): Promise<Decisions> {
+  const { mfa } = site.config
+  const { bindings, registry } = site
+  const { clients } = site.config
+  const methods = mfa.methods === 'auto' ? await decidedMethods(site) : mfa.methods
+  const policy = policyFrom(site.config, methods, registry)
+  const decider = createDecider({ policy, authenticators: registry.list(), bindings, clients })
+  refuseUnreachable(site.config, policy, decider.lookup)
+  return { policy, decider, acr: createAcrNames(site.config.acr) }
+}
+
+/** `methods: auto` is decided once, by whether the mail server answers, and never again (A8). */
+async function decidedMethods({ settings, mailer, log }: Stores & Equipment): Promise<readonly string[]> {
+  const stored = await settings.get(METHODS_SETTING)
+  if (stored !== undefined) return stored.split(',')
+  const answers =
+    mailer !== undefined &&
+    (await mailer.check().then(
+      () => true,
+      () => false,
+    ))
+  const kinds = KINDS.filter(({ block }) => block !== undefined && (block.needs === 'mail') === answers).map(
+    ({ type }) => type,
+  )
+  const decided = await settings.addOnce(METHODS_SETTING, kinds.join(','))
+  log.info('the second factor was decided', { methods: decided, mailServerAnswers: answers })
+  return decided.split(',')
+}

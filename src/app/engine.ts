@@ -1,0 +1,92 @@
+import { ownClients } from '../account/own-clients.ts'
+import type { Config } from '../config/config.ts'
+import { createBoundary } from '../interactions/boundary.ts'
+import { createEnginePages } from '../interactions/engine-pages.ts'
+import { relyingPartiesOf } from '../interactions/relying-parties.ts'
+import { createResponder } from '../interactions/responder.ts'
+import { createSealer, deriveKey } from '../kernel/secrets.ts'
+import { createAdmissions } from '../mfa/admission.ts'
+import { reachableLevels } from '../mfa/configured-policy.ts'
+import { createSessionProofs } from '../mfa/session-proofs.ts'
+import type { Sessions } from '../mfa/sessions.ts'
+import { keptFor, loadSigningKeys } from '../provider/keys.ts'
+import { createPastRequests } from '../provider/past-requests.ts'
+import { createProvider } from '../provider/provider.ts'
+import { createSessions } from '../provider/sessions.ts'
+import { createPages } from '../views/pages.ts'
+import { decisionsOf } from './decisions.ts'
+import type { Equipment, Stores } from './installation.ts'
+
+/** The engine under one configuration, with what it asks and what asks it: a gateway answers by it, a command ends sessions with it. */
+export async function engineOf(site: Stores & Equipment) {
+  const { config, clock, log, state, accounts, trail, secretKey, registry, devices, texts, renderer } = site
+  const { issuer, sessions: lives } = config
+  const { policy, decider, acr } = await decisionsOf(site)
+  const sealer = createSealer(deriveKey(secretKey, 'state'))
+  const sessionProofs = createSessionProofs({ state, sealer })
+  const pages = createPages({ branding: config.branding, clientLogos: logosOf(config.clients) }, { texts, renderer })
+  const responder = createResponder({ texts, pages })
+  const clients = [...config.clients, ...ownClients({ issuer, name: config.branding.name })]
+  const parties = relyingPartiesOf(clients)
+  const past = createPastRequests({ state, sealer: createSealer(deriveKey(secretKey, 'engine')), clock })
+  const boundary = createBoundary({ responder, parties, past, clock, log })
+  const admissions = createAdmissions({ decider, devices, clock })
+  const signingKeys = await loadSigningKeys(site, { kept: keptFor(config), rsaBits: config.tokens.rsaBits })
+  const { provider, grants, backChannel } = await createProvider(
+    {
+      issuer,
+      clients,
+      resources: config.resources,
+      sessions: lives,
+      tokens: config.tokens,
+      allowHosts: config.outbound.allowHosts,
+      languages: config.languages,
+      reachable: reachableLevels(policy, registry),
+    },
+    {
+      decider,
+      acr,
+      proofs: sessionProofs,
+      admissions,
+      trail,
+      clock,
+      log,
+      refresh: config.tokens.refresh,
+      accounts,
+      state,
+      secretKey,
+      signingKeys,
+      pages: createEnginePages({ responder, boundary }),
+    },
+  )
+  const sessions = createSessions({ provider, backChannel, proofs: sessionProofs, state, trail, clock })
+  return {
+    provider,
+    signingKeys,
+    grants,
+    backChannel,
+    sessions,
+    sessionProofs,
+    sealer,
+    policy,
+    decider,
+    admissions,
+    acr,
+    pages,
+    responder,
+    parties,
+    boundary,
+  }
+}
+
+/** Ends sessions of an installation whose gateways run elsewhere. `unreached`: clients that could not be told, once everything else is done. */
+export async function openSessions(
+  site: Stores & Equipment,
+): Promise<{ sessions: Sessions; unreached(): Promise<string[]> }> {
+  const { sessions, backChannel } = await engineOf(site)
+  return { sessions, unreached: backChannel.settled }
+}
+
+function logosOf(clients: Config['clients']): string[] {
+  return [...new Set(clients.flatMap(({ logo }) => logo ?? []))]
+}
