@@ -12,7 +12,7 @@ const MINUTE = 60 * SECOND
 /** For one file, in the usual and in the long run. */
 const FILE_TIMEOUT = { usual: 2 * MINUTE, long: 20 * MINUTE }
 /** Two browsers at once on two cores take longer than one after the other; what needs none fills the time they wait. */
-const AT_ONCE = { browser: 1, others: 3 }
+const AT_ONCE = { browser: 1, others: 2 }
 /** Slow kinds first, so that none of them is left to run alone at the end. */
 const ORDER = ['browser', 'walks', 'attack', 'flow', 'cli', 'contract', 'unit']
 
