@@ -16,7 +16,6 @@ import { createSealer, deriveKey } from '../kernel/secrets.ts'
 import type { Mailer } from '../mail/mailer.ts'
 import { createNotices, type Notices } from '../mail/notices.ts'
 import type { Outbox } from '../mail/outbox.ts'
-import { createSmtpMailer } from '../mail/smtp-mailer.ts'
 import type { AnswerStore } from '../mfa/answer-store.ts'
 import type { BindingStore } from '../mfa/binding-store.ts'
 import { type Holding, holdingAnswer } from '../mfa/mfa-answer.ts'
@@ -41,7 +40,7 @@ import { createSqlOutbox } from '../sql/outbox.ts'
 import { createSqlPostponements } from '../sql/postponements.ts'
 import { createSqlSettings } from '../sql/settings.ts'
 import { createEmbeddedState } from '../state/embedded.ts'
-import { createRedisState, type RedisState } from '../state/redis.ts'
+import type { RedisState } from '../state/redis.ts'
 import type { StateStore } from '../state/store.ts'
 import { createRenderer, type Renderer } from '../views/renderer.ts'
 import { createTexts, type Texts } from '../views/texts.ts'
@@ -125,7 +124,7 @@ async function openParts(config: Config, parts: Parts): Promise<Installation> {
     clock,
     log,
     secretKey,
-    state: slow(openState(config, { clock, log })),
+    state: slow(await openState(config, { clock, log })),
     database,
     accounts: slow(createSqlAccounts(database, { hasher, clock, boundToAddress: BOUND_TO_ADDRESS })),
     bindings: slow(createSqlBindings(database, { sealer: recordSealer })),
@@ -158,7 +157,7 @@ export async function equip(file: Config, stores: Stores, given?: Mailer): Promi
   const config = { ...file, mfa: { ...file.mfa, enabled: answer.enabled } }
   const texts = createTexts({ languages: config.languages })
   const renderer = createRenderer({ texts })
-  const mailer = config.mail && (given ?? createSmtpMailer(config.mail, { renderer, texts, log }))
+  const mailer = config.mail && (given ?? (await mailerOf(config.mail, { renderer, texts, log })))
   const sealer = createSealer(deriveKey(secretKey, 'state'))
   const notices = createNotices({
     mail: mailer !== undefined,
@@ -190,9 +189,24 @@ function hashesAtOnce({ listen }: Config): number {
   return listen.workers > 1 ? 1 : availableParallelism()
 }
 
-function openState({ stores }: Config, dependencies: { clock: Clock; log: Log }): StateStore | RedisState {
-  if (stores.state !== undefined) return createRedisState({ url: stores.state }, dependencies)
+/** What talks to servers is loaded where there is one: most commands run on the embedded stores, and start sooner without. */
+async function openState(
+  { stores }: Config,
+  dependencies: { clock: Clock; log: Log },
+): Promise<StateStore | RedisState> {
+  if (stores.state !== undefined) {
+    const { createRedisState } = await import('../state/redis.ts')
+    return createRedisState({ url: stores.state }, dependencies)
+  }
   return createEmbeddedState({ file: join(stores.dataDir, 'state.db') }, dependencies)
+}
+
+async function mailerOf(
+  options: NonNullable<Config['mail']>,
+  dependencies: { renderer: Renderer; texts: Texts; log: Log },
+): Promise<Mailer> {
+  const { createSmtpMailer } = await import('../mail/smtp-mailer.ts')
+  return createSmtpMailer(options, dependencies)
 }
 
 /** A kind that needs a mail server is not there where none is configured. */

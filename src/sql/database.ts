@@ -7,7 +7,6 @@ import { createSortableIds } from '../kernel/sortable-id.ts'
 import { auditRow } from './audit-row.ts'
 import { createMigrations, type Kind } from './migrations.ts'
 import { outboxRows } from './outbox-row.ts'
-import { createPostgresDialect } from './postgres.ts'
 import { createSqliteDialect, openSqliteFile } from './sqlite.ts'
 import type { Tables } from './tables.ts'
 
@@ -78,6 +77,7 @@ interface Engine {
 }
 
 async function openPostgres(url: string, log: Log): Promise<Engine> {
+  const { createPostgresDialect } = await import('./postgres.ts')
   const dialectWith = (connections: number, statementTimeout: number): Dialect =>
     createPostgresDialect({ url, connections, statementTimeout }, { log })
   await migrate('postgres', dialectWith(1, MIGRATION_TIMEOUT))
