@@ -14,7 +14,7 @@ const PASSWORD = 'violet anchors drift 7'
 const NEXT = 'copper lanterns hum 31'
 const CONFIG = { mfa: { enabled: true, methods: ['totp'], enrolment: { guard: 'password' } } }
 
-describe('by keyboard alone, on a phone, with scripts off', { skip: needs('chromium') }, () => {
+describe('by keyboard alone, on a phone, with scripts off', { skip: needs('chromium-headless-shell') }, () => {
   let stores: Stores
   let chromium: Chromium
   before(async () => {

@@ -22,7 +22,7 @@ const FORGED = {
 }
 const BEGUN = 40
 
-describe('forged X-Forwarded-*', { skip: needs('chromium', 'apache2', 'mod_auth_openidc.so') }, () => {
+describe('forged X-Forwarded-*', { skip: needs('chromium-headless-shell', 'apache2', 'mod_auth_openidc.so') }, () => {
   let site: ApacheSite
   before(async () => {
     site = await startApacheSite('embedded', { limits: { interactionsPerAddress: BEGUN } })

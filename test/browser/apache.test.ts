@@ -14,7 +14,7 @@ const HSTS = /^max-age=(\d+); includeSubDomains$/
 const YEAR = 31_536_000
 
 for (const kind of ['servers', 'embedded'] as const) {
-  const programs = ['chromium', 'apache2', 'mod_auth_openidc.so'] as const
+  const programs = ['chromium-headless-shell', 'apache2', 'mod_auth_openidc.so'] as const
   const skip = kind === 'servers' ? needs(...programs, 'redis-server', 'postgres') : needs(...programs)
 
   describe(`behind Apache, for its mod_auth_openidc: ${kind}`, { skip }, () => {

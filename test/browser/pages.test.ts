@@ -40,7 +40,7 @@ describe('the catalogue of pages', () => {
   })
 })
 
-describe('every page without a code', { skip: needs('chromium') }, () => {
+describe('every page without a code', { skip: needs('chromium-headless-shell') }, () => {
   const gallery = judgePages(STATES.filter((state) => !asksCode(state)))
 
   test('what a browser complains of is noticed', async () => {

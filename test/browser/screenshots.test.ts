@@ -48,7 +48,7 @@ describe('pictures of the pages', () => {
   })
 })
 
-describe('taking them', { skip: needs('chromium') }, () => {
+describe('taking them', { skip: needs('chromium-headless-shell') }, () => {
   let gallery: Gallery
   before(async () => {
     gallery = await openGallery()

@@ -5,7 +5,7 @@ import { type RunningGateway, type Stores, startGateway, startStores } from '../
 import { needs } from '../harness/needs.ts'
 import { codeAt } from '../harness/totp-app.ts'
 
-describe('set-up with a browser', { skip: needs('chromium') }, () => {
+describe('set-up with a browser', { skip: needs('chromium-headless-shell') }, () => {
   let stores: Stores
   let chromium: Chromium
   before(async () => {

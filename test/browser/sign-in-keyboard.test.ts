@@ -8,7 +8,7 @@ import { backTo, focused, tabs } from './keyboard.ts'
 import { answered, at, entryOf, fillIn, STEP, signInSite } from './sign-in-site.ts'
 
 describe('signing in by keyboard, and what fills in forms', {
-  skip: needs('chromium', 'redis-server', 'postgres'),
+  skip: needs('chromium-headless-shell', 'redis-server', 'postgres'),
 }, () => {
   const here = signInSite()
   const { person, browser, tab, start, enter, claimsOf, bind, shows, mailed } = here

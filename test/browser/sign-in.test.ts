@@ -7,7 +7,7 @@ import { needs } from '../harness/needs.ts'
 import { wrongCode } from '../harness/totp-app.ts'
 import { answered, at, entryOf, fillIn, STEP, send, signInSite, textOf } from './sign-in-site.ts'
 
-describe('signing in with a browser', { skip: needs('chromium', 'redis-server', 'postgres') }, () => {
+describe('signing in with a browser', { skip: needs('chromium-headless-shell', 'redis-server', 'postgres') }, () => {
   const here = signInSite()
   const { person, browser, tab, start, enter, claimsOf, shows, mailed } = here
 

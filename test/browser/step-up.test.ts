@@ -20,7 +20,9 @@ const RULES = [
   { name: 'mailbox', when: { groups: ['mailbox'] }, methods: ['email'] },
 ]
 
-describe('stepping up in Chromium', { skip: needs('chromium', 'apache2', 'mod_auth_openidc.so') }, () => {
+describe('stepping up in Chromium', {
+  skip: needs('chromium-headless-shell', 'apache2', 'mod_auth_openidc.so'),
+}, () => {
   let site: ApacheSite
   before(async () => {
     site = await startApacheSite('embedded')

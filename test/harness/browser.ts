@@ -40,7 +40,10 @@ const FLAGS = [
 export async function startChromium(options: { trust?: { fingerprint: string } } = {}): Promise<Chromium> {
   const trust =
     options.trust === undefined ? [] : [`--ignore-certificate-errors-spki-list=${options.trust.fingerprint}`]
-  const browser = await chromium.launch({ executablePath: pathOf('chromium'), args: [...FLAGS, ...trust] })
+  const browser = await chromium.launch({
+    executablePath: pathOf('chromium-headless-shell'),
+    args: [...FLAGS, ...trust],
+  })
   const guard = await guardProfile(browser)
   return {
     async newContext(context = {}) {

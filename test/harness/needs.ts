@@ -1,7 +1,13 @@
 import { available, type Program } from './services.ts'
 
 /** Every program that some test starts and npm does not bring. */
-export const PROGRAMS = ['redis-server', 'postgres', 'chromium', 'apache2', 'mod_auth_openidc.so'] as const
+export const PROGRAMS = [
+  'redis-server',
+  'postgres',
+  'chromium-headless-shell',
+  'apache2',
+  'mod_auth_openidc.so',
+] as const
 
 export type ProgramName = (typeof PROGRAMS)[number]
 
@@ -24,7 +30,7 @@ export function installCommand(programs: readonly Program[]): string {
 
 /**
  * For the `skip` option of node:test: false when the programs are here, else the reason, which the summary of `npm test`
- * repeats. `describe('…', { skip: needs('chromium') }, () => …)`
+ * repeats. `describe('…', { skip: needs('chromium-headless-shell') }, () => …)`
  */
 export function needs(...names: ProgramName[]): string | false {
   const absent = missing(names)

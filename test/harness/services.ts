@@ -30,7 +30,7 @@ const DEBIAN: Record<string, { package: string; folders?: () => string[] }> = {
   postgres: { package: 'postgresql', folders: postgresFolders },
   initdb: { package: 'postgresql', folders: postgresFolders },
   openssl: { package: 'openssl' },
-  chromium: { package: 'chromium' },
+  'chromium-headless-shell': { package: 'chromium-headless-shell' },
   apache2: { package: 'apache2', folders: () => ['/usr/sbin'] },
   'mod_auth_openidc.so': { package: 'libapache2-mod-auth-openidc', folders: () => ['/usr/lib/apache2/modules'] },
 }

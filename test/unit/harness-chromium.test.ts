@@ -10,7 +10,7 @@ import { decodeQrUrl } from '../harness/qr.ts'
 const TEXT = 'otpauth://totp/Example:asa?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Example'
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'"
 
-describe('the real browser of the tests', { skip: needs('chromium') }, () => {
+describe('the real browser of the tests', { skip: needs('chromium-headless-shell') }, () => {
   let chromium: Chromium
   let origin: string
   const pages = new Map<string, string>()
