@@ -33,6 +33,7 @@ import { interactionRoutes } from '../interactions/routes.ts'
 import { setupRoutes } from '../interactions/setup/setup.ts'
 import { createSignIns } from '../interactions/sign-in.ts'
 import { createStepPages } from '../interactions/step-pages.ts'
+import { createTwins } from '../interactions/twins.ts'
 import { deriveKey, type Sealer } from '../kernel/secrets.ts'
 import type { Decider } from '../mfa/decider.ts'
 import { createPendingProofs } from '../mfa/pending-proof.ts'
@@ -127,7 +128,7 @@ export async function frontOf(site: Stores & Equipment, health: RequestListener)
   const login = createLogin({ accounts, throttle, devices, cookies, signIns, trail, clock })
   const { postponements } = site
   const browsers = createBrowsers({ issuer, csrfKey: deriveKey(secretKey, 'csrf') }, { trail })
-  const shared = { signIns, pages: stepPages, progress, responder }
+  const shared = { signIns, pages: stepPages, progress, twins: createTwins(), responder }
   provider.use(
     interactionRoutes({
       ...shared,

@@ -2,6 +2,7 @@ import type { Context } from 'koa'
 import type { AccountStore } from '../accounts/account-store.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { RequestError } from '../kernel/errors.ts'
+import type { RefusalReason } from '../mfa/authenticator.ts'
 import type { PendingProof } from '../mfa/pending-proof.ts'
 import { graceLeft } from '../mfa/postponement.ts'
 import type { PostponementStore } from '../mfa/postponement-store.ts'
@@ -14,6 +15,7 @@ import type { Progress } from './progress.ts'
 import type { Responder } from './responder.ts'
 import type { SignIn, SignIns } from './sign-in.ts'
 import { type StepPages, switchesAccount } from './step-pages.ts'
+import type { Twins } from './twins.ts'
 
 export interface AnswerDependencies {
   signIns: SignIns
@@ -21,6 +23,7 @@ export interface AnswerDependencies {
   factors: Factors
   pages: StepPages
   progress: Progress
+  twins: Pick<Twins, 'earlier'>
   responder: Responder
   accounts: Pick<AccountStore, 'find'>
   postponements: Pick<PostponementStore, 'postpone'>
@@ -33,7 +36,7 @@ export interface Answers {
 }
 
 export function createAnswers(dependencies: AnswerDependencies): Answers {
-  const { signIns, login, factors, pages, progress, responder, accounts, postponements, clock } = dependencies
+  const { signIns, login, factors, pages, progress, twins, responder, accounts, postponements, clock } = dependencies
   const { moveOn } = progress
 
   async function answerPassword(ctx: Context, signIn: SignIn, form: Form): Promise<void> {
@@ -63,11 +66,16 @@ export function createAnswers(dependencies: AnswerDependencies): Answers {
     await moveOn(ctx, next)
   }
 
-  async function refused(ctx: Context, signIn: SignIn, answer: { error: PageError; reason: string }): Promise<void> {
-    if (answer.reason === 'replayed') {
-      // The twin of this form, sent by a double click, may have finished the sign-in with this very code.
-      const finished = await signIns.finished(ctx, signIn)
-      if (finished !== undefined) return responder.redirect(ctx, finished)
+  async function refused(
+    ctx: Context,
+    signIn: SignIn,
+    answer: { error: PageError; reason: RefusalReason },
+  ): Promise<void> {
+    if (answer.reason === 'replayed' || answer.reason === 'expired') {
+      // The twin of this form, sent by a double click, may have gone on with this very code.
+      await twins.earlier(ctx)
+      const location = await signIns.movedTo(ctx, signIn)
+      if (location !== undefined) return responder.redirect(ctx, location)
     }
     await pages.again(ctx, signIn, answer.error)
   }
@@ -136,14 +144,20 @@ export function createAnswers(dependencies: AnswerDependencies): Answers {
     return answerCode(ctx, signIn, { step, form })
   }
 
+  /** Nothing is proved any more: it was too long ago, the account has changed, or the twin of this form has come to the end with it. */
+  async function unproved(ctx: Context, signIn: SignIn): Promise<void> {
+    const location = (await twins.earlier(ctx)) ? await signIns.movedTo(ctx, signIn) : undefined
+    if (location !== undefined) return responder.redirect(ctx, location)
+    pages.login(ctx, signIn, { error: { code: 'expired' } })
+  }
+
   return {
     async act(ctx, signIn, form) {
       const page = form.get('step')
       const asksPassword = signIn.step.kind === 'password'
       // By the back button the password may always be typed anew.
       if (page === 'login' || (page === undefined && asksPassword)) return answerPassword(ctx, signIn, form)
-      // What was proved is gone: it was too long ago, or the account has changed.
-      if (asksPassword) return pages.login(ctx, signIn, { error: { code: 'expired' } })
+      if (asksPassword) return unproved(ctx, signIn)
       if (switchesAccount(signIn)) return answerSwitch(ctx, signIn, form)
       if (form.get('action') === 'choose') return pick(ctx, signIn, 'choice')
       return answerStep(ctx, signIn, form)

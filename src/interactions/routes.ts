@@ -5,11 +5,12 @@ import type { Step } from '../mfa/steps.ts'
 import type { Answers } from './answers.ts'
 import type { Browser, Browsers } from './browser.ts'
 import type { Consent } from './consent.ts'
-import { type FormLimits, readForm } from './form.ts'
+import { type Form, type FormLimits, readForm } from './form.ts'
 import type { Progress } from './progress.ts'
 import type { Responder } from './responder.ts'
 import type { SignIn, SignIns } from './sign-in.ts'
 import { type StepPages, switchesAccount } from './step-pages.ts'
+import type { Twins } from './twins.ts'
 
 export interface RouteDependencies {
   browsers: Browsers
@@ -18,17 +19,26 @@ export interface RouteDependencies {
   answers: Answers
   progress: Progress
   consent: Consent
+  twins: Twins
   responder: Responder
   limits: FormLimits
 }
 
 /** The pages of a sign-in, all behind one address: GET shows where it stands, POST moves it on. */
 export function interactionRoutes(dependencies: RouteDependencies): Middleware {
-  const { browsers, signIns, pages, answers, progress, consent, responder, limits } = dependencies
+  const { browsers, signIns, pages, answers, progress, consent, twins, responder, limits } = dependencies
   const router = new Router()
 
   async function loaded(ctx: Context, uid: string, browser: Browser): Promise<SignIn> {
     return signIns.load(ctx, { uid, browser, locale: (uiLocales, chosen) => responder.locale(ctx, uiLocales, chosen) })
+  }
+
+  async function answer(ctx: Context, signIn: SignIn, form: Form): Promise<void> {
+    const { interaction } = signIn
+    if (interaction.finished !== undefined) return responder.redirect(ctx, interaction.finished)
+    if (form.get('action') === 'cancel') return progress.cancel(ctx, signIn)
+    if (interaction.prompt.name !== 'consent') return answers.act(ctx, signIn, form)
+    responder.redirect(ctx, await consent.answer(ctx, interaction, form))
   }
 
   router.get('/interaction/:uid', async (ctx) => {
@@ -45,12 +55,8 @@ export function interactionRoutes(dependencies: RouteDependencies): Middleware {
   router.post('/interaction/:uid', async (ctx) => {
     const uid = uidIn(ctx.params)
     const form = await readForm(ctx, limits)
-    const signIn = await loaded(ctx, uid, browsers.check(ctx, form, { purpose: uid, facts: { interaction: uid } }))
-    const { interaction } = signIn
-    if (interaction.finished !== undefined) return responder.redirect(ctx, interaction.finished)
-    if (form.get('action') === 'cancel') return progress.cancel(ctx, signIn)
-    if (interaction.prompt.name !== 'consent') return answers.act(ctx, signIn, form)
-    responder.redirect(ctx, await consent.answer(ctx, interaction, form))
+    const browser = browsers.check(ctx, form, { purpose: uid, facts: { interaction: uid } })
+    await twins.run(ctx, uid, async () => answer(ctx, await loaded(ctx, uid, browser), form))
   })
 
   router.all('/interaction/:uid', () => {

@@ -68,8 +68,8 @@ export interface SignIns {
   /** Keeps the pending proof; false when another tab was faster. */
   keep(signIn: SignIn): Promise<boolean>
   drop(signIn: SignIn): Promise<void>
-  /** Where the browser goes when this interaction has been finished meanwhile, by the twin of a form that was sent twice. */
-  finished(ctx: Context, signIn: SignIn): Promise<string | undefined>
+  /** Where the browser goes when this interaction was finished or moved on since it was loaded; undefined: it stands where it stood. */
+  movedTo(ctx: Context, signIn: SignIn): Promise<string | undefined>
   /** What the engine is told once nothing is missing. */
   result(signIn: SignIn): Record<string, unknown>
 }
@@ -166,7 +166,10 @@ export function createSignIns(dependencies: SignInDependencies): SignIns {
       return true
     },
     drop: ({ interaction }) => pendingProofs.delete(interaction.uid),
-    finished: async (ctx, signIn) => (await interactions.load(ctx, signIn.interaction.uid)).finished,
+    async movedTo(ctx, { interaction: { uid }, pending }) {
+      const [interaction, now] = await Promise.all([interactions.load(ctx, uid), pendingProofs.get(uid)])
+      return interaction.finished ?? (now?.version === pending?.version ? undefined : `/interaction/${uid}`)
+    },
     result(signIn) {
       const { account, demanded, pending, session, interaction } = signIn
       if (account === undefined || demanded === undefined) throw new Error('a sign-in of nobody')
