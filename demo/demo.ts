@@ -57,7 +57,7 @@ async function main(): Promise<void> {
     },
     { blocks: BLOCKS },
   )
-  const log = createLogger({ level: 'warn', descriptor: 2, pretty: process.stderr.isTTY === true })
+  const log = await createLogger({ level: 'warn', descriptor: 2, pretty: process.stderr.isTTY === true })
   const site = await openInstallation(config, { log })
   const accounts = await makeAccounts(site)
   const gateway = await createGateway(site)

@@ -22,7 +22,7 @@ export function administer(command: Command, work: (site: Installation) => Promi
 /** The same for work that prints by itself. */
 export async function onInstallation(command: Command, work: (site: Installation) => Promise<void>): Promise<void> {
   const { file } = invocationOf(command)
-  const log = createLogger({ level: 'error', descriptor: 2, pretty: process.stderr.isTTY === true })
+  const log = await createLogger({ level: 'error', descriptor: 2, pretty: process.stderr.isTTY === true })
   const config = readConfig(file)
   const { openInstallation } = await import('../app/installation.ts')
   const site = await openInstallation(config, { log })

@@ -29,7 +29,7 @@ export function addServe(program: Command): void {
     .action(async (_options: object, command: Command) => {
       const { file, form } = invocationOf(command)
       const config = readConfig(file)
-      const log = createLogger({ level: 'info', descriptor: 1, pretty: process.stdout.isTTY === true })
+      const log = await createLogger({ level: 'info', descriptor: 1, pretty: process.stdout.isTTY === true })
       endOnSurprise(log)
       const { workers } = config.listen
       await (workers > 1 && cluster.isPrimary

@@ -1,5 +1,4 @@
 import { pino } from 'pino'
-import { prettyFactory } from 'pino-pretty'
 import type { Log } from './log.ts'
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
@@ -42,7 +41,7 @@ export interface LoggerOptions {
 }
 
 /** JSON lines with `time` in ISO 8601, written at once, so that the last line before an end is there. */
-export function createLogger({ level, descriptor, pretty }: LoggerOptions): Log {
+export async function createLogger({ level, descriptor, pretty }: LoggerOptions): Promise<Log> {
   const logger = pino(
     {
       level,
@@ -53,7 +52,7 @@ export function createLogger({ level, descriptor, pretty }: LoggerOptions): Log 
       redact: { paths: redactedPaths(), censor: CENSORED },
       serializers: { error: describeError, cause: describeError },
     },
-    pretty ? prettyStream(descriptor) : pino.destination({ dest: descriptor, sync: true }),
+    pretty ? await prettyStream(descriptor) : pino.destination({ dest: descriptor, sync: true }),
   )
   return {
     debug: (message, details = {}) => logger.debug(details, message),
@@ -80,7 +79,8 @@ function pathOf(depth: string, name: string): string {
   return /^\w+$/.test(name) ? `${depth}${name}` : `${depth.replace(/\.$/, '')}["${name}"]`
 }
 
-function prettyStream(descriptor: 1 | 2): { write(line: string): void } {
+async function prettyStream(descriptor: 1 | 2): Promise<{ write(line: string): void }> {
+  const { prettyFactory } = await import('pino-pretty')
   const prettify = prettyFactory({ colorize: true, messageKey: 'message', translateTime: 'SYS:HH:MM:ss' })
   const output = descriptor === 1 ? process.stdout : process.stderr
   return { write: (line) => void output.write(prettify(line)) }

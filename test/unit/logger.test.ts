@@ -6,7 +6,7 @@ const LOGGER = new URL('../../src/kernel/logger.ts', import.meta.url).href
 
 /** What a process prints that logs this way. */
 function printed(code: string, options = "level: 'info', descriptor: 1, pretty: false"): string {
-  const program = `import { createLogger } from ${JSON.stringify(LOGGER)}; const log = createLogger({ ${options} }); ${code}`
+  const program = `import { createLogger } from ${JSON.stringify(LOGGER)}; const log = await createLogger({ ${options} }); ${code}`
   return execFileSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' })
 }
 

@@ -49,7 +49,7 @@ async function wishesFor(options: InitOptions): Promise<Wishes> {
 async function setUp(file: string, wishes: Wishes, password: 'stdin' | 'link'): Promise<Result> {
   const written = writeNewFile(file, wishes)
   try {
-    const log = createLogger({ level: 'error', descriptor: 2, pretty: process.stderr.isTTY === true })
+    const log = await createLogger({ level: 'error', descriptor: 2, pretty: process.stderr.isTTY === true })
     const { openInstallation } = await import('../../app/installation.ts')
     const site = await openInstallation(written.config, { log })
     try {

@@ -4,7 +4,7 @@ import type { Installation } from '../../app/installation.ts'
 import { administer, eventOf, keepAnswer } from '../administration.ts'
 import { type Result, say } from '../output.ts'
 import { showProgress } from '../progress.ts'
-import { type ImportFile, type Refusal, readImportFile } from './import-file.ts'
+import type { ImportFile, Refusal } from './import-file.ts'
 import { checkRows, type Importable, loginsOf } from './import-rows.ts'
 
 /** Problems that are printed one by one. */
@@ -17,6 +17,7 @@ export function addUserImport(user: Command): void {
     .description('make many accounts: all of them, or none when one cannot be made')
     .option('--partial', 'leave out what cannot be made')
     .action(async (file: string, options: { partial?: boolean }, command: Command) => {
+      const { readImportFile } = await import('./import-file.ts')
       const read = readImportFile(file)
       await administer(command, (site) => importUsers(site, { file, ...read, partial: options.partial === true }))
     })
