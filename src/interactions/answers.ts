@@ -23,7 +23,7 @@ export interface AnswerDependencies {
   factors: Factors
   pages: StepPages
   progress: Progress
-  twins: Pick<Twins, 'earlier'>
+  twins: Pick<Twins, 'waitForEarlier'>
   responder: Responder
   accounts: Pick<AccountStore, 'find'>
   postponements: Pick<PostponementStore, 'postpone'>
@@ -42,6 +42,7 @@ export function createAnswers(dependencies: AnswerDependencies): Answers {
   async function answerPassword(ctx: Context, signIn: SignIn, form: Form): Promise<void> {
     const answer = await login.answer(ctx, signIn, form)
     if (answer.ok) return void (await Promise.all([answer.settle(), moveOn(ctx, answer.signIn)]))
+    if (await followed(ctx, signIn)) return
     pages.login(ctx, signIn, answer)
   }
 
@@ -71,13 +72,16 @@ export function createAnswers(dependencies: AnswerDependencies): Answers {
     signIn: SignIn,
     answer: { error: PageError; reason: RefusalReason },
   ): Promise<void> {
-    if (answer.reason === 'replayed' || answer.reason === 'expired') {
-      // The twin of this form, sent by a double click, may have gone on with this very code.
-      await twins.earlier(ctx)
-      const location = await signIns.movedTo(ctx, signIn)
-      if (location !== undefined) return responder.redirect(ctx, location)
-    }
+    if (await followed(ctx, signIn, { anyway: answer.reason === 'replayed' })) return
     await pages.again(ctx, signIn, answer.error)
+  }
+
+  /** Whether this form came too late and was sent where its twin of a double click has led; `anyway`: also one of another process. */
+  async function followed(ctx: Context, signIn: SignIn, { anyway = false } = {}): Promise<boolean> {
+    const twin = await twins.waitForEarlier(ctx)
+    const location = twin || anyway ? await signIns.movedTo(ctx, signIn) : undefined
+    if (location !== undefined) responder.redirect(ctx, location)
+    return location !== undefined
   }
 
   async function pick(ctx: Context, signIn: SignIn, chosen: string | 'choice'): Promise<void> {
@@ -94,6 +98,8 @@ export function createAnswers(dependencies: AnswerDependencies): Answers {
     }
     const value = signIn.pending?.value ?? startedBySession(signIn)
     if (action === 'bind') return moveOn(ctx, await signIns.proceed(signIn, { ...value, binding: true }))
+    // A double click postpones once.
+    if (await followed(ctx, signIn)) return
     const { rule } = demanded
     const facts = { account: account.id, client: interaction.client.id, ip: ctx.ip, interaction: interaction.uid }
     const audit = { event: 'factor.postponed', outcome: 'ok', ...facts, details: { rule: rule ?? '' } } as const
@@ -124,7 +130,10 @@ export function createAnswers(dependencies: AnswerDependencies): Answers {
 
   async function resend(ctx: Context, signIn: SignIn, step: FactorStep): Promise<void> {
     const error = await factors.renew(ctx, signIn, step)
-    if (error !== undefined) return pages.again(ctx, signIn, error)
+    if (error !== undefined) {
+      if (await followed(ctx, signIn)) return
+      return pages.again(ctx, signIn, error)
+    }
     const { pending } = signIn
     if (pending !== undefined)
       await signIns.keep(await signIns.proceed(signIn, { ...pending.value, notice: 'code-sent' }))
@@ -144,10 +153,9 @@ export function createAnswers(dependencies: AnswerDependencies): Answers {
     return answerCode(ctx, signIn, { step, form })
   }
 
-  /** Nothing is proved any more: it was too long ago, the account has changed, or the twin of this form has come to the end with it. */
+  /** What was proved is gone: it was too long ago, the account has changed, or a twin has come to the end with it. */
   async function unproved(ctx: Context, signIn: SignIn): Promise<void> {
-    const location = (await twins.earlier(ctx)) ? await signIns.movedTo(ctx, signIn) : undefined
-    if (location !== undefined) return responder.redirect(ctx, location)
+    if (await followed(ctx, signIn)) return
     pages.login(ctx, signIn, { error: { code: 'expired' } })
   }
 

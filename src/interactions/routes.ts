@@ -35,7 +35,10 @@ export function interactionRoutes(dependencies: RouteDependencies): Middleware {
 
   async function answer(ctx: Context, signIn: SignIn, form: Form): Promise<void> {
     const { interaction } = signIn
-    if (interaction.finished !== undefined) return responder.redirect(ctx, interaction.finished)
+    if (interaction.finished !== undefined) {
+      await twins.waitForEarlier(ctx)
+      return responder.redirect(ctx, interaction.finished)
+    }
     if (form.get('action') === 'cancel') return progress.cancel(ctx, signIn)
     if (interaction.prompt.name !== 'consent') return answers.act(ctx, signIn, form)
     responder.redirect(ctx, await consent.answer(ctx, interaction, form))

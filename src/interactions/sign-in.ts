@@ -31,6 +31,8 @@ export interface SignIn {
   account: Account | undefined
   bindings: readonly Binding[]
   pending: Versioned<PendingProof> | undefined
+  /** Which version of it was read, whether it counts or not. */
+  readVersion: string | undefined
   /** Of the session that asks for more; undefined where the sign-in starts from nothing. */
   session: SessionProofs | undefined
   demanded: Demand | undefined
@@ -81,7 +83,7 @@ export function createSignIns(dependencies: SignInDependencies): SignIns {
   const { interactions, accounts, bindings, postponements, pendingProofs, sessionProofs, decider, rules, acr, clock } =
     dependencies
 
-  type Known = Pick<SignIn, 'interaction' | 'browser' | 'localeFor' | 'address' | 'pending' | 'session'>
+  type Known = Pick<SignIn, 'interaction' | 'browser' | 'localeFor' | 'address' | 'pending' | 'readVersion' | 'session'>
 
   async function decide(known: Known, fresh: Fresh = {}): Promise<SignIn> {
     const { interaction, pending, session } = known
@@ -150,13 +152,13 @@ export function createSignIns(dependencies: SignInDependencies): SignIns {
       if (pending !== undefined && pending.value.browser !== browser.id) throw new RequestError('expired')
       const session = interaction.prompt.name === STEP_UP ? await sessionOf(interaction) : undefined
       const localeFor = (chosen: string | undefined): string => locale(interaction.params.ui_locales, chosen)
-      const known = { interaction, browser, localeFor, address: ctx.ip }
+      const known = { interaction, browser, localeFor, address: ctx.ip, readVersion: pending?.version }
       return decide({ ...known, pending, session })
     },
     proceed(signIn, pending, fresh) {
-      const { interaction, browser, localeFor, address, session } = signIn
-      const version = signIn.pending?.version ?? ''
-      return decide({ interaction, browser, localeFor, address, session, pending: { value: pending, version } }, fresh)
+      const { interaction, browser, localeFor, address, readVersion, session } = signIn
+      const known = { interaction, browser, localeFor, address, readVersion, session }
+      return decide({ ...known, pending: { value: pending, version: signIn.pending?.version ?? '' } }, fresh)
     },
     async keep({ interaction, pending }) {
       if (pending === undefined) return true
@@ -166,9 +168,9 @@ export function createSignIns(dependencies: SignInDependencies): SignIns {
       return true
     },
     drop: ({ interaction }) => pendingProofs.delete(interaction.uid),
-    async movedTo(ctx, { interaction: { uid }, pending }) {
+    async movedTo(ctx, { interaction: { uid }, readVersion }) {
       const [interaction, now] = await Promise.all([interactions.load(ctx, uid), pendingProofs.get(uid)])
-      return interaction.finished ?? (now?.version === pending?.version ? undefined : `/interaction/${uid}`)
+      return interaction.finished ?? (now?.version === readVersion ? undefined : `/interaction/${uid}`)
     },
     result(signIn) {
       const { account, demanded, pending, session, interaction } = signIn

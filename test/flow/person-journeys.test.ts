@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { setTimeout as pause } from 'node:timers/promises'
 import { MINUTE } from '../../src/kernel/clock.ts'
 import type { Browser } from '../harness/http-client.ts'
 import { asked } from './person-app.ts'
@@ -135,21 +134,7 @@ onEachStore('journeys (J3)', (site) => {
   })
 
   describe('at the same time', () => {
-    const here = site({ latency: 5, mail: 'on' })
-
-    for (const method of ['app', 'mail'] as const) {
-      test(`a double click: a browser drops the answer to the first, and the answer to the second leads on (${method})`, async () => {
-        for (let round = 0; round < 5; round++) {
-          const { browser, page, code } = await waitingFor(method, here)
-          const first = browser.submit(page, { code }, { redirects: 'stop' })
-          await pause(2 * round)
-          const second = await browser.submit(page, { code })
-          if (method === 'app') await here.redeem(second)
-          else assertPage(second, 'bind-totp', undefined, 200)
-          await first
-        }
-      })
-    }
+    const here = site({ latency: 5 })
 
     test('the form of the code, sent twice: nobody sees a failure of ours, and one sign-in happened', async () => {
       for (let round = 0; round < 5; round++) {
@@ -400,20 +385,6 @@ async function over(here: Site, browser: Browser, page: BrowserResponse): Promis
 }
 
 /** A page that says what is the matter in our words, and leads on. */
-/** Somebody on the page that asks for a code, with the right one. */
-async function waitingFor(
-  method: 'app' | 'mail',
-  here: Site,
-): Promise<{ browser: Browser; page: BrowserResponse; code: string }> {
-  if (method === 'app') {
-    const { browser, page, secret } = await asked(here)
-    return { browser, page, code: appCode(here, secret) }
-  }
-  const [browser, person] = [here.browser(), await here.person()]
-  const page = assertPage(await here.enter(browser, person), 'verify-email')
-  return { browser, page, code: here.mailed(person) }
-}
-
 async function friendly(here: Site, browser: Browser, page: BrowserResponse): Promise<void> {
   assert.ok(page.page !== undefined, `${page.status} ${page.url}`)
   if (page.page !== 'error') {

@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
+import { MINUTE } from '../../src/kernel/clock.ts'
+import type { Person } from '../harness/gateway.ts'
+import type { Browser } from '../harness/http-client.ts'
+import { asked } from './person-app.ts'
+import { appCode, assertPage, type BrowserResponse, onEachStore } from './person-site.ts'
+
+/** Milliseconds between two clicks: while the first form is judged, taken, kept, finished. */
+const GAPS = [4, 16, 28, 40, 52]
+/** Later, the answer to the first form may be there before the second is sent. */
+const EARLY = [4, 10]
+/** One digit short. */
+const WRONG = '00000'
+
+/** What a browser shows that has sent a form twice: it drops the answer to the first, cookies included. */
+async function doubleClick(
+  browser: Browser,
+  page: BrowserResponse,
+  given: { fields: Record<string, string>; gap: number },
+): Promise<BrowserResponse> {
+  const dropped = await browser.copy()
+  const first = dropped.submit(page, given.fields, { redirects: 'stop' })
+  await pause(given.gap)
+  const second = await browser.submit(page, given.fields)
+  await first
+  return second
+}
+
+const typed = ({ username, password }: Person) => ({ username, password })
+
+onEachStore('a form sent twice by a double click', (site) => {
+  describe('a code of an app', () => {
+    const here = site({ latency: 5, config: { mfa: { enabled: true, methods: ['totp'], rememberDays: 30 } } })
+
+    test('the application is reached', async () => {
+      for (const gap of GAPS) {
+        const { browser, page, secret } = await asked(here)
+        await here.redeem(await doubleClick(browser, page, { fields: { code: appCode(here, secret) }, gap }))
+      }
+    })
+
+    test('that was the last try: it is not told that there are no tries left', async () => {
+      const { browser, page, secret } = await asked(here)
+      for (let wrong = 0; wrong < 4; wrong++) {
+        assertPage(await browser.submit(page, { code: WRONG }), 'verify-totp', 'code', 401)
+      }
+      await here.redeem(await doubleClick(browser, page, { fields: { code: appCode(here, secret) }, gap: 12 }))
+    })
+
+    test('that is wrong: told so', async () => {
+      const { browser, page } = await asked(here)
+      assertPage(await doubleClick(browser, page, { fields: { code: WRONG }, gap: 4 }), 'verify-totp', 'code', 401)
+    })
+
+    test('with the box ticked: the browser is remembered, and known', async () => {
+      for (const gap of EARLY) {
+        const { browser, page, secret } = await asked(here)
+        const fields = { code: appCode(here, secret), remember: 'on' }
+        await here.redeem(await doubleClick(browser, page, { fields, gap }))
+        const names = Object.keys(await browser.cookies(here.gateway.issuer)).join(' ')
+        assert.match(names, /stepgate-device-/)
+        assert.match(names, /stepgate-known-/)
+      }
+    })
+
+    test('after a sign-out everywhere: told that what was proved is over', async () => {
+      const { person, browser, page, secret } = await asked(here)
+      await here.gateway.site.accounts.endEverything(person.id, { event: 'session.ended', outcome: 'ok' })
+      const over = await doubleClick(browser, page, { fields: { code: appCode(here, secret) }, gap: 4 })
+      assertPage(over, 'login', 'expired', 410)
+    })
+  })
+
+  describe('a code of a mail', () => {
+    const here = site({ latency: 5, mail: 'on', config: { mfa: { enabled: true, methods: ['email'] } } })
+
+    test('the application is reached', async () => {
+      for (const gap of GAPS) {
+        const [person, browser] = [await here.person(), here.browser()]
+        const page = assertPage(await here.enter(browser, person), 'verify-email')
+        await here.redeem(await doubleClick(browser, page, { fields: { code: here.mailed(person) }, gap }))
+      }
+    })
+
+    test('another one asked for: it is sent once, and the page says so', async () => {
+      for (const gap of EARLY) {
+        const [person, browser] = [await here.person(), here.browser()]
+        const page = assertPage(await here.enter(browser, person), 'verify-email')
+        here.gateway.clock.advance(2 * MINUTE)
+        const again = await doubleClick(browser, page, { fields: { action: 'resend' }, gap })
+        assert.match(assertPage(again, 'verify-email', undefined, 200).text('.notice'), /new code/)
+        await here.redeem(await browser.submit(again, { code: here.mailed(person) }))
+        here.gateway.clock.advance(-2 * MINUTE)
+      }
+    })
+  })
+
+  describe('a password', () => {
+    const here = site({ latency: 5 })
+
+    test('that was the last try before a pause: the next page is reached', async () => {
+      for (const gap of GAPS) {
+        const [person, browser] = [await here.person(), here.browser()]
+        const login = await here.open(browser)
+        for (let wrong = 0; wrong < 4; wrong++) {
+          const refused = await browser.submit(login, { ...typed(person), password: 'wrong' })
+          assertPage(refused, 'login', 'credentials', 401)
+        }
+        assertPage(await doubleClick(browser, login, { fields: typed(person), gap }), 'bind-totp', undefined, 200)
+      }
+    })
+  })
+
+  describe('a postponement', () => {
+    const here = site({
+      latency: 5,
+      config: { mfa: { enabled: true, methods: ['totp'], enrolment: { grace: '5 sign-ins' } } },
+    })
+
+    test('counts once', async () => {
+      for (const gap of GAPS) {
+        const [person, browser] = [await here.person(), here.browser()]
+        const page = assertPage(await here.enter(browser, person), 'bind-later')
+        await here.redeem(await doubleClick(browser, page, { fields: { action: 'later' }, gap }))
+        assert.equal((await here.gateway.site.postponements.find(person.id, null))?.count, 1)
+      }
+    })
+  })
+})
