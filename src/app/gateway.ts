@@ -53,7 +53,7 @@ async function openGateway(site: Installation): Promise<Gateway> {
   let equipment: Equipment = site
   const clockOptions = (): Config['clock'] => equipment.config.clock
   const time = createClockWatch(clockOptions, site)
-  site.metrics.watchClock(() =>
+  site.metrics?.watchClock(() =>
     time.reading !== undefined && 'offset' in time.reading ? time.reading.offset : undefined,
   )
   const health = createHealth([
@@ -197,7 +197,7 @@ function serving({
   const { config, metrics } = site
   const { headerBytes, connections } = config.limits
   const server = createHttpServer({ headerBytes, connections }, handler)
-  const metricsServer = config.metrics && metrics.server(health)
+  const metricsServer = metrics?.server(health)
   return {
     handler,
     server,

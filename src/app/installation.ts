@@ -8,7 +8,7 @@ import { createAuditTrail } from '../audit/trail.ts'
 import type { Config } from '../config/config.ts'
 import { atItsPlace } from '../config/place.ts'
 import type { SettingStore } from '../config/setting-store.ts'
-import { createMetrics, type Metrics } from '../http/metrics.ts'
+import type { Metrics } from '../http/metrics.ts'
 import { type Clock, systemClock } from '../kernel/clock.ts'
 import { readOrMakeKey } from '../kernel/key-file.ts'
 import { type Log, silentLog } from '../kernel/log.ts'
@@ -61,7 +61,8 @@ export interface Stores {
   outbox: Outbox
   audit: AuditStore
   trail: AuditTrail
-  metrics: Metrics
+  /** Where the file has a place for them. */
+  metrics: Metrics | undefined
   hasher: Hasher
 }
 
@@ -117,9 +118,10 @@ async function openParts(config: Config, parts: Parts): Promise<Installation> {
   const recordSealer = createSealer(deriveKey(secretKey, 'records'))
   const audit = slow(createSqlAudit(database))
   const outbox = slow(createSqlOutbox(database, { clock }))
-  const metrics = createMetrics()
-  metrics.watch(outbox, clock)
+  const metrics = config.metrics && (await import('../http/metrics.ts')).createMetrics()
+  metrics?.watch(outbox, clock)
   const trail = createAuditTrail({}, { store: audit, clock, log })
+  const sparing = createSparingTrail(trail, { clock })
   const opened: Stores = {
     clock,
     log,
@@ -134,7 +136,7 @@ async function openParts(config: Config, parts: Parts): Promise<Installation> {
     outbox,
     answers: slow(createSqlAnswers(database, { sealer: recordSealer, clock })),
     audit,
-    trail: metrics.counting(createSparingTrail(trail, { clock })),
+    trail: metrics?.counting(sparing) ?? sparing,
     metrics,
     hasher,
   }
