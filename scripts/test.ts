@@ -11,10 +11,13 @@ const SECOND = 1000
 const MINUTE = 60 * SECOND
 /** For one file, in the usual and in the long run. */
 const FILE_TIMEOUT = { usual: 2 * MINUTE, long: 20 * MINUTE }
-/** Two browsers at once on two cores take longer than one after the other; what needs none fills the time they wait. */
-const AT_ONCE = { browser: 1, others: 2 }
-/** Slow kinds first, so that none of them is left to run alone at the end. */
-const ORDER = ['browser', 'walks', 'attack', 'flow', 'cli', 'contract', 'unit']
+/**
+ * Kinds of tests side by side, each lane in its order with so many files at once. Two browsers on two cores take longer than one after
+ * the other, and so do commands, which are processes of their own; what needs neither fills the time they wait.
+ */
+const PROCESSES = { atOnce: 1, kinds: ['browser', 'cli'] }
+const OTHERS = { atOnce: 2, kinds: ['walks', 'attack', 'flow', 'contract', 'unit'] }
+const ORDER = [...PROCESSES.kinds, ...OTHERS.kinds]
 
 type Event<Type extends TestEvent['type']> = Extract<TestEvent, { type: Type }>['data']
 type Counts = Event<'test:summary'>['counts']
@@ -68,11 +71,14 @@ function readArguments(): { long: boolean; filters: string[] } {
 
 function testFiles(filters: string[]): string[] {
   const wanted = filters.map((filter) => relative('.', filter))
-  const rank = (file: string): number => ORDER.indexOf(file.split('/')[1] ?? '')
+  const rank = (file: string): number => ORDER.indexOf(kindOf(file))
   return globSync('test/**/*.test.ts')
     .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
     .sort((a, b) => rank(a) - rank(b) || a.localeCompare(b))
 }
+
+const kindOf = (file: string): string => file.split('/')[1] ?? ''
+const laneOf = (file: string): typeof OTHERS => (PROCESSES.kinds.includes(kindOf(file)) ? PROCESSES : OTHERS)
 
 async function runFiles(files: string[], timeout: number): Promise<Report> {
   const report: Report = {
@@ -85,11 +91,10 @@ async function runFiles(files: string[], timeout: number): Promise<Report> {
   }
   const interrupt = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupt.abort())
-  const lanes = Object.groupBy(files, (file) => (file.includes('/browser/') ? 'browser' : 'others'))
-  const runs = (['browser', 'others'] as const).map(async (lane) => {
-    const own = lanes[lane] ?? []
+  const runs = [PROCESSES, OTHERS].map(async (lane) => {
+    const own = files.filter((file) => laneOf(file) === lane)
     if (own.length === 0) return
-    const events = run({ files: own, concurrency: AT_ONCE[lane], timeout, signal: interrupt.signal })
+    const events = run({ files: own, concurrency: lane.atOnce, timeout, signal: interrupt.signal })
     for await (const event of events) note(event as TestEvent, report)
   })
   await Promise.all(runs)

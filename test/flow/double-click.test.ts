@@ -8,7 +8,7 @@ import { asked } from './person-app.ts'
 import { appCode, assertPage, type BrowserResponse, onEachStore } from './person-site.ts'
 
 /** Milliseconds between two clicks: while the first form is judged, taken, kept, finished. */
-const GAPS = [4, 16, 28, 40, 52]
+const GAPS = [4, 20, 40]
 /** Later, the answer to the first form may be there before the second is sent. */
 const EARLY = [4, 10]
 /** One digit short. */

@@ -12,6 +12,7 @@ import type { Clock } from '../../src/kernel/clock.ts'
 import { type Log, silentLog } from '../../src/kernel/log.ts'
 import { randomToken, sha256 } from '../../src/kernel/secrets.ts'
 import { BLOCKS } from '../../src/mfa/registry.ts'
+import type { SigningKey } from '../../src/provider/key-store.ts'
 import { freePort, type PostgresService, type RedisService, startPostgres, startRedis } from './services.ts'
 import { slow } from './slow.ts'
 
@@ -57,6 +58,11 @@ export function testClock(): TestClock {
     },
   }
 }
+
+/** Of the first gateway of this process; the others get them too, for finding primes takes longer than most tests. */
+let firstKeys: SigningKey[] | undefined
+
+const keysAsOf = (createdAt: number): SigningKey[] => (firstKeys ?? []).map((key) => ({ ...key, createdAt }))
 
 /** Cheap, and no weaker for what tests ask of it. Only the composition root can take it. */
 export const testHasher: Hasher = {
@@ -143,7 +149,9 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
       ...(options.latency !== undefined && { slow: (store) => slow(store, options.latency) }),
     })
     try {
+      if (config.tokens === undefined) await site.keys.insertIfEmpty(keysAsOf(clock.now()))
       const gateway = await createGateway(site)
+      firstKeys ??= await site.keys.list()
       await gateway.listen()
       return { site, gateway }
     } catch (error) {
