@@ -56,7 +56,7 @@ export async function engineOf(site: Stores & Equipment) {
       state,
       secretKey,
       signingKeys,
-      pages: createEnginePages({ responder, boundary }),
+      pages: createEnginePages({ responder, boundary, accounts }),
     },
   )
   const sessions = createSessions({ provider, backChannel, proofs: sessionProofs, state, trail, clock })

@@ -1,4 +1,5 @@
 import type { Context } from 'koa'
+import type { AccountStore } from '../accounts/account-store.ts'
 import { Unavailable } from '../kernel/errors.ts'
 import type { Boundary } from './boundary.ts'
 import type { Responder } from './responder.ts'
@@ -29,14 +30,22 @@ function meansThisSession({ oidc: { client, entities, session } }: EngineContext
 
 const RESUME = /^\/auth\/([\w-]{16,64})$/
 
-export function createEnginePages({
-  responder,
-  boundary,
-}: {
+export interface EnginePageDependencies {
   responder: Responder
   boundary: Boundary
-}): EnginePageSet {
-  const localeOf = (ctx: EngineContext): string => responder.locale(ctx, ctx.oidc?.params?.ui_locales)
+  accounts: Pick<AccountStore, 'find'>
+}
+
+export function createEnginePages({ responder, boundary, accounts }: EnginePageDependencies): EnginePageSet {
+  const localeOf = (ctx: EngineContext, chosen?: string): string =>
+    responder.locale(ctx, ctx.oidc?.params?.ui_locales, chosen)
+
+  /** Nobody is kept from signing out because their language is not known. */
+  async function chosenByOwner({ oidc: { session } }: EngineContext): Promise<string | undefined> {
+    if (session?.accountId === undefined) return undefined
+    return (await accounts.find(session.accountId).catch(() => undefined))?.locale
+  }
+
   return {
     async error(ctx, out, error) {
       const uid = RESUME.exec(ctx.path)?.[1]
@@ -54,8 +63,10 @@ export function createEnginePages({
       const name = client && (client.clientName ?? client.clientId)
       // The relying party showed that it means this very session: nothing is left to ask (LO-1).
       const asked = meansThisSession(ctx)
-      const data = { action, xsrf, asked, ...(name !== undefined && { client: name }) }
-      responder.page(ctx, { name: 'logout', view: 'pages/logout', data }, localeOf(ctx))
+      const locale = localeOf(ctx, await chosenByOwner(ctx))
+      const next = `${action}?${new URLSearchParams({ ui_locales: locale })}`
+      const data = { action: next, xsrf, asked, ...(name !== undefined && { client: name }) }
+      responder.page(ctx, { name: 'logout', view: 'pages/logout', data }, locale)
     },
     async signedOut(ctx) {
       const { client } = ctx.oidc
@@ -69,7 +80,7 @@ export function createEnginePages({
           }),
           data: {},
         },
-        localeOf(ctx),
+        responder.locale(ctx, ctx.query.ui_locales),
       )
       // A relying party's own origin clears its own; cookies of ours that are not the session's stay (SE-10).
       ctx.set('clear-site-data', '"cache", "storage"')

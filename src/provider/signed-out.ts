@@ -3,18 +3,31 @@ import type { Clock } from '../kernel/clock.ts'
 import { markEnded, type SessionProofRecords } from '../mfa/session-proofs.ts'
 
 const CONFIRM = /^\/session\/end\/confirm\/?$/i
+const SUCCESS = '/session/end/success'
 
 /**
  * After a sign-out: a request that was under way and saves the session once more brings back no sign-in (SE-8), and the browser forgets
- * what it kept of our pages (SE-10). Offline tokens still go by what was proved.
+ * what it kept of our pages (SE-10). Offline tokens still go by what was proved. The last page, which belongs to nobody any more, is in
+ * the language of the one before.
  */
 export function signedOut({ proofs, clock }: { proofs: SessionProofRecords; clock: Clock }): Middleware {
   return async (ctx: Context, next) => {
     await next()
     if (!CONFIRM.test(ctx.path)) return
+    keepLanguage(ctx)
     const session = (ctx as { oidc?: { session?: { uid: string; destroyed?: boolean } } }).oidc?.session
     if (session?.destroyed !== true) return
     ctx.set('clear-site-data', '"cache", "storage"')
     await markEnded(proofs, session.uid, clock)
   }
+}
+
+function keepLanguage(ctx: Context): void {
+  const { ui_locales: locale } = ctx.query
+  const location = ctx.response.get('location')
+  if (typeof locale !== 'string' || !URL.canParse(location, ctx.href)) return
+  const next = new URL(location, ctx.href)
+  if (next.origin !== ctx.URL.origin || next.pathname !== SUCCESS) return
+  next.searchParams.set('ui_locales', locale)
+  ctx.redirect(next.href)
 }

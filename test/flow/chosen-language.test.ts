@@ -47,6 +47,24 @@ onEmbeddedStores('the language that somebody has chosen', (site) => {
     assert.equal(languageOf(await here.enter(here.browser({ language: 'sv' }), person)), 'sv')
   })
 
+  test('is that of the pages of the sign-out, the last one included', async () => {
+    const [person, browser] = [await swede(), here.browser({ language: 'en' })]
+    const consent = await browser.submit(await here.enter(browser, person), { code: here.mailed(person) })
+    await here.redeem(await browser.submit(consent, { action: 'allow' }))
+    const end = new URL('/session/end', here.gateway.issuer)
+    const ask = assertPage(await browser.get(end), 'logout', undefined, 200)
+    assert.equal(languageOf(ask), 'sv')
+    const english = await browser.get(`${end}?ui_locales=en`)
+    assert.equal(languageOf(english), 'en', 'the request comes first')
+    const over = assertPage(
+      await browser.submit(await browser.get(end), { logout: 'yes' }),
+      'signed-out',
+      undefined,
+      200,
+    )
+    assert.equal(languageOf(over), 'sv')
+  })
+
   test('is chosen on the account page, whenever somebody proved their second factor last', async () => {
     // The engine goes by the real time: what is to be old now was done while the clock was behind.
     here.gateway.clock.advance(-6 * MINUTE)
