@@ -29,6 +29,7 @@ import { createFactors } from '../interactions/factor.ts'
 import { createLogin } from '../interactions/login.ts'
 import { createProgress } from '../interactions/progress.ts'
 import { createAccountCookies } from '../interactions/remembered-browsers.ts'
+import { resumeGuard } from '../interactions/resume.ts'
 import { interactionRoutes } from '../interactions/routes.ts'
 import { setupRoutes } from '../interactions/setup/setup.ts'
 import { createSignIns } from '../interactions/sign-in.ts'
@@ -129,6 +130,7 @@ export async function frontOf(site: Stores & Equipment, health: RequestListener)
   const { postponements } = site
   const browsers = createBrowsers({ issuer, csrfKey: deriveKey(secretKey, 'csrf') }, { trail })
   const shared = { signIns, pages: stepPages, progress, twins: createTwins(), responder }
+  provider.use(resumeGuard({ browsers, cookie: cookieNames(issuer).resume }))
   provider.use(
     interactionRoutes({
       ...shared,

@@ -2,7 +2,6 @@ import type { Context } from 'koa'
 import type { AccountStore } from '../accounts/account-store.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { RequestError } from '../kernel/errors.ts'
-import type { RefusalReason } from '../mfa/authenticator.ts'
 import type { PendingProof } from '../mfa/pending-proof.ts'
 import { graceLeft } from '../mfa/postponement.ts'
 import type { PostponementStore } from '../mfa/postponement-store.ts'
@@ -54,7 +53,7 @@ export function createAnswers(dependencies: AnswerDependencies): Answers {
     const { pending, account, bindings, demanded } = signIn
     if (account === undefined || demanded === undefined) throw new RequestError('expired')
     const answer = await factors.answer(ctx, signIn, { step, form })
-    if (!answer.ok) return refused(ctx, signIn, answer)
+    if (!answer.ok) return refused(ctx, signIn, answer.error)
     const fresh = answer.changed ? await accounts.find(account.id) : account
     if (fresh === undefined) throw new RequestError('expired')
     const { proof } = answer
@@ -67,19 +66,15 @@ export function createAnswers(dependencies: AnswerDependencies): Answers {
     await moveOn(ctx, next)
   }
 
-  async function refused(
-    ctx: Context,
-    signIn: SignIn,
-    answer: { error: PageError; reason: RefusalReason },
-  ): Promise<void> {
-    if (await followed(ctx, signIn, { anyway: answer.reason === 'replayed' })) return
-    await pages.again(ctx, signIn, answer.error)
+  async function refused(ctx: Context, signIn: SignIn, error: PageError): Promise<void> {
+    if (await followed(ctx, signIn)) return
+    await pages.again(ctx, signIn, error)
   }
 
-  /** Whether this form came too late and was sent where its twin of a double click has led; `anyway`: also one of another process. */
-  async function followed(ctx: Context, signIn: SignIn, { anyway = false } = {}): Promise<boolean> {
-    const twin = await twins.waitForEarlier(ctx)
-    const location = twin || anyway ? await signIns.movedTo(ctx, signIn) : undefined
+  /** Whether this form came too late, and was sent where another one has led meanwhile: its twin of a double click. */
+  async function followed(ctx: Context, signIn: SignIn): Promise<boolean> {
+    await twins.waitForEarlier(ctx)
+    const location = await signIns.movedTo(ctx, signIn)
     if (location !== undefined) responder.redirect(ctx, location)
     return location !== undefined
   }
@@ -130,10 +125,7 @@ export function createAnswers(dependencies: AnswerDependencies): Answers {
 
   async function resend(ctx: Context, signIn: SignIn, step: FactorStep): Promise<void> {
     const error = await factors.renew(ctx, signIn, step)
-    if (error !== undefined) {
-      if (await followed(ctx, signIn)) return
-      return pages.again(ctx, signIn, error)
-    }
+    if (error !== undefined) return refused(ctx, signIn, error)
     const { pending } = signIn
     if (pending !== undefined)
       await signIns.keep(await signIns.proceed(signIn, { ...pending.value, notice: 'code-sent' }))

@@ -24,6 +24,8 @@ const SECRET = /^[\w-]{43}$/
 export interface Browsers {
   /** The browser of this request, with a new secret where it has none. */
   of(ctx: Context): Browser
+  /** Whether this token of that purpose was made for the browser of this request. */
+  issued(ctx: Context, given: { purpose: string; token: unknown }): boolean
   /**
    * Throws RequestError `csrf`, and the audit says so, unless the form came from our own page in this browser. `purpose`: what its token
    * was made for; `facts`: whose or which request it is, as far as that is known.
@@ -52,6 +54,10 @@ export function createBrowsers(
       const secret = randomToken()
       ctx.cookies.set(name, secret, { httpOnly: true, sameSite: 'lax', secure, path: '/', signed: false })
       return browserWith(secret)
+    },
+    issued(ctx, { purpose, token }) {
+      const secret = secretOf(ctx)
+      return secret !== undefined && typeof token === 'string' && equalSecrets(token, browserWith(secret).csrf(purpose))
     },
     check(ctx, form, { purpose, facts }) {
       const secret = secretOf(ctx)

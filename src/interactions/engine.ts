@@ -5,7 +5,9 @@ import type { Account } from '../accounts/account.ts'
 import { SECOND } from '../kernel/clock.ts'
 import { RequestError } from '../kernel/errors.ts'
 import type { Sessions } from '../mfa/sessions.ts'
+import type { Browser } from './browser.ts'
 import type { RelyingParties, RelyingParty } from './relying-parties.ts'
+import { resumedBy } from './resume.ts'
 
 /** One authorization request that waits for a person: the engine's interaction as pages see it. */
 export interface Interaction {
@@ -33,8 +35,8 @@ export interface Interaction {
 }
 
 export interface Interactions {
-  /** Throws RequestError `expired` when it is over, or is not this browser's (X8, WE-3). */
-  load(ctx: Context, uid: string): Promise<Interaction>
+  /** Throws RequestError `expired` when it is over, or is not this browser's (X8, WE-3), or another one has finished it. */
+  load(ctx: Context, at: { uid: string; browser: Browser }): Promise<Interaction>
 }
 
 export interface InteractionsDependencies {
@@ -43,20 +45,24 @@ export interface InteractionsDependencies {
   sessions: Pick<Sessions, 'end'>
 }
 
+/** Of a result: the id of the browser. */
+const FINISHED_BY = 'browser'
+
 type EngineInteraction = Awaited<ReturnType<Provider['interactionDetails']>>
 
 /** The one place of the pages that talks to the engine. */
 export function createInteractions({ provider, parties, sessions }: InteractionsDependencies): Interactions {
   return {
-    async load(ctx, uid) {
+    async load(ctx, { uid, browser }) {
       const found = await detailsOf(provider, ctx.req, ctx.res)
       if (found.uid !== uid) throw new RequestError('expired')
       const client = parties.get(String(found.params.client_id))
       // The configuration was reloaded without this client.
       if (client === undefined) throw new RequestError('expired')
-      const view = viewOf(found, client)
+      if (found.result !== undefined && found.result[FINISHED_BY] !== browser.id) throw new RequestError('expired')
+      const view = viewOf(found, { client, browser })
       const current = view.session ?? sessionIn(await provider.Session.get(ctx as KoaContextWithOIDC))
-      return { ...view, current, ...actionsOn(found, current, { provider, sessions }) }
+      return { ...view, current, ...actionsOn(found, current, { provider, sessions, browser }) }
     },
   }
 }
@@ -74,7 +80,7 @@ function sessionIn(session: { accountId?: string | undefined; uid: string } | un
   return session?.accountId === undefined ? undefined : { accountId: session.accountId, uid: session.uid }
 }
 
-function viewOf(found: EngineInteraction, client: RelyingParty) {
+function viewOf(found: EngineInteraction, { client, browser }: { client: RelyingParty; browser: Browser }) {
   const { session, lastSubmission } = found
   const login = lastSubmission?.login as { fresh?: boolean } | undefined
   return {
@@ -85,7 +91,7 @@ function viewOf(found: EngineInteraction, client: RelyingParty) {
     session: sessionIn(session),
     startedAt: found.iat * SECOND,
     expiresAt: Number(found.exp) * SECOND,
-    finished: found.result === undefined ? undefined : found.returnTo,
+    finished: found.result === undefined ? undefined : resumedBy(browser, found),
     before: login && { fresh: login.fresh === true },
   }
 }
@@ -93,13 +99,14 @@ function viewOf(found: EngineInteraction, client: RelyingParty) {
 function actionsOn(
   found: EngineInteraction,
   current: Interaction['session'],
-  { provider, sessions }: Pick<InteractionsDependencies, 'provider' | 'sessions'>,
+  { provider, sessions, browser }: Pick<InteractionsDependencies, 'provider' | 'sessions'> & { browser: Browser },
 ) {
   return {
     async finish(result: Record<string, unknown>) {
-      found.result = 'error' in result ? result : { ...found.lastSubmission, ...result }
+      const all = 'error' in result ? result : { ...found.lastSubmission, ...result }
+      found.result = { ...all, [FINISHED_BY]: browser.id }
       await found.persist()
-      return found.returnTo
+      return resumedBy(browser, found)
     },
     async endSession() {
       if (current === undefined) return

@@ -59,7 +59,7 @@ export function interactionRoutes(dependencies: RouteDependencies): Middleware {
     const uid = uidIn(ctx.params)
     const form = await readForm(ctx, limits)
     const browser = browsers.check(ctx, form, { purpose: uid, facts: { interaction: uid } })
-    await twins.run(ctx, uid, async () => answer(ctx, await loaded(ctx, uid, browser), form))
+    await twins.run(ctx, { uid, browser }, async () => answer(ctx, await loaded(ctx, uid, browser), form))
   })
 
   router.all('/interaction/:uid', () => {

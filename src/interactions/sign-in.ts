@@ -147,7 +147,10 @@ export function createSignIns(dependencies: SignInDependencies): SignIns {
 
   return {
     async load(ctx, { uid, browser, locale }) {
-      const [interaction, pending] = await Promise.all([interactions.load(ctx, uid), pendingProofs.get(uid)])
+      const [interaction, pending] = await Promise.all([
+        interactions.load(ctx, { uid, browser }),
+        pendingProofs.get(uid),
+      ])
       // Of another browser: this one has the interaction's cookie but not the secret the proof is bound to.
       if (pending !== undefined && pending.value.browser !== browser.id) throw new RequestError('expired')
       const session = interaction.prompt.name === STEP_UP ? await sessionOf(interaction) : undefined
@@ -168,8 +171,8 @@ export function createSignIns(dependencies: SignInDependencies): SignIns {
       return true
     },
     drop: ({ interaction }) => pendingProofs.delete(interaction.uid),
-    async movedTo(ctx, { interaction: { uid }, readVersion }) {
-      const [interaction, now] = await Promise.all([interactions.load(ctx, uid), pendingProofs.get(uid)])
+    async movedTo(ctx, { interaction: { uid }, browser, readVersion }) {
+      const [interaction, now] = await Promise.all([interactions.load(ctx, { uid, browser }), pendingProofs.get(uid)])
       return interaction.finished ?? (now?.version === readVersion ? undefined : `/interaction/${uid}`)
     },
     result(signIn) {

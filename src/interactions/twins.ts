@@ -1,46 +1,54 @@
 import type { Context } from 'koa'
+import type { Browser } from './browser.ts'
 
 /**
  * Forms of one sign-in that are on their way at the same time. A double click sends two, and the browser drops the answer to the first: the
- * second, which comes too late to be right, is told where the first has led. It decides nothing, and knows of the forms of one process.
+ * second, which comes too late to be right, is told where the first has led. It decides nothing, and knows of the forms of
+ * one process, in the order in which they arrived.
  */
 export interface Twins {
-  /** Does the work of a form of this interaction. */
-  run(ctx: Context, uid: string, work: () => Promise<void>): Promise<void>
+  /** Does the work of a form of this browser in this interaction. */
+  run(ctx: Context, at: { uid: string; browser: Browser }, work: () => Promise<void>): Promise<void>
   /**
-   * Waits for the forms that came in before this one, inside `run`; false: there were none. Their cookies go out once more with this answer,
-   * for they are the same browser's.
+   * Waits for the forms that came in before this one, inside `run`; false: there were none. What cookies they have set themselves goes
+   * out once more with this answer: of each name the last.
    */
   waitForEarlier(ctx: Context): Promise<boolean>
 }
 
 interface Entry {
-  ctx: Context
   work: Promise<void>
+  /** Its own `Set-Cookie` lines, as far as it has none of others with it. */
+  cookies(): readonly string[]
 }
 
 export function createTwins(): Twins {
   const underWay = new Map<string, Set<Entry>>()
-  const earlier = new WeakMap<Context, Entry[]>()
+  const earlier = new WeakMap<Context, { twins: Entry[]; own: readonly string[] | undefined }>()
   return {
-    async run(ctx, uid, work) {
-      const twins = underWay.get(uid) ?? new Set()
-      earlier.set(ctx, [...twins])
-      const own = { ctx, work: work() }
-      underWay.set(uid, twins.add(own))
+    async run(ctx, { uid, browser }, work) {
+      const key = `${uid} ${browser.id}`
+      const twins = underWay.get(key) ?? new Set()
+      const mine: { twins: Entry[]; own: readonly string[] | undefined } = { twins: [...twins], own: undefined }
+      earlier.set(ctx, mine)
+      const entry = { work: work(), cookies: () => mine.own ?? cookiesOf(ctx) }
+      underWay.set(key, twins.add(entry))
       try {
-        await own.work
+        await entry.work
       } finally {
-        twins.delete(own)
-        if (twins.size === 0) underWay.delete(uid)
+        twins.delete(entry)
+        if (twins.size === 0) underWay.delete(key)
       }
     },
     async waitForEarlier(ctx) {
-      const twins = earlier.get(ctx)
-      if (twins === undefined) throw new Error('a form that nobody runs')
-      await Promise.allSettled(twins.map(({ work }) => work))
-      for (const twin of twins) ctx.append('set-cookie', cookiesOf(twin.ctx))
-      return twins.length > 0
+      const mine = earlier.get(ctx)
+      if (mine === undefined) throw new Error('a form that nobody runs')
+      mine.own = cookiesOf(ctx)
+      await Promise.allSettled(mine.twins.map(({ work }) => work))
+      const lines = mine.twins.flatMap(({ cookies }) => cookies())
+      const lastOfEach = new Map([...lines, ...mine.own].map((line) => [line.split('=', 1)[0], line]))
+      if (lastOfEach.size > 0) ctx.set('set-cookie', [...lastOfEach.values()])
+      return mine.twins.length > 0
     },
   }
 }

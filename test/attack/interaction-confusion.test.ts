@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 import { CLIENT } from '../harness/gateway.ts'
 import {
   assertPage,
@@ -120,6 +121,63 @@ onServers('interaction confusion', (site) => {
       assertSignedIn(await victim.browser.submit(victim.page, { code }))
     })
 
+    describe('planted in the victim’s browser, cookies and all, as a neighbour under the same domain can', () => {
+      /** Somebody who has begun a sign-in, and the browser of somebody else in which it goes on. */
+      async function planted(parameters: Record<string, string> = {}) {
+        const attackers = here.browser()
+        const page = await here.open(attackers, parameters)
+        const victims = await attackers.copy()
+        await victims.clear('stepgate-browser')
+        const person = await here.person()
+        const secret = parameters.client_id === undefined ? await here.bindApp(person) : ''
+        const login = assertPage(await victims.get(page.url), 'login', undefined, 200)
+        const { username, password } = person
+        return { attackers, page, victims, login, typed: { username, password }, code: secret && here.code(secret) }
+      }
+
+      test('the session is of the browser in which the sign-in was finished (SE-2)', async () => {
+        const { attackers, page, victims, login, typed, code } = await planted()
+        const verify = assertPage(await victims.submit(login, typed), 'verify-totp')
+        const done = await victims.submit(verify, { code }, { redirects: 'stop' })
+        const bare = `${here.issuer}/auth/${uidIn(page)}`
+        for (const address of [bare, `${bare}/`, `${done.location}`, `${bare}?finished=`, page.url]) {
+          assertPage(await attackers.get(address), 'error', 'expired', 410)
+        }
+        assert.equal(await hasSession(attackers), false)
+        assertSignedIn(await victims.get(`${done.location}`))
+      })
+
+      test('the proof of another interaction, or for another browser, is none', async () => {
+        const { attackers, page, victims, login, typed, code } = await planted()
+        await victims.submit(
+          assertPage(await victims.submit(login, typed), 'verify-totp'),
+          { code },
+          { redirects: 'stop' },
+        )
+        const own = await here.open(attackers)
+        const cancelled = await attackers.submit(own, { action: 'cancel' }, { redirects: 'stop' })
+        const address = new URL(`${cancelled.location}`)
+        const { cookie } = await header(attackers, page, 'resume')
+        const browser = (await header(attackers, page, 'browser')).cookie
+        const headers = { cookie: `${cookie}; ${browser}` }
+        assertPage(await here.browser().get(address.href, { headers }), 'error', 'expired', 410)
+        address.pathname = `/auth/${uidIn(page)}`
+        assertPage(await here.browser().get(address.href, { headers }), 'error', 'expired', 410)
+      })
+
+      test('a form that is sent in the meantime brings no cookie of the other browser', async () => {
+        for (let gap = 0; gap < 6; gap++) {
+          const { attackers, page, victims, login, typed } = await planted({ client_id: 'open' })
+          const mine = await attackers.get(page.url)
+          const first = victims.submit(login, typed, { redirects: 'stop' })
+          await pause(gap)
+          const [answer, done] = await Promise.all([attackers.submit(mine, { username: 'x', password: '' }), first])
+          assert.match(`${done.headers['set-cookie']}`, /known/)
+          assert.doesNotMatch(`${answer.headers['set-cookie']}`, /known/)
+        }
+      })
+    })
+
     test('the browser’s cookie alone opens no interaction', async () => {
       const victim = await here.asked()
       const stolen = await header(victim.browser, victim.page, 'browser')
@@ -222,7 +280,7 @@ onServers('interaction confusion', (site) => {
       assertPage(await here.open(browser, { client_id: 'loose' }), 'login')
       const copy = await browser.copy({ origin: here.issuer })
       const resumed = await copy.get(`${here.issuer}/auth/${uidIn(page)}`)
-      assertPage(resumed, 'login')
+      assertPage(resumed, 'error', 'expired', 410)
       assert.equal(await hasSession(copy), false)
     })
 

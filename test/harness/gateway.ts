@@ -149,9 +149,10 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
       ...(options.latency !== undefined && { slow: (store) => slow(store, options.latency) }),
     })
     try {
-      if (config.tokens === undefined) await site.keys.insertIfEmpty(keysAsOf(clock.now()))
+      const usualKeys = config.tokens === undefined
+      if (usualKeys) await site.keys.insertIfEmpty(keysAsOf(clock.now()))
       const gateway = await createGateway(site)
-      firstKeys ??= await site.keys.list()
+      if (usualKeys) firstKeys ??= await site.keys.list()
       await gateway.listen()
       return { site, gateway }
     } catch (error) {
