@@ -10,28 +10,36 @@ export interface Twins {
   /** Does the work of a form of this browser in this interaction. */
   run(ctx: Context, at: { uid: string; browser: Browser }, work: () => Promise<void>): Promise<void>
   /**
-   * Waits for the forms that came in before this one, inside `run`; false: there were none. What cookies they have set themselves goes
-   * out once more with this answer: of each name the last.
+   * Waits for the forms that came in before this one, inside `run`. What cookies they have set themselves goes out once more with this
+   * answer: of each name the last.
    */
-  waitForEarlier(ctx: Context): Promise<boolean>
+  waitForEarlier(ctx: Context): Promise<void>
 }
 
+/** A form as later ones see it. */
 interface Entry {
   work: Promise<void>
   /** Its own `Set-Cookie` lines, as far as it has none of others with it. */
   cookies(): readonly string[]
 }
 
+/** A form as it sees itself. */
+interface Own {
+  twins: readonly Entry[]
+  /** Cookies it had set before it took over those of others. */
+  cookies: readonly string[] | undefined
+}
+
 export function createTwins(): Twins {
   const underWay = new Map<string, Set<Entry>>()
-  const earlier = new WeakMap<Context, { twins: Entry[]; own: readonly string[] | undefined }>()
+  const earlier = new WeakMap<Context, Own>()
   return {
     async run(ctx, { uid, browser }, work) {
       const key = `${uid} ${browser.id}`
       const twins = underWay.get(key) ?? new Set()
-      const mine: { twins: Entry[]; own: readonly string[] | undefined } = { twins: [...twins], own: undefined }
-      earlier.set(ctx, mine)
-      const entry = { work: work(), cookies: () => mine.own ?? cookiesOf(ctx) }
+      const own: Own = { twins: [...twins], cookies: undefined }
+      earlier.set(ctx, own)
+      const entry = { work: work(), cookies: () => own.cookies ?? cookiesOf(ctx) }
       underWay.set(key, twins.add(entry))
       try {
         await entry.work
@@ -41,14 +49,13 @@ export function createTwins(): Twins {
       }
     },
     async waitForEarlier(ctx) {
-      const mine = earlier.get(ctx)
-      if (mine === undefined) throw new Error('a form that nobody runs')
-      mine.own = cookiesOf(ctx)
-      await Promise.allSettled(mine.twins.map(({ work }) => work))
-      const lines = mine.twins.flatMap(({ cookies }) => cookies())
-      const lastOfEach = new Map([...lines, ...mine.own].map((line) => [line.split('=', 1)[0], line]))
+      const own = earlier.get(ctx)
+      if (own === undefined) throw new Error('a form that nobody runs')
+      own.cookies = cookiesOf(ctx)
+      await Promise.allSettled(own.twins.map(({ work }) => work))
+      const lines = own.twins.flatMap(({ cookies }) => cookies())
+      const lastOfEach = new Map([...lines, ...own.cookies].map((line) => [line.split('=', 1)[0], line]))
       if (lastOfEach.size > 0) ctx.set('set-cookie', [...lastOfEach.values()])
-      return mine.twins.length > 0
     },
   }
 }

@@ -145,6 +145,15 @@ onStores(['embedded'], 'a second reading of limits', (site) => {
       }
     })
 
+    test('who has begun too many sign-ins resumes none either', async () => {
+      const address = newAddress()
+      const ask = () => send(address, `/auth${new URL(requestOf(here.issuer)).search}`, { method: 'GET' })
+      await servedUntil429(ask, BEGINNINGS)
+      for (const path of ['/auth', '/AUTH']) {
+        assert.equal((await send(address, `${path}/0123456789abcdef`, { method: 'GET' })).status, 429, path)
+      }
+    })
+
     // To ask a stranger whether to sign out, the engine keeps a session for him. Anybody can ask, with no cookie or with one of his own making.
     test('sign-outs of nobody are bounded', async () => {
       for (const path of ['/session/end', '/SESSION/END', '/Session/End/']) {
