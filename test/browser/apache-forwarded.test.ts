@@ -69,7 +69,9 @@ describe('forged X-Forwarded-*', { skip: needs('chromium-headless-shell', 'apach
     await at(page, 'any')
     const { origin } = new URL(apache.rpUrl)
     assert.equal(new URL(page.url()).origin, origin)
-    const events = (await site.events(who.id)).filter(({ event }) => event !== 'user.created')
+    // Nobody asked for these: an administrator made the account, and the outbox sends its letters when it comes to it.
+    const unasked = ['user.created', 'mail.sent']
+    const events = (await site.events(who.id)).filter(({ event }) => !unasked.includes(event))
     assert.ok(events.length >= 4)
     for (const { event, ip } of events) assert.equal(ip, '127.0.0.1', event)
   })
