@@ -1,4 +1,3 @@
-import { toBuffer } from 'qrcode'
 import { DAY, HOUR, MINUTE } from '../../kernel/clock.ts'
 import type { Authenticator, CeremonyContext, Finished, FinishInput, Show } from '../authenticator.ts'
 import type { Binding } from '../binding-store.ts'
@@ -76,6 +75,8 @@ export function createTotp(options: TotpOptions, names: { serviceName: string })
 }
 
 async function show(key: SharedKey, names: { issuer: string; label: string }): Promise<Show> {
+  // Loaded with the first picture: sixty modules that no command and no restart should wait for.
+  const { toBuffer } = await import('qrcode')
   const png = await toBuffer(keyUri(key, names), { ...QR, errorCorrectionLevel: 'M', rendererOpts: { ...PNG } })
   const qr = `data:image/png;base64,${png.toString('base64')}`
   return { qr, secret: key.secret.match(/.{1,4}/g)?.join(' '), digits: key.digits }
