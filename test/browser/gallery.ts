@@ -15,6 +15,7 @@ import {
 } from '../harness/gateway.ts'
 import { freePort } from '../harness/services.ts'
 import { type SmtpService, startSmtp } from '../harness/smtp.ts'
+import { lookAs } from './look.ts'
 
 export type Language = 'en' | 'sv'
 
@@ -115,6 +116,7 @@ export async function openGallery(): Promise<Gallery> {
   })
   const waiting: Promise<RunningGateway>[] = []
   let shared: Promise<RunningGateway> | undefined
+  const resting: Resting[] = []
   const people = new Map<string, Promise<Person>>()
 
   const gallery: Gallery = {
@@ -127,7 +129,7 @@ export async function openGallery(): Promise<Gallery> {
       if (use === undefined) shared = started
       return started
     },
-    visit: (options = {}) => visit(gallery, chromium, options),
+    visit: (options = {}) => visit(gallery, resting, chromium, options),
     person: (group, given) => gateway.person({ ...(group !== undefined && { groups: [group] }), ...given }),
     known(name, group) {
       const person = people.get(name) ?? gateway.person({ username: NAMES[name], groups: [group] })
@@ -177,50 +179,68 @@ function breakable(hasher: Hasher): Hasher {
 
 let addresses = 0
 
-async function visit(gallery: Gallery, chromium: Chromium, options: VisitOptions): Promise<Visit> {
+/** A browser between two visits, which knows nothing of the last one but what it has compiled. */
+interface Resting {
+  readonly language: Language
+  readonly context: BrowserContext
+  readonly page: Page
+  /** Of the visit that is under way. */
+  readonly watched: { issuers: string[]; problems: string[] }
+}
+
+async function visit(gallery: Gallery, resting: Resting[], chromium: Chromium, options: VisitOptions): Promise<Visit> {
   const { language = 'en' } = options
   // The engine goes by the real time.
   gallery.gateway.clock.stop()
   addresses++
   const address = `198.18.${addresses >> 8}.${addresses & 255}`
-  const headers = { 'x-forwarded-for': address }
-  const context = await chromium.newContext({ locale: language, headers })
+  const index = resting.findIndex((browser) => browser.language === language)
+  const browser = resting.splice(index, index === -1 ? 0 : 1)[0] ?? (await openBrowser(chromium, language))
+  const { context, page, watched } = browser
+  await context.setExtraHTTPHeaders({ 'x-forwarded-for': address })
+  await lookAs(page, { theme: 'light', size: 'desktop' })
   const problems: string[] = []
-  const issuers = [gallery.gateway.issuer]
-  watch(context, { issuers, problems })
-  // What pages count down stands still too.
-  await context.addInitScript(() => {
-    performance.now = () => 0
-  })
-  await context.route(`${CALLBACK}**`, (route) => route.fulfill({ body: 'signed in' }))
-  const page = await context.newPage()
+  watched.issuers = [gallery.gateway.issuer]
+  watched.problems = problems
   return {
     gallery,
     page,
     address,
     problems,
-    allow: (issuer) => void issuers.push(issuer),
-    close: () => context.close(),
+    allow: (issuer) => void watched.issuers.push(issuer),
+    async close() {
+      await context.clearCookies()
+      resting.push(browser)
+    },
   }
+}
+
+async function openBrowser(chromium: Chromium, language: Language): Promise<Resting> {
+  const context = await chromium.newContext({ locale: language })
+  const watched = { issuers: [], problems: [] }
+  watch(context, watched)
+  // What pages count down stands still too.
+  await context.addInitScript(() => {
+    performance.now = () => 0
+  })
+  await context.route(`${CALLBACK}**`, (route) => route.fulfill({ body: 'signed in' }))
+  return { language, context, page: await context.newPage(), watched }
 }
 
 /** What Chromium says of a page whose status is not 200 is no complaint. */
 const STATUS_NOTE = /^Failed to load resource: the server responded with a status of/
 
-function watch(
-  context: BrowserContext,
-  { issuers, problems }: { issuers: readonly string[]; problems: string[] },
-): void {
+function watch(context: BrowserContext, watched: Resting['watched']): void {
   context.on('console', (message) => {
     const note = STATUS_NOTE.test(message.text())
-    if (['error', 'warning'].includes(message.type()) && !note) problems.push(`console: ${message.text()}`)
+    if (['error', 'warning'].includes(message.type()) && !note) watched.problems.push(`console: ${message.text()}`)
   })
-  context.on('weberror', (error) => problems.push(`script: ${error.error()}`))
+  context.on('weberror', (error) => watched.problems.push(`script: ${error.error()}`))
   context.on('request', (request) => {
     const url = request.url()
-    const ours = issuers.some((issuer) => url.startsWith(`${issuer}/`))
+    const ours = watched.issuers.some((issuer) => url.startsWith(`${issuer}/`))
     if (!ours && !url.startsWith('data:') && !url.startsWith(CALLBACK)) {
-      problems.push(`request to ${url}`)
+      watched.problems.push(`request to ${url}`)
     }
   })
 }

@@ -56,11 +56,18 @@ export function wrongOf(visit: Visit, person: Person): string {
   return `${(Number(mailed(visit, person)) + 1) % 1_000_000}`.padStart(6, '0')
 }
 
+/** To the page after the password, without drawing the one before. */
+async function pass(visit: Visit, { username, password }: Person): Promise<void> {
+  const { request } = visit.page.context()
+  const login = await request.get(requestOf(visit.gallery.gateway.issuer))
+  const asked = await submit(request, login, { username, password })
+  await visit.page.goto(asked.url())
+}
+
 /** To the page that asks for a mailed code. */
 export async function askMail(visit: Visit): Promise<Person> {
   const person = await visit.gallery.person('mails')
-  await open(visit)
-  await enter(visit, person)
+  await pass(visit, person)
   return person
 }
 
@@ -68,8 +75,7 @@ export async function askMail(visit: Visit): Promise<Person> {
 export async function askApp(visit: Visit): Promise<{ person: Person; secret: string }> {
   const person = await visit.gallery.person('apps')
   const secret = await visit.gallery.bindApp(person)
-  await open(visit)
-  await enter(visit, person)
+  await pass(visit, person)
   return { person, secret }
 }
 
@@ -78,8 +84,7 @@ export async function askRecovery(visit: Visit): Promise<void> {
   const person = await visit.gallery.person('apps')
   await visit.gallery.bindApp(person)
   await visit.gallery.renewCodes(person)
-  await open(visit)
-  await enter(visit, person)
+  await pass(visit, person)
   await sent(visit.page, () => visit.page.locator('button[value=choose]').click())
   await sent(visit.page, () => visit.page.locator('button[value=recovery]').click())
 }
@@ -87,8 +92,7 @@ export async function askRecovery(visit: Visit): Promise<void> {
 /** To the page that binds an app, past the mailed code; answers the key. */
 export async function bindApp(visit: Visit): Promise<string> {
   const person = await visit.gallery.person('apps')
-  await open(visit)
-  await enter(visit, person)
+  await pass(visit, person)
   await type(visit, mailed(visit, person))
   return (await visit.page.locator('[data-secret]').textContent()) ?? ''
 }

@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto'
+import { createHmac, createSecretKey, type KeyObject } from 'node:crypto'
 
 const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
 
@@ -8,9 +8,13 @@ const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
  */
 export function codeAt(secret: string, time: number, options: { digits?: number; period?: number } = {}): string {
   const { digits = 6, period = 30_000 } = options
+  return codeOf(keyOf(secret), Math.floor(time / period), digits)
+}
+
+function codeOf(key: KeyObject, step: number, digits: number): string {
   const counter = Buffer.alloc(8)
-  counter.writeBigUInt64BE(BigInt(Math.floor(time / period)))
-  const mac = createHmac('sha1', bytesOf(secret)).update(counter).digest()
+  counter.writeBigUInt64BE(BigInt(step))
+  const mac = createHmac('sha1', key).update(counter).digest()
   // RFC 4226, section 5.3: dynamic truncation.
   const number = mac.readUInt32BE((mac.at(-1) ?? 0) & 0xf) & 0x7fffffff
   return `${number % 10 ** digits}`.padStart(digits, '0')
@@ -19,18 +23,19 @@ export function codeAt(secret: string, time: number, options: { digits?: number;
 /** Digits that are the code of no time step within two days around `time`, for wrong answers that stay wrong. */
 export function wrongCode(secret: string, time: number, options: { digits?: number; period?: number } = {}): string {
   const { digits = 6, period = 30_000 } = options
-  const steps = Math.ceil((2 * 86_400_000) / period)
+  const key = keyOf(secret)
+  const [now, steps] = [Math.floor(time / period), Math.ceil((2 * 86_400_000) / period)]
   const right = new Set<string>()
-  for (let step = -steps; step <= steps; step++) right.add(codeAt(secret, time + step * period, options))
+  for (let step = now - steps; step <= now + steps; step++) right.add(codeOf(key, step, digits))
   for (let number = 0; ; number++) {
     const code = `${number}`.padStart(digits, '0')
     if (!right.has(code)) return code
   }
 }
 
-function bytesOf(secret: string): Buffer {
+function keyOf(secret: string): KeyObject {
   const bits = [...secret.replace(/\s/g, '').toUpperCase()]
     .map((letter) => BASE32.indexOf(letter).toString(2).padStart(5, '0'))
     .join('')
-  return Buffer.from((bits.match(/[01]{8}/g) ?? []).map((octet) => Number.parseInt(octet, 2)))
+  return createSecretKey(Buffer.from((bits.match(/[01]{8}/g) ?? []).map((octet) => Number.parseInt(octet, 2))))
 }
