@@ -191,7 +191,7 @@ interface Resting {
 async function visit(gallery: Gallery, resting: Resting[], chromium: Chromium, options: VisitOptions): Promise<Visit> {
   const { language = 'en' } = options
   // The engine goes by the real time.
-  gallery.gateway.clock.stop()
+  gallery.gateway.clock.catchUp()
   addresses++
   const address = `198.18.${addresses >> 8}.${addresses & 255}`
   const index = resting.findIndex((browser) => browser.language === language)

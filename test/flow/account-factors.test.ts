@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { MINUTE } from '../../src/kernel/clock.ts'
+import { MINUTE, SECOND } from '../../src/kernel/clock.ts'
 import type { Person } from '../harness/gateway.ts'
 import type { Browser, BrowserResponse } from '../harness/http-client.ts'
 import { atHome, formOf, type Owner, pageOf, press, sectionOf } from './account-site.ts'
@@ -207,6 +207,7 @@ onEachStore('factors on the account page', (site) => {
       const asked = assertPage(await browser.submit(choose, { method: 'email' }), 'verify-email')
       const page = assertPage(await browser.submit(asked, { code: here.mailed(person) }), 'account')
       const id = (await browser.cookies(here.gateway.issuer))['stepgate-session']
+      here.gateway.clock.advance(SECOND)
       const { page: done } = await addApp(here, { browser, page })
       assert.notEqual((await browser.cookies(here.gateway.issuer))['stepgate-session'], id, 'SE-2')
       assert.match(done.text(), /new second step is set up/)

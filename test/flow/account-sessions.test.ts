@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { MINUTE } from '../../src/kernel/clock.ts'
+import { MINUTE, SECOND } from '../../src/kernel/clock.ts'
 import { atHome, codeSent, formOf, pageOf, press, sectionOf } from './account-site.ts'
 import { appCode, assertPage, onEachStore, otherCode, type Site } from './person-site.ts'
 
@@ -85,6 +85,7 @@ onEachStore('sessions and activity on the account page', (site) => {
       const tried = await browser.get(pageOf(here))
       assert.match(sectionOf(tried, 'activity'), /A change of the email address that failed/)
       assert.doesNotMatch(sectionOf(tried, 'activity'), /The email address was changed/)
+      here.gateway.clock.advance(SECOND)
       await change(person.password)
       const done = sectionOf(await browser.get(pageOf(here)), 'activity')
       assert.match(done, /The password was changed.*A change of the password that failed/)

@@ -92,6 +92,11 @@ onEachStore('passwords', (site) => {
   describe('five tries, then waiting', () => {
     const hasher = countingHasher()
     const here = site({ hasher, latency: 3, config: { limits: { passwordDelay: '2s' } } })
+    /** Redis goes by a clock of its own. */
+    const pass = async (milliseconds: number): Promise<void> => {
+      here.gateway.clock.advance(milliseconds)
+      if (here.kind === 'servers') await pause(milliseconds)
+    }
 
     test('the sixth is not judged, right or wrong; the wait grows; an unknown name fares the same (RL-2, EN-5)', async () => {
       const person = await here.person()
@@ -107,17 +112,15 @@ onEachStore('passwords', (site) => {
         }
         for (let time = 0; time < 7; time++) await once(time === 6 ? last : undefined)
         const judged = hasher.verified - before
-        await pause(2050)
+        await pass(2050)
         await once()
-        await pause(2050)
+        await pass(2050)
         await once()
         const throttled = await once(last)
         return { statuses, judged, seen: look(throttled, username) }
       }
-      const [known, unknown] = await Promise.all([
-        course(person.username, person.password),
-        course('nobody-here', person.password),
-      ])
+      const known = await course(person.username, person.password)
+      const unknown = await course('nobody-here', person.password)
       assert.deepEqual(known.statuses, [
         ...Array(5).fill('401 credentials'),
         ...Array(2).fill('429 throttled'),
@@ -125,7 +128,7 @@ onEachStore('passwords', (site) => {
         ...Array(2).fill('429 throttled'),
       ])
       assert.deepEqual(known.statuses, unknown.statuses)
-      assert.equal(known.judged + unknown.judged, 20)
+      assert.deepEqual([known.judged, unknown.judged], [5, 5])
       assert.deepEqual(known.seen, unknown.seen)
     })
 
@@ -148,7 +151,7 @@ onEachStore('passwords', (site) => {
         const page = await attempt(here, { username, address, password: person.password })
         assertPage(page, 'login', 'throttled', 429)
       }
-      await pause(2050)
+      await pass(2050)
       assertPage(
         await attempt(here, { username: `${spellings.at(-1)}`, address, password: person.password }),
         'bind-totp',

@@ -93,6 +93,7 @@ onBothStores('how old a sign-in may be', (site) => {
     assert.equal(page.page, 'verify-totp', seen(page))
     // The engine's clock is the machine's.
     await pause(4200)
+    here.gateway.clock.catchUp()
     const { pages, end } = await here.walk(browser, member, page, { by: 'totp' })
     assert.deepEqual(pages.slice(0, 2), ['verify-totp', 'login'])
     const { claims } = await here.party().callback(`${end.location}`)

@@ -37,24 +37,24 @@ export async function startStores(kind: 'servers' | 'embedded'): Promise<Stores>
   }
 }
 
-/** Time of a test: real time plus what was added. */
+/** Time of a test. It stands still: what an app shows is the same code a moment later, however long that moment takes. */
 export interface TestClock extends Clock {
   /** Milliseconds. */
   advance(by: number): void
-  /** It stands still at the real time, until it is told so again: for pages that tell how long something lasts. */
-  stop(): void
+  /** The real time has passed here too, which the engine goes by. */
+  catchUp(): void
 }
 
 export function testClock(): TestClock {
   let ahead = 0
-  let stoppedAt: number | undefined
+  let standing = Date.now()
   return {
-    now: () => (stoppedAt ?? Date.now()) + ahead,
+    now: () => standing + ahead,
     advance(by) {
       ahead += by
     },
-    stop() {
-      stoppedAt = Date.now()
+    catchUp() {
+      standing = Date.now()
     },
   }
 }
@@ -113,6 +113,8 @@ export interface GatewayOptions {
   /** Milliseconds of latency around every store. */
   latency?: number
   hasher?: Hasher
+  /** Default: one that stands still. */
+  clock?: TestClock
   /** Default: nobody hears it. */
   log?: Log
   /** Default: http on a free loopback port. */
@@ -125,7 +127,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const folder = mkdtempSync(join(tmpdir(), 'stepgate-gateway-'))
   const port = options.port ?? (await freePort())
   const issuer = options.issuer ?? `http://127.0.0.1:${port}`
-  const clock = testClock()
+  const clock = options.clock ?? testClock()
   const accounts = await stores.postgres?.createDatabase()
   const base = {
     issuer,

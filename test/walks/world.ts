@@ -169,10 +169,13 @@ export async function startWorld(profile: Profile, stores: Stores): Promise<Worl
     own === undefined || own.some((one) => methods.includes(one))
   const rules = RULES.filter(possible)
   const clients = CLIENTS.filter(({ id }) => smtp !== undefined || id !== 'mail-only')
+  const now = (): number => Date.now()
+  const advance = (by: number): void => mock.timers.setTime(now() + by)
   const gateway = await startGateway({
     stores,
     port,
     log,
+    clock: { now, advance, catchUp: () => undefined },
     config: {
       listen: { port, trustedProxies: ['127.0.0.1'] },
       mfa: {
@@ -199,10 +202,8 @@ export async function startWorld(profile: Profile, stores: Stores): Promise<Worl
     secret,
     errors,
     seen: new Map(),
-    now: () => Date.now(),
-    advance(by) {
-      mock.timers.setTime(Date.now() + by)
-    },
+    now,
+    advance,
     async stop() {
       mock.timers.reset()
       await gateway.stop()
