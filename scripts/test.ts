@@ -14,11 +14,15 @@ const GIB = 2 ** 30
 const FILE_TIMEOUT = { usual: 2 * MINUTE, long: 20 * MINUTE }
 /**
  * Kinds of tests side by side, each lane in its order with so many files at once. Two browsers on two cores take longer than one after
- * the other, and so do commands, which are processes of their own; what needs neither fills the time they wait.
+ * the other, and so do commands, which are processes of their own; what needs neither fills the time they wait. Contracts sleep for
+ * most of their time, because stores go by the real one.
  */
-const PROCESSES = { atOnce: 1, kinds: ['browser', 'cli'] }
-const OTHERS = { atOnce: 2, kinds: ['walks', 'attack', 'flow', 'contract', 'unit'] }
-const ORDER = [...PROCESSES.kinds, ...OTHERS.kinds]
+const LANES = [
+  { atOnce: 1, kinds: ['browser', 'cli'] },
+  { atOnce: 2, kinds: ['walks', 'attack', 'flow', 'unit'] },
+  { atOnce: 1, kinds: ['contract'] },
+]
+const ORDER = LANES.flatMap(({ kinds }) => kinds)
 
 type Event<Type extends TestEvent['type']> = Extract<TestEvent, { type: Type }>['data']
 type Counts = Event<'test:summary'>['counts']
@@ -96,7 +100,6 @@ function testFiles(filters: string[]): string[] {
 }
 
 const kindOf = (file: string): string => file.split('/')[1] ?? ''
-const laneOf = (file: string): typeof OTHERS => (PROCESSES.kinds.includes(kindOf(file)) ? PROCESSES : OTHERS)
 
 async function runFiles(files: string[], timeout: number): Promise<Report> {
   const report: Report = {
@@ -109,10 +112,10 @@ async function runFiles(files: string[], timeout: number): Promise<Report> {
   }
   const interrupt = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupt.abort())
-  const runs = [PROCESSES, OTHERS].map(async (lane) => {
-    const own = files.filter((file) => laneOf(file) === lane)
+  const runs = LANES.map(async ({ atOnce, kinds }) => {
+    const own = files.filter((file) => kinds.includes(kindOf(file)))
     if (own.length === 0) return
-    const events = run({ files: own, concurrency: lane.atOnce, timeout, signal: interrupt.signal })
+    const events = run({ files: own, concurrency: atOnce, timeout, signal: interrupt.signal })
     for await (const event of events) note(event as TestEvent, report)
   })
   await Promise.all(runs)
