@@ -78,7 +78,8 @@ function keepInMemory(): void {
   // PostgreSQL does not run as root, and has to get to its cluster.
   chmodSync(folder, 0o711)
   process.env.TMPDIR = folder
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+  // What guards the services of a test may still be clearing up there.
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 10 }))
 }
 
 function readArguments(): { long: boolean; filters: string[] } {

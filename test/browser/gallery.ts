@@ -116,7 +116,7 @@ export async function openGallery(): Promise<Gallery> {
   })
   const waiting: Promise<RunningGateway>[] = []
   let shared: Promise<RunningGateway> | undefined
-  const resting: Resting[] = []
+  const resting: Record<Language, Looker[]> = { en: [], sv: [] }
   const people = new Map<string, Promise<Person>>()
 
   const gallery: Gallery = {
@@ -129,7 +129,10 @@ export async function openGallery(): Promise<Gallery> {
       if (use === undefined) shared = started
       return started
     },
-    visit: (options = {}) => visit(gallery, resting, chromium, options),
+    async visit({ language = 'en' } = {}) {
+      const looker = resting[language].pop() ?? (await openLooker(chromium, language))
+      return visit(gallery, looker, () => void resting[language].push(looker))
+    },
     person: (group, given) => gateway.person({ ...(group !== undefined && { groups: [group] }), ...given }),
     known(name, group) {
       const person = people.get(name) ?? gateway.person({ username: NAMES[name], groups: [group] })
@@ -179,24 +182,19 @@ function breakable(hasher: Hasher): Hasher {
 
 let addresses = 0
 
-/** A browser between two visits, which knows nothing of the last one but what it has compiled. */
-interface Resting {
-  readonly language: Language
+/** A browser that makes one visit after the other: it takes along what it has loaded and compiled, and no cookie. */
+interface Looker {
   readonly context: BrowserContext
   readonly page: Page
   /** Of the visit that is under way. */
   readonly watched: { issuers: string[]; problems: string[] }
 }
 
-async function visit(gallery: Gallery, resting: Resting[], chromium: Chromium, options: VisitOptions): Promise<Visit> {
-  const { language = 'en' } = options
+async function visit(gallery: Gallery, { context, page, watched }: Looker, rest: () => void): Promise<Visit> {
   // The engine goes by the real time.
   gallery.gateway.clock.catchUp()
   addresses++
   const address = `198.18.${addresses >> 8}.${addresses & 255}`
-  const index = resting.findIndex((browser) => browser.language === language)
-  const browser = resting.splice(index, index === -1 ? 0 : 1)[0] ?? (await openBrowser(chromium, language))
-  const { context, page, watched } = browser
   await context.setExtraHTTPHeaders({ 'x-forwarded-for': address })
   await lookAs(page, { theme: 'light', size: 'desktop' })
   const problems: string[] = []
@@ -210,12 +208,12 @@ async function visit(gallery: Gallery, resting: Resting[], chromium: Chromium, o
     allow: (issuer) => void watched.issuers.push(issuer),
     async close() {
       await context.clearCookies()
-      resting.push(browser)
+      rest()
     },
   }
 }
 
-async function openBrowser(chromium: Chromium, language: Language): Promise<Resting> {
+async function openLooker(chromium: Chromium, language: Language): Promise<Looker> {
   const context = await chromium.newContext({ locale: language })
   const watched = { issuers: [], problems: [] }
   watch(context, watched)
@@ -224,13 +222,13 @@ async function openBrowser(chromium: Chromium, language: Language): Promise<Rest
     performance.now = () => 0
   })
   await context.route(`${CALLBACK}**`, (route) => route.fulfill({ body: 'signed in' }))
-  return { language, context, page: await context.newPage(), watched }
+  return { context, page: await context.newPage(), watched }
 }
 
 /** What Chromium says of a page whose status is not 200 is no complaint. */
 const STATUS_NOTE = /^Failed to load resource: the server responded with a status of/
 
-function watch(context: BrowserContext, watched: Resting['watched']): void {
+function watch(context: BrowserContext, watched: Looker['watched']): void {
   context.on('console', (message) => {
     const note = STATUS_NOTE.test(message.text())
     if (['error', 'warning'].includes(message.type()) && !note) watched.problems.push(`console: ${message.text()}`)

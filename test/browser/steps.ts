@@ -57,11 +57,15 @@ export function wrongOf(visit: Visit, person: Person): string {
 }
 
 /** To the page after the password, without drawing the one before. */
-async function pass(visit: Visit, { username, password }: Person): Promise<void> {
+async function pass(visit: Visit, person: Person): Promise<void> {
+  const asked = await afterPassword(visit, person)
+  await visit.page.goto(asked.url())
+}
+
+async function afterPassword(visit: Visit, { username, password }: Person): Promise<APIResponse> {
   const { request } = visit.page.context()
   const login = await request.get(requestOf(visit.gallery.gateway.issuer))
-  const asked = await submit(request, login, { username, password })
-  await visit.page.goto(asked.url())
+  return submit(request, login, { username, password })
 }
 
 /** To the page that asks for a mailed code. */
@@ -99,10 +103,8 @@ export async function bindApp(visit: Visit): Promise<string> {
 
 /** A whole sign-in without drawing its pages, in this browser. */
 export async function signIn(visit: Visit, person: Person): Promise<void> {
-  const { request } = visit.page.context()
-  const login = await request.get(requestOf(visit.gallery.gateway.issuer))
-  const asked = await submit(request, login, { username: person.username, password: person.password })
-  await submit(request, asked, { code: mailed(visit, person) })
+  const asked = await afterPassword(visit, person)
+  await submit(visit.page.context().request, asked, { code: mailed(visit, person) })
 }
 
 /** Sends the page's form; answers what its redirects lead to, as far as they stay with the gateway. */

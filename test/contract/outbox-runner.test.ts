@@ -11,10 +11,10 @@ import type { Outbox } from '../../src/mail/outbox.ts'
 import { createOutboxRunner, type OutboxRunner, type OutboxRunnerOptions } from '../../src/mail/outbox-runner.ts'
 import { type Database, openDatabase } from '../../src/sql/database.ts'
 import { createSqlOutbox } from '../../src/sql/outbox.ts'
-import { createManualClock } from '../harness/databases.ts'
+import { createTestClock, FIXED } from '../harness/clock.ts'
 import { slow } from '../harness/slow.ts'
 
-const clock = createManualClock()
+const clock = createTestClock(FIXED)
 const letter = (name: string): Mail => ({
   to: `${name}@example.test`,
   template: 'notice',

@@ -23,13 +23,14 @@ import { createSqlBindings } from '../../src/sql/bindings.ts'
 import { type Database, openDatabase } from '../../src/sql/database.ts'
 import { createSqlKeys } from '../../src/sql/keys.ts'
 import { createSqlSettings } from '../../src/sql/settings.ts'
-import { createManualClock, onEachDatabase, type Place } from '../harness/databases.ts'
+import { createTestClock, FIXED } from '../harness/clock.ts'
+import { onEachDatabase, type Place } from '../harness/databases.ts'
 import { needs } from '../harness/needs.ts'
 import { type PostgresService, startPostgres } from '../harness/services.ts'
 
 /** FA-1: an answer that the store cannot serve takes no longer than this. */
 const QUICK = 3 * SECOND
-const clock = createManualClock()
+const clock = createTestClock(FIXED)
 const sealer = createSealer(deriveKey(Buffer.alloc(32, 1), 'test'))
 const hasher = createHasher({ concurrency: 1, queue: 10, wait: SECOND })
 const created: AuditEvent = { event: 'user.created', outcome: 'ok' }

@@ -18,6 +18,7 @@ import { createEmbeddedState } from '../../src/state/embedded.ts'
 import { createRecords } from '../../src/state/records.ts'
 import { createRedisState, type RedisState } from '../../src/state/redis.ts'
 import { keyOf, type StateStore } from '../../src/state/store.ts'
+import { createTestClock, FIXED } from '../harness/clock.ts'
 import { freePort, type RedisOptions, type RedisService, startRedis, startSentinel } from '../harness/services.ts'
 import { slow } from '../harness/slow.ts'
 import { stateStoreContract } from './state-store-contract.ts'
@@ -26,14 +27,6 @@ import { stateStoreContract } from './state-store-contract.ts'
 const QUICK = 2 * SECOND
 const log: Log = silentLog
 const fresh = () => keyOf('test', randomUUID())
-
-function manualClock(start = Date.parse('2026-01-01T00:00:00Z')) {
-  let time = start
-  const advance = (ms: number): void => {
-    time += ms
-  }
-  return { now: () => time, advance }
-}
 
 async function eventually(work: () => Promise<unknown>): Promise<void> {
   const deadline = performance.now() + 10 * SECOND
@@ -405,7 +398,7 @@ describe('embedded state in a file', () => {
 
   test('RL-6: a restart loses no value, count or index', async () => {
     const [value, counter, index] = [fresh(), fresh(), fresh()]
-    const clock = manualClock()
+    const clock = createTestClock(FIXED)
     const first = createEmbeddedState({ file: newFile() }, { clock, log })
     await first.set(value, 'value', MINUTE)
     await first.increment(counter, MINUTE)
@@ -420,7 +413,7 @@ describe('embedded state in a file', () => {
 
   test('FA-8: a clock set back revives nothing, not even over a restart, and what comes later still ends', async () => {
     const [old, next] = [fresh(), fresh()]
-    const clock = manualClock()
+    const clock = createTestClock(FIXED)
     const first = createEmbeddedState({ file: newFile() }, { clock, log })
     await first.set(old, 'used', MINUTE)
     clock.advance(2 * MINUTE)
@@ -441,7 +434,7 @@ describe('embedded state in a file', () => {
 
   test('DO-5: what is over is removed from the file', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] })
-    const clock = manualClock()
+    const clock = createTestClock(FIXED)
     const store = createEmbeddedState({ file: newFile() }, { clock, log })
     const reader = new DatabaseSync(file, { readOnly: true })
     const rows = () =>

@@ -207,6 +207,7 @@ onEachStore('factors on the account page', (site) => {
       const asked = assertPage(await browser.submit(choose, { method: 'email' }), 'verify-email')
       const page = assertPage(await browser.submit(asked, { code: here.mailed(person) }), 'account')
       const id = (await browser.cookies(here.gateway.issuer))['stepgate-session']
+      // The newest proof is the app's from then on.
       here.gateway.clock.advance(SECOND)
       const { page: done } = await addApp(here, { browser, page })
       assert.notEqual((await browser.cookies(here.gateway.issuer))['stepgate-session'], id, 'SE-2')

@@ -2,30 +2,22 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe } from 'node:test'
-import type { Clock } from '../../src/kernel/clock.ts'
 import { type Log, silentLog } from '../../src/kernel/log.ts'
 import { type Database, openDatabase } from '../../src/sql/database.ts'
+import { createTestClock, FIXED, type TestClock } from './clock.ts'
 import { needs } from './needs.ts'
 import { type PostgresService, startPostgres } from './services.ts'
 
 export type Place = { url: string } | { file: string }
 
 export interface Databases {
-  readonly clock: Clock & { advance(ms: number): void }
+  readonly clock: TestClock
   /** Of a database of its own, opened and migrated; closed with the suite. */
   open(place?: Place, log?: Log): Promise<Database>
   /** A new one that nobody opened. */
   place(): Promise<Place>
   /** Undefined for SQLite. */
   readonly postgres: PostgresService | undefined
-}
-
-export function createManualClock(start = Date.parse('2026-01-01T00:00:00Z')): Databases['clock'] {
-  let time = start
-  const advance = (ms: number): void => {
-    time += ms
-  }
-  return { now: () => time, advance }
 }
 
 /** The same suite on both databases: PostgreSQL where it is installed, SQLite in a file. */
@@ -61,7 +53,7 @@ function createDatabases(
   place: () => Promise<Place>,
   postgres?: () => PostgresService,
 ): Databases & { close(): Promise<void> } {
-  const clock = createManualClock()
+  const clock = createTestClock(FIXED)
   const opened: Database[] = []
   return {
     clock,

@@ -8,11 +8,12 @@ import { createGateway, type Gateway } from '../../src/app/gateway.ts'
 import { type Installation, openInstallation } from '../../src/app/installation.ts'
 import { undescribed } from '../../src/audit/events.ts'
 import { configFrom } from '../../src/config/load.ts'
-import type { Clock } from '../../src/kernel/clock.ts'
 import { type Log, silentLog } from '../../src/kernel/log.ts'
 import { randomToken, sha256 } from '../../src/kernel/secrets.ts'
+import type { Mailer } from '../../src/mail/mailer.ts'
 import { BLOCKS } from '../../src/mfa/registry.ts'
 import type { SigningKey } from '../../src/provider/key-store.ts'
+import { createTestClock, type TestClock } from './clock.ts'
 import { freePort, type PostgresService, type RedisService, startPostgres, startRedis } from './services.ts'
 import { slow } from './slow.ts'
 
@@ -33,28 +34,6 @@ export async function startStores(kind: 'servers' | 'embedded'): Promise<Stores>
     postgres,
     async stop() {
       await Promise.all([redis.stop(), postgres.stop()])
-    },
-  }
-}
-
-/** Time of a test. It stands still: what an app shows is the same code a moment later, however long that moment takes. */
-export interface TestClock extends Clock {
-  /** Milliseconds. */
-  advance(by: number): void
-  /** The real time has passed here too, which the engine goes by. */
-  catchUp(): void
-}
-
-export function testClock(): TestClock {
-  let ahead = 0
-  let standing = Date.now()
-  return {
-    now: () => standing + ahead,
-    advance(by) {
-      ahead += by
-    },
-    catchUp() {
-      standing = Date.now()
     },
   }
 }
@@ -115,6 +94,8 @@ export interface GatewayOptions {
   hasher?: Hasher
   /** Default: one that stands still. */
   clock?: TestClock
+  /** In place of the one for the configured mail server. */
+  mailer?: Mailer
   /** Default: nobody hears it. */
   log?: Log
   /** Default: http on a free loopback port. */
@@ -127,7 +108,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const folder = mkdtempSync(join(tmpdir(), 'stepgate-gateway-'))
   const port = options.port ?? (await freePort())
   const issuer = options.issuer ?? `http://127.0.0.1:${port}`
-  const clock = options.clock ?? testClock()
+  const clock = options.clock ?? createTestClock()
   const accounts = await stores.postgres?.createDatabase()
   const base = {
     issuer,
@@ -148,6 +129,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
       clock,
       log: options.log ?? silentLog,
       hasher: options.hasher ?? testHasher,
+      ...(options.mailer !== undefined && { mailer: options.mailer }),
       ...(options.latency !== undefined && { slow: (store) => slow(store, options.latency) }),
     })
     try {

@@ -12,7 +12,7 @@ import {
 import { DAY, HOUR, MINUTE, SECOND } from '../../src/kernel/clock.ts'
 import { silentLog } from '../../src/kernel/log.ts'
 import { createEmbeddedState } from '../../src/state/embedded.ts'
-import { createManualClock } from '../harness/databases.ts'
+import { createTestClock, FIXED } from '../harness/clock.ts'
 import { slow } from '../harness/slow.ts'
 
 const OPTIONS: PasswordThrottleOptions = {
@@ -25,7 +25,7 @@ const OPTIONS: PasswordThrottleOptions = {
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'stepgate-throttle-'))
-const clock = createManualClock()
+const clock = createTestClock(FIXED)
 const state = createEmbeddedState({ file: join(folder, 'state.db') }, { clock, log: silentLog })
 after(async () => {
   await state.close()

@@ -17,14 +17,14 @@ import {
 import { createEmbeddedState } from '../../src/state/embedded.ts'
 import { createRedisState } from '../../src/state/redis.ts'
 import type { StateStore } from '../../src/state/store.ts'
-import { createManualClock } from '../harness/databases.ts'
+import { createTestClock, FIXED } from '../harness/clock.ts'
 import { needs } from '../harness/needs.ts'
 import { startRedis } from '../harness/services.ts'
 import { slow } from '../harness/slow.ts'
 
 const GRACE = MINUTE
 const REQUEST = { ip: '203.0.113.9', userAgent: 'Browser/1.0' }
-const clock = createManualClock()
+const clock = createTestClock(FIXED)
 
 function newAccount(): Account {
   return {

@@ -10,7 +10,7 @@ import { silentLog } from '../../src/kernel/log.ts'
 import type { MfaAnswer } from '../../src/mfa/answer-store.ts'
 import { createEmbeddedState } from '../../src/state/embedded.ts'
 import type { StateStore } from '../../src/state/store.ts'
-import { type TestClock, testClock } from '../harness/gateway.ts'
+import { createTestClock, type TestClock } from '../harness/clock.ts'
 
 const IP = '192.0.2.7'
 
@@ -21,7 +21,7 @@ describe('the token of set-up (A7)', () => {
   let answer: MfaAnswer | undefined
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'stepgate-setup-token-'))
-    clock = testClock()
+    clock = createTestClock()
     state = createEmbeddedState({ file: join(folder, 'state.db') }, { clock, log: silentLog })
     answer = undefined
     mock.timers.enable({ apis: ['setInterval'] })

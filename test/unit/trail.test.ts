@@ -5,6 +5,7 @@ import type { AuditEvent, AuditRecord, AuditStore } from '../../src/audit/audit.
 import { createAuditTrail } from '../../src/audit/trail.ts'
 import { Unavailable } from '../../src/kernel/errors.ts'
 import { createSortableIds } from '../../src/kernel/sortable-id.ts'
+import { createTestClock, FIXED } from '../harness/clock.ts'
 
 interface MemoryStore extends AuditStore {
   rows: AuditRecord[]
@@ -46,13 +47,8 @@ function createAlarms() {
   return { alarms, log }
 }
 
-function createClock(time = Date.parse('2026-01-01T00:00:00Z')) {
-  const clock = { time, now: () => clock.time }
-  return clock
-}
-
 function open(options: Parameters<typeof createAuditTrail>[0] = {}) {
-  const [store, clock, { alarms, log }] = [createMemoryStore(), createClock(), createAlarms()]
+  const [store, clock, { alarms, log }] = [createMemoryStore(), createTestClock(FIXED), createAlarms()]
   const trail = createAuditTrail({ delay: 5, retry: 5, retryMax: 20, ...options }, { store, clock, log })
   return { trail, store, clock, alarms }
 }
@@ -72,9 +68,9 @@ async function eventually(condition: () => boolean): Promise<void> {
 describe('audit trail', () => {
   test('events are written by themselves, in their order, with the time at which they happened', async () => {
     const { trail, store, clock } = open()
-    const happened = clock.time
+    const happened = clock.now()
     trail.record({ ...numbered(0), account: 'a', client: 'c', ip: '192.0.2.1', interaction: 'i' })
-    clock.time += 1000
+    clock.advance(1000)
     trail.record(numbered(1))
     assert.equal(store.rows.length, 0, 'nobody waits for the store')
     await eventually(() => store.rows.length === 2)
@@ -198,11 +194,11 @@ describe('audit trail', () => {
 
 describe('sortable ids', () => {
   test('they sort as they were made: within a millisecond, over many of them, and when the clock goes back (FA-8)', () => {
-    const clock = createClock()
+    const clock = createTestClock(FIXED)
     const next = createSortableIds(clock)
     const ids: string[] = []
     for (const step of [0, 1, 0, -60_000, 0, 5, 59_000, 10_000]) {
-      clock.time += step
+      clock.advance(step)
       for (let count = 0; count < 20_000; count++) ids.push(next())
     }
     assert.deepEqual(ids, ids.toSorted())
@@ -211,7 +207,7 @@ describe('sortable ids', () => {
   })
 
   test('two processes with one clock make different ids', () => {
-    const clock = createClock()
+    const clock = createTestClock(FIXED)
     const [one, two] = [createSortableIds(clock), createSortableIds(clock)]
     assert.notEqual(one(), two())
   })

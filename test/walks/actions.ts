@@ -84,7 +84,7 @@ const comeBack: Action = async (walk) => {
   if (world.profile.clock === 'ours' && random.chance(60)) {
     const by = random.pick([2 * HOUR, 13 * HOUR, 25 * HOUR, 6 * DAY])
     tell(walk, `  ${by / HOUR} h pass`)
-    world.advance(by)
+    await world.advance(by)
   } else await signOutOf(walk, who, 'out')
   const account = who.devices.at(-1)?.account
   const client = random.pick(walk.clients)
@@ -113,7 +113,7 @@ const takeOver: Action = async (walk) => {
   const [page] = tab?.pages ?? []
   const account = walk.accounts.find((one) => one !== tab?.request.account)
   if (tab === undefined || page === undefined || account === undefined) return
-  const intent = rightAnswer(walk, tab, page, manners(walk, account))
+  const intent = await rightAnswer(walk, tab, page, manners(walk, account))
   if (intent === undefined) return
   tell(walk, `  ${tab.who.name} takes over as ${account.username}`)
   const next = await send(walk, tab, { page, intent })
@@ -127,7 +127,7 @@ async function post(
   given: { page: BrowserResponse; what: string; owner?: number },
 ): Promise<void> {
   const { page, what, owner } = given
-  const intent = rightAnswer(walk, tab, page, manners(walk, ownerOf(walk, tab, owner)))
+  const intent = await rightAnswer(walk, tab, page, manners(walk, ownerOf(walk, tab, owner)))
   if (intent === undefined) return follow(walk, tab, page)
   tell(
     walk,
@@ -188,7 +188,7 @@ const sendFromElsewhere: Action = async (walk) => {
   const page = tab?.pages.at(-1)
   const other = walk.walkers.find((who) => who !== tab?.who)
   if (tab === undefined || other === undefined || page?.form === undefined || page.page === 'logout') return
-  const intent = rightAnswer(walk, tab, page, manners(walk, ownerOf(walk, tab)))
+  const intent = await rightAnswer(walk, tab, page, manners(walk, ownerOf(walk, tab)))
   if (intent === undefined) return
   tell(walk, `  ${other.name} sends the page ${page.page} of ${tab.who.name}`)
   const response = await other.browser.submit(page, intent.fields, { redirects: 'stop' })
@@ -201,7 +201,7 @@ const press =
     const tab = anyTab(walk)
     const page = tab?.pages.at(-1)
     if (tab === undefined || page?.form?.buttons.some((button) => button.value === value) !== true) return
-    if (value === 'resend' && walk.random.chance(70)) walk.world.advance(MINUTE + SECOND)
+    if (value === 'resend' && walk.random.chance(70)) await walk.world.advance(MINUTE + SECOND)
     tell(walk, `  ${tab.who.name} presses ${value} on ${page.page}`)
     await send(walk, tab, { page, intent: { fields: { action: value }, ...(value === 'cancel' && { cancels: true }) } })
   }
@@ -267,7 +267,7 @@ const letTimePass: Action = async (walk) => {
   ]
   const by = random.weighted(world.profile.clock === 'ours' ? [...short, ...long] : short)
   tell(walk, `  ${by / SECOND} s pass`)
-  world.advance(by)
+  await world.advance(by)
 }
 
 const redeemLater: Action = async (walk) => {
@@ -294,7 +294,7 @@ const refreshToken: Action = async (walk) => {
   const issue = walk.random.pick(held)
   if (walk.random.chance(40)) {
     tell(walk, '  960 s pass')
-    walk.world.advance(16 * MINUTE)
+    await walk.world.advance(16 * MINUTE)
   }
   tell(walk, `  ${issue.client.id} refreshes the tokens of ${issue.account.username}`)
   await refresh(walk, issue)
@@ -402,7 +402,7 @@ export async function end(walk: Walk): Promise<void> {
     await world.gateway.site.accounts.setDisabled(account.id, false, admin('user.enabled', account))
   }
   // The longest a limit lasts.
-  if (world.profile.limits === 'default') world.advance(DAY + MINUTE)
+  if (world.profile.limits === 'default') await world.advance(DAY + MINUTE)
   for (const who of walkers) {
     const client = random.pick(walk.clients)
     const account = random.pick(accounts)

@@ -20,7 +20,12 @@ export interface Manners {
 }
 
 /** The right answer to a page; undefined where there is nothing to answer. */
-export function rightAnswer(walk: Walk, tab: Tab, page: BrowserResponse, manners: Manners): Intent | undefined {
+export async function rightAnswer(
+  walk: Walk,
+  tab: Tab,
+  page: BrowserResponse,
+  manners: Manners,
+): Promise<Intent | undefined> {
   const { random } = walk
   const buttons = page.form?.buttons ?? []
   const has = (value: string): boolean => buttons.some((button) => button.value === value)
@@ -45,13 +50,13 @@ export function rightAnswer(walk: Walk, tab: Tab, page: BrowserResponse, manners
   return codeAnswer(walk, tab, page, manners)
 }
 
-function codeAnswer(walk: Walk, tab: Tab, page: BrowserResponse, manners: Manners): Intent | undefined {
+async function codeAnswer(walk: Walk, tab: Tab, page: BrowserResponse, manners: Manners): Promise<Intent | undefined> {
   const { random } = walk
   const fields = page.form?.fields ?? []
-  const code = fields.includes('code') ? rightCode(walk, tab, page) : undefined
+  const code = fields.includes('code') ? await rightCode(walk, tab, page) : undefined
   if (code?.right !== true) {
     const resend = page.form?.buttons.some(({ value }) => value === 'resend')
-    if (resend) walk.world.advance(MINUTE + 1000)
+    if (resend) await walk.world.advance(MINUTE + 1000)
     if (resend) return { fields: { action: 'resend' } }
     const choose = page.form?.buttons.some(({ value }) => value === 'choose')
     return choose ? { fields: { action: 'choose' } } : undefined
@@ -84,7 +89,8 @@ export async function signIn(
     const page = tab.pages.at(-1)
     const location = page?.location
     if (page === undefined || location !== undefined) return outcomeOf(tab, location)
-    const intent = rightAnswer(walk, tab, page, { ...manners, account: whoIsAsked(walk, tab, page) ?? manners.account })
+    const account = whoIsAsked(walk, tab, page) ?? manners.account
+    const intent = await rightAnswer(walk, tab, page, { ...manners, account })
     if (intent === undefined) return { tab, kind: 'stuck', detail: `${page.page} ${page.error ?? ''}` }
     askedOnce(seen, { page, intent })
     const { error } = await send(walk, tab, { page, intent })

@@ -9,7 +9,7 @@ const STEPS = { least: 8, spread: 14 }
 /** One walk from its seed to the last sign-in; throws what went wrong with the story that led there. */
 export async function walkOnce(world: World, seed: number): Promise<void> {
   // Every walk begins at the same time of day, wherever the one before ended.
-  world.advance(DAY - (world.now() % DAY))
+  await world.advance(DAY - (world.now() % DAY))
   const walk = createWalk(world, seed)
   try {
     await wander(walk)

@@ -383,8 +383,10 @@ async function learnBindings(walk: Walk, account: WalkAccount, code: NonNullable
   return added
 }
 
+type Typed = NonNullable<Intent['code']> & { text: string }
+
 /** The code that is right for this page now; the time may have to go on for it. */
-export function rightCode(walk: Walk, tab: Tab, page: BrowserResponse): Intent['code'] & { text: string } {
+export async function rightCode(walk: Walk, tab: Tab, page: BrowserResponse): Promise<Typed> {
   const { world } = walk
   const request = requestFor(walk, tab, page)
   const account = request.account ?? tab.who.session?.account
@@ -398,7 +400,7 @@ export function rightCode(walk: Walk, tab: Tab, page: BrowserResponse): Intent['
   const secret = binds ?? app?.secret
   if (secret === undefined) return { method: 'totp', account, right: false, text: '000000' }
   if (binds === undefined && app !== undefined && stepAt(world.now()) <= app.lastStep) {
-    world.advance((app.lastStep + 1) * STEP - world.now())
+    await world.advance((app.lastStep + 1) * STEP - world.now())
   }
   const step = stepAt(world.now())
   if (binds === undefined && app !== undefined) app.lastStep = step
