@@ -1,5 +1,5 @@
-import { DURATION } from '../src/config/durations.ts'
-import type { JsonSchema } from '../src/config/json-schema.ts'
+import { DURATION } from '../src/config/schema/durations.ts'
+import type { JsonSchema } from '../src/config/schema/json-schema.ts'
 
 const INTRODUCTION = `# Configuration
 

@@ -1,5 +1,5 @@
-import type { ClientConfig } from '../config/clients.ts'
 import { OWN_CLIENTS } from '../config/own-clients.ts'
+import type { ClientConfig } from '../config/schema/clients.ts'
 import type { OwnPage } from '../mfa/policy.ts'
 
 export type OwnClient = ClientConfig & { own: OwnPage }

@@ -1,4 +1,4 @@
-import { atItsPlace } from '../config/place.ts'
+import { atItsPlace } from '../config/reading/place.ts'
 import { type AcrNames, createAcrNames } from '../mfa/acr.ts'
 import { policyFrom, refuseUnreachable } from '../mfa/configured-policy.ts'
 import { createDecider, type Decider } from '../mfa/decider.ts'

@@ -1,5 +1,5 @@
 import type { Config } from '../config/config.ts'
-import { configFrom, loadConfig } from '../config/load.ts'
+import { configFrom, loadConfig } from '../config/reading/load.ts'
 import { BLOCKS } from '../mfa/registry.ts'
 
 /** The configuration of a command. Throws `ConfigErrors`. */

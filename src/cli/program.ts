@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { LoginTaken } from '../accounts/account-store.ts'
-import { ConfigErrors } from '../config/config-errors.ts'
+import { ConfigErrors } from '../config/reading/config-errors.ts'
 import { ConfigError, Unavailable } from '../kernel/errors.ts'
 import { MailFailed } from '../mail/mailer.ts'
 import { addAudit } from './audit.ts'

@@ -1,5 +1,5 @@
 import type { Installation } from '../app/installation.ts'
-import { warningsOf } from '../config/warnings.ts'
+import { warningsOf } from '../config/checks/warnings.ts'
 import { accountsWithoutFactor } from './reachability.ts'
 
 /** Names in one line of the log; `check` shows as many. */

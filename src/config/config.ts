@@ -1,9 +1,9 @@
 import type { z } from 'zod'
-import type { ClientConfig } from './clients.ts'
-import type { Level } from './levels.ts'
-import type { limits } from './limits.ts'
-import type { ResourceConfig } from './resources.ts'
-import type { Grace, RuleConfig } from './rules.ts'
+import type { ClientConfig } from './schema/clients.ts'
+import type { Level } from './schema/levels.ts'
+import type { limits } from './schema/limits.ts'
+import type { ResourceConfig } from './schema/resources.ts'
+import type { Grace, RuleConfig } from './schema/rules.ts'
 
 export type { ClientConfig, Grace, ResourceConfig, RuleConfig }
 

@@ -1,5 +1,5 @@
-import type { Level } from './levels.ts'
-import type { Grace } from './rules.ts'
+import type { Level } from './schema/levels.ts'
+import type { Grace } from './schema/rules.ts'
 
 /** PW-1: what stands alone has to be longer. */
 const PASSWORD_ALONE = 15

@@ -1,6 +1,6 @@
 import type { Account } from '../accounts/account.ts'
 import type { AuditEvent, AuditEventName } from '../audit/audit.ts'
-import type { AuthenticatorBlock } from '../config/block.ts'
+import type { AuthenticatorBlock } from '../config/schema/block.ts'
 import type { Mailer } from '../mail/mailer.ts'
 import type { NoticeKind } from '../mail/notices.ts'
 import type { Binding } from './binding-store.ts'

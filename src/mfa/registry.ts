@@ -1,4 +1,4 @@
-import type { AuthenticatorBlocks } from '../config/block.ts'
+import type { AuthenticatorBlocks } from '../config/schema/block.ts'
 import type { Authenticator, AuthenticatorKind } from './authenticator.ts'
 import { emailOtp } from './email-otp/kind.ts'
 import { recoveryCode } from './recovery-code/kind.ts'

@@ -38,7 +38,7 @@ describe('the house stands as it was drawn', () => {
     assert.deepEqual(upwardImports([edge('src/mfa/verifier.ts', 'src/provider/prompts.ts')]), [
       'src/mfa/verifier.ts imports src/provider/prompts.ts',
     ])
-    assert.equal(upwardImports([edge('src/config/load.ts', 'src/state/store.ts')]).length, 1)
+    assert.equal(upwardImports([edge('src/config/reading/load.ts', 'src/state/store.ts')]).length, 1)
     assert.equal(upwardImports([edge('src/app/gateway.ts', 'src/cli/serve.ts')]).length, 1)
     assert.deepEqual(upwardImports([edge('src/mail/letter.ts', 'src/views/texts.ts')]), [])
     assert.deepEqual(upwardImports(imports), [])

@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander'
 import { stringify } from 'yaml'
-import { type ClientEntry, entryOf, PRESETS, type PresetName } from '../../config/client-presets.ts'
 import type { Config } from '../../config/config.ts'
+import { type ClientEntry, entryOf, PRESETS, type PresetName } from '../../config/schema/client-presets.ts'
 import { ConfigError } from '../../kernel/errors.ts'
 import { makeConfig, readConfig } from '../configuration.ts'
 import { CommandFailed, UsageError } from '../failure.ts'

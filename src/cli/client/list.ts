@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { ClientConfig } from '../../config/clients.ts'
+import type { ClientConfig } from '../../config/schema/clients.ts'
 import { readConfig } from '../configuration.ts'
 import { invocationOf } from '../invocation.ts'
 import { print, table } from '../output.ts'

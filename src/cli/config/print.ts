@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { printConfig, shownConfig } from '../../config/print.ts'
+import { printConfig, shownConfig } from '../../config/reading/print.ts'
 import { BLOCKS } from '../../mfa/registry.ts'
 import { readConfig } from '../configuration.ts'
 import { invocationOf } from '../invocation.ts'

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { jsonSchema } from '../../config/json-schema.ts'
+import { jsonSchema } from '../../config/schema/json-schema.ts'
 import { BLOCKS } from '../../mfa/registry.ts'
 import { print } from '../output.ts'
 

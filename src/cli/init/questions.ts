@@ -1,5 +1,5 @@
 import { createInterface } from 'node:readline/promises'
-import { entryOf, PRESETS, type PresetName } from '../../config/client-presets.ts'
+import { entryOf, PRESETS, type PresetName } from '../../config/schema/client-presets.ts'
 import { CommandFailed, UsageError } from '../failure.ts'
 import { say } from '../output.ts'
 import { checkedAddress, checkedUsername } from '../user/account-options.ts'

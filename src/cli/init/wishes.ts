@@ -1,4 +1,4 @@
-import type { ClientEntry } from '../../config/client-presets.ts'
+import type { ClientEntry } from '../../config/schema/client-presets.ts'
 import { ConfigError } from '../../kernel/errors.ts'
 import { BLOCKS } from '../../mfa/registry.ts'
 import { makeConfig } from '../configuration.ts'

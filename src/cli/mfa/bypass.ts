@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { Installation } from '../../app/installation.ts'
-import { parseDuration } from '../../config/durations.ts'
+import { parseDuration } from '../../config/schema/durations.ts'
 import { HOUR, MINUTE } from '../../kernel/clock.ts'
 import { accountOf, administer, eventOf } from '../administration.ts'
 import { CommandFailed, UsageError } from '../failure.ts'

@@ -1,6 +1,6 @@
 import { stringify } from 'yaml'
-import { type ClientEntry, entryOf, PRESETS, type PresetName } from '../../config/client-presets.ts'
-import { configFrom } from '../../config/load.ts'
+import { configFrom } from '../../config/reading/load.ts'
+import { type ClientEntry, entryOf, PRESETS, type PresetName } from '../../config/schema/client-presets.ts'
 import { ConfigError } from '../../kernel/errors.ts'
 import { BLOCKS } from '../../mfa/registry.ts'
 import type { Form } from '../form.ts'

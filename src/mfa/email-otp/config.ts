@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import type { AuthenticatorBlock } from '../../config/block.ts'
-import { duration, whole } from '../../config/fields.ts'
+import type { AuthenticatorBlock } from '../../config/schema/block.ts'
+import { duration, whole } from '../../config/schema/fields.ts'
 import type { EmailOtpOptions } from './email-otp.ts'
 
 /** The rest are limits that the file has elsewhere. */

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import type { AuthenticatorBlock } from '../../config/block.ts'
-import { whole } from '../../config/fields.ts'
+import type { AuthenticatorBlock } from '../../config/schema/block.ts'
+import { whole } from '../../config/schema/fields.ts'
 import { SECOND } from '../../kernel/clock.ts'
 import type { TotpOptions } from './totp.ts'
 

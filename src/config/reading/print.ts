@@ -1,10 +1,10 @@
 import { stringify } from 'yaml'
 import { z } from 'zod'
-import type { AuthenticatorBlocks } from './block.ts'
-import type { Config } from './config.ts'
+import type { Config } from '../config.ts'
+import type { AuthenticatorBlocks } from '../schema/block.ts'
+import { schemaOf } from '../schema/schema.ts'
+import { MASK, maskUrl } from '../schema/url-secrets.ts'
 import { toFile } from './file-form.ts'
-import { schemaOf } from './schema.ts'
-import { MASK, maskUrl } from './url-secrets.ts'
 
 /** The effective configuration in the file's form, secrets masked (KM-4): what `config print --json` shows. */
 export function shownConfig(config: Config, { blocks }: { blocks: AuthenticatorBlocks }): Record<string, unknown> {

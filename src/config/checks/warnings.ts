@@ -1,9 +1,9 @@
 import { readFileSync, statSync } from 'node:fs'
-import { DAY, HOUR } from '../kernel/clock.ts'
-import { isLoopback } from '../kernel/network.ts'
-import type { Config } from './config.ts'
-import { shortestPassword } from './password-length.ts'
-import { passwordIn } from './url-secrets.ts'
+import { DAY, HOUR } from '../../kernel/clock.ts'
+import { isLoopback } from '../../kernel/network.ts'
+import type { Config } from '../config.ts'
+import { shortestPassword } from '../password-length.ts'
+import { passwordIn } from '../schema/url-secrets.ts'
 
 /** A setting that works and that somebody should think about. */
 export interface ConfigWarning {

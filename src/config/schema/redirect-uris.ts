@@ -1,4 +1,4 @@
-import { isLoopback } from '../kernel/network.ts'
+import { isLoopback } from '../../kernel/network.ts'
 import { strictUrl } from './addresses.ts'
 
 /** Schemes that run something or read files instead of returning to an app. */

@@ -1,16 +1,16 @@
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { isLoopback } from '../kernel/network.ts'
-import { strictUrl } from './addresses.ts'
-import type { AuthenticatorBlocks } from './block.ts'
+import { isLoopback } from '../../kernel/network.ts'
+import { strictUrl } from '../schema/addresses.ts'
+import type { AuthenticatorBlocks } from '../schema/block.ts'
+import { acrValuesOf, LEVELS } from '../schema/levels.ts'
+import type { FileConfig } from '../schema/schema.ts'
+import { isPlaceholder } from '../schema/secret-values.ts'
+import { passwordIn } from '../schema/url-secrets.ts'
 import { clientChecks } from './client-checks.ts'
 import { contrastToWhite } from './contrast.ts'
-import { acrValuesOf, LEVELS } from './levels.ts'
 import { mfaChecks } from './mfa-checks.ts'
 import { type Path, type Problem, when } from './problem.ts'
-import type { FileConfig } from './schema.ts'
-import { isPlaceholder } from './secret-values.ts'
-import { passwordIn } from './url-secrets.ts'
 
 const STATE = /^rediss?(?:\+(?:sentinel|cluster))?:\/\/(?:[^@/]*@)?[^/?#@]+(?:\/[^?#]*)?$/
 const LOGO = /\.(?:svg|png)$/i

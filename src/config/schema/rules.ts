@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { DAY } from '../kernel/clock.ts'
+import { DAY } from '../../kernel/clock.ts'
 import { isNetwork } from './addresses.ts'
 import { formatDuration, parseDuration } from './durations.ts'
 import { boundedWhole, line, optionalDuration, someOf } from './fields.ts'

@@ -1,12 +1,12 @@
-import { isLoopback } from '../kernel/network.ts'
-import { isHttpsOrLoopback, isInternal, strictUrl } from './addresses.ts'
-import type { FileClient } from './clients.ts'
-import { acrValuesOf, LEVELS } from './levels.ts'
-import { OWN_CLIENTS } from './own-clients.ts'
+import { isLoopback } from '../../kernel/network.ts'
+import { OWN_CLIENTS } from '../own-clients.ts'
+import { isHttpsOrLoopback, isInternal, strictUrl } from '../schema/addresses.ts'
+import type { FileClient } from '../schema/clients.ts'
+import { acrValuesOf, LEVELS } from '../schema/levels.ts'
+import { redirectProblem } from '../schema/redirect-uris.ts'
+import type { FileConfig } from '../schema/schema.ts'
+import { weaknessOf } from '../schema/secret-values.ts'
 import { type Path, type Problem, when } from './problem.ts'
-import { redirectProblem } from './redirect-uris.ts'
-import type { FileConfig } from './schema.ts'
-import { weaknessOf } from './secret-values.ts'
 
 /** What a client's keys must be to each other and to the rest of the file. */
 export function clientChecks(config: FileConfig): Problem[] {

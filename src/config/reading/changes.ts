@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { AuthenticatorBlocks } from './block.ts'
-import type { Config } from './config.ts'
+import type { Config } from '../config.ts'
+import type { AuthenticatorBlocks } from '../schema/block.ts'
 import { shownConfig } from './print.ts'
 
 /** One key that differs; values are as `config print` shows them, secrets masked. */

@@ -1,4 +1,4 @@
-import { DAY, HOUR, MINUTE, SECOND } from '../kernel/clock.ts'
+import { DAY, HOUR, MINUTE, SECOND } from '../../kernel/clock.ts'
 
 const UNITS = { d: DAY, h: HOUR, m: MINUTE, s: SECOND, ms: 1 } as const
 type Unit = keyof typeof UNITS

@@ -1,4 +1,4 @@
-import { ConfigError } from '../kernel/errors.ts'
+import { ConfigError } from '../../kernel/errors.ts'
 
 /** All that is wrong with a file; as an error it is the first of them. */
 export class ConfigErrors extends ConfigError {

@@ -1,4 +1,4 @@
-import { randomToken } from '../kernel/secrets.ts'
+import { randomToken } from '../../kernel/secrets.ts'
 
 /** An entry under `clients:` as it stands in the file, keys in the order in which people read them. */
 export type ClientEntry = Readonly<Record<string, string | boolean | readonly string[]>> & { client_id: string }

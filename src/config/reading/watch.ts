@@ -1,10 +1,10 @@
 import { type FSWatcher, watch } from 'node:fs'
 import { basename, dirname } from 'node:path'
-import { ConfigError } from '../kernel/errors.ts'
-import type { Log } from '../kernel/log.ts'
-import type { AuthenticatorBlocks } from './block.ts'
+import { ConfigError } from '../../kernel/errors.ts'
+import type { Log } from '../../kernel/log.ts'
+import type { Config } from '../config.ts'
+import type { AuthenticatorBlocks } from '../schema/block.ts'
 import { changesBetween } from './changes.ts'
-import type { Config } from './config.ts'
 import { loadConfig } from './load.ts'
 
 /** Editors write a file in several steps; what they do within this time, in milliseconds, is one change. */

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { ConfigError } from '../kernel/errors.ts'
-import type { Config } from './config.ts'
-import { pathOf } from './problem.ts'
+import { ConfigError } from '../../kernel/errors.ts'
+import { pathOf } from '../checks/problem.ts'
+import type { Config } from '../config.ts'
 import { readSource } from './source.ts'
 
 /**

@@ -12,8 +12,8 @@ import {
   type Scalar,
   visit,
 } from 'yaml'
+import type { Path, Problem } from '../checks/problem.ts'
 import { InsertionFailed, type InsertionSources, insert } from './insertions.ts'
-import type { Path, Problem } from './problem.ts'
 
 /** A file as it was written, and what it says. */
 export interface Source {

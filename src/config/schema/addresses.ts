@@ -1,5 +1,5 @@
 import ipaddr from 'ipaddr.js'
-import { isLoopback } from '../kernel/network.ts'
+import { isLoopback } from '../../kernel/network.ts'
 
 /** Letters, digits, dots and hyphens: a name, or an IPv4 address; an IPv6 address in brackets. A port may follow. */
 const HOST_AND_PORT = /^(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$/i

@@ -1,6 +1,6 @@
-import type { AuthenticatorBlocks } from './block.ts'
-import { type JsonSchema, jsonSchema } from './json-schema.ts'
-import { keyOf, type Path, type Problem } from './problem.ts'
+import { keyOf, type Path, type Problem } from '../checks/problem.ts'
+import type { AuthenticatorBlocks } from '../schema/block.ts'
+import { type JsonSchema, jsonSchema } from '../schema/json-schema.ts'
 
 /** Says that there is no such key, and which one was probably meant. */
 export function unknownKey(path: Path, blocks: AuthenticatorBlocks): Problem {

@@ -1,8 +1,8 @@
 import { resolve } from 'node:path'
-import type { FileClient } from './clients.ts'
-import type { Config, MfaConfig } from './config.ts'
-import { acrValuesOf, LEVELS } from './levels.ts'
-import type { FileConfig } from './schema.ts'
+import type { Config, MfaConfig } from '../config.ts'
+import type { FileClient } from '../schema/clients.ts'
+import { acrValuesOf, LEVELS } from '../schema/levels.ts'
+import type { FileConfig } from '../schema/schema.ts'
 
 /** The checked file as the gateway uses it. Relative paths start from `base`. */
 export function toConfig(file: FileConfig, place: { file: string; base: string; types: readonly string[] }): Config {

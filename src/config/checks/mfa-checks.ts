@@ -1,6 +1,6 @@
-import type { AuthenticatorBlocks } from './block.ts'
+import type { AuthenticatorBlocks } from '../schema/block.ts'
+import type { FileConfig } from '../schema/schema.ts'
 import { type Path, type Problem, when } from './problem.ts'
-import type { FileConfig } from './schema.ts'
 
 type Rule = FileConfig['policy']['rules'][number]
 

@@ -1,7 +1,7 @@
 import type { z } from 'zod'
-import type { AuthenticatorBlocks } from './block.ts'
-import type { Problem } from './problem.ts'
-import { type FileConfig, schemaOf } from './schema.ts'
+import type { Problem } from '../checks/problem.ts'
+import type { AuthenticatorBlocks } from '../schema/block.ts'
+import { type FileConfig, schemaOf } from '../schema/schema.ts'
 import { unknownKey } from './unknown-keys.ts'
 
 type Issue = z.core.$ZodIssue
