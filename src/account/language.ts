@@ -1,5 +1,5 @@
 import type { AccountAdmin } from '../accounts/account-store.ts'
-import type { Form } from '../interactions/form.ts'
+import type { Form } from '../web/form.ts'
 import type { Outcome, Section, Visitor } from './section.ts'
 
 /** The language of pages and mails; none chosen: as the browser says. */

@@ -1,10 +1,10 @@
 import type { Account } from '../accounts/account.ts'
-import type { Form } from '../interactions/form.ts'
 import type { Binding } from '../mfa/binding-store.ts'
 import type { Demand } from '../mfa/policy.ts'
 import type { SessionProofs } from '../mfa/session-proofs.ts'
 import type { Proof } from '../mfa/verifier.ts'
 import type { PageError } from '../views/pages.ts'
+import type { Form } from '../web/form.ts'
 
 /** Who looks after their own account, in which browser; loaded anew for each request. */
 export interface Visitor {

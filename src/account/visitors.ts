@@ -1,8 +1,6 @@
 import type { Context } from 'koa'
 import type { AccountStore } from '../accounts/account-store.ts'
 import { OWN_CLIENTS } from '../config/own-clients.ts'
-import type { Browser } from '../interactions/browser.ts'
-import type { Responder } from '../interactions/responder.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Admissions } from '../mfa/admission.ts'
 import { union } from '../mfa/assurance.ts'
@@ -11,6 +9,8 @@ import type { Decider, Question } from '../mfa/decider.ts'
 import type { OwnPage } from '../mfa/policy.ts'
 import { aliveFor, type SessionProofRecords } from '../mfa/session-proofs.ts'
 import type { Proof } from '../mfa/verifier.ts'
+import type { Browser } from '../web/browser.ts'
+import type { Responder } from '../web/responder.ts'
 import type { Visitor } from './section.ts'
 
 export interface VisitorDependencies {

@@ -1,6 +1,6 @@
 import type { RequestListener } from 'node:http'
-import { createFrontDoor } from '../http/front-door.ts'
-import { securityHeaders } from '../interactions/headers.ts'
+import { createFrontDoor } from '../web/front-door.ts'
+import { securityHeaders } from '../web/headers.ts'
 import type { Equipment, Stores } from './installation.ts'
 
 /** What every request of this installation passes first. */

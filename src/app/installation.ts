@@ -8,7 +8,6 @@ import { createAuditTrail } from '../audit/trail.ts'
 import type { Config } from '../config/config.ts'
 import { atItsPlace } from '../config/reading/place.ts'
 import type { SettingStore } from '../config/setting-store.ts'
-import type { Metrics } from '../http/metrics.ts'
 import { type Clock, systemClock } from '../kernel/clock.ts'
 import { readOrMakeKey } from '../kernel/key-file.ts'
 import { type Log, silentLog } from '../kernel/log.ts'
@@ -44,6 +43,7 @@ import type { RedisState } from '../state/redis.ts'
 import type { StateStore } from '../state/store.ts'
 import { createRenderer, type Renderer } from '../views/renderer.ts'
 import { createTexts, type Texts } from '../views/texts.ts'
+import type { Metrics } from '../web/metrics.ts'
 
 /** What is opened once and outlives every reload of the file. */
 export interface Stores {
@@ -118,7 +118,7 @@ async function openParts(config: Config, parts: Parts): Promise<Installation> {
   const recordSealer = createSealer(deriveKey(secretKey, 'records'))
   const audit = slow(createSqlAudit(database))
   const outbox = slow(createSqlOutbox(database, { clock }))
-  const metrics = config.metrics && (await import('../http/metrics.ts')).createMetrics()
+  const metrics = config.metrics && (await import('../web/metrics.ts')).createMetrics()
   metrics?.watch(outbox, clock)
   const trail = createAuditTrail({}, { store: audit, clock, log })
   const sparing = createSparingTrail(trail, { clock })

@@ -3,9 +3,9 @@ import type { Account } from '../accounts/account.ts'
 import type { AccountStore } from '../accounts/account-store.ts'
 import type { AuditTrail } from '../audit/audit.ts'
 import { RequestError } from '../kernel/errors.ts'
+import type { Form } from '../web/form.ts'
+import type { Answer } from '../web/responder.ts'
 import { type Interaction, missingIn } from './engine.ts'
-import type { Form } from './form.ts'
-import type { Answer } from './responder.ts'
 
 export interface ConsentDependencies {
   accounts: Pick<AccountStore, 'find'>

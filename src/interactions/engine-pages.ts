@@ -1,8 +1,8 @@
 import type { Context } from 'koa'
 import type { AccountStore } from '../accounts/account-store.ts'
 import { Unavailable } from '../kernel/errors.ts'
-import type { Boundary } from './boundary.ts'
-import type { Responder } from './responder.ts'
+import type { Boundary } from '../web/error-pages.ts'
+import type { Responder } from '../web/responder.ts'
 
 /** As much of the engine's context as its pages need. */
 interface EngineContext extends Context {

@@ -5,8 +5,8 @@ import type { Account } from '../accounts/account.ts'
 import { SECOND } from '../kernel/clock.ts'
 import { RequestError } from '../kernel/errors.ts'
 import type { Sessions } from '../mfa/sessions.ts'
-import type { Browser } from './browser.ts'
-import type { RelyingParties, RelyingParty } from './relying-parties.ts'
+import type { Browser } from '../web/browser.ts'
+import type { RelyingParties, RelyingParty } from '../web/relying-parties.ts'
 import { resumedBy } from './resume.ts'
 
 /** One authorization request that waits for a person: the engine's interaction as pages see it. */

@@ -1,15 +1,16 @@
 import type { Context } from 'koa'
 import type { Account } from '../accounts/account.ts'
 import { type Clock, DAY } from '../kernel/clock.ts'
-import type { Authenticator, Refusal, RefusalReason } from '../mfa/authenticator.ts'
+import type { Authenticator, RefusalReason } from '../mfa/authenticator.ts'
 import type { Registry } from '../mfa/registry.ts'
 import type { RememberedDevices } from '../mfa/remembered-device.ts'
 import type { Step } from '../mfa/steps.ts'
 import type { Attempt, Begun, Proof, Verifier } from '../mfa/verifier.ts'
 import type { PageError } from '../views/pages.ts'
-import type { Form } from './form.ts'
+import type { Form } from '../web/form.ts'
+import { problemOf } from '../web/refusal.ts'
+import type { Answer } from '../web/responder.ts'
 import type { AccountCookies } from './remembered-browsers.ts'
-import type { Answer } from './responder.ts'
 import type { SignIn } from './sign-in.ts'
 
 /** A step in which a code is typed. */
@@ -46,19 +47,6 @@ export interface Factors {
   ): Promise<void>
   /** The choice of kinds. */
   choice(signIn: SignIn, types: readonly string[]): { type: string; detail?: string }[]
-}
-
-/** What pages say of a refusal: the same words for a wrong and a replayed code, and poor ones for the rest. */
-const PROBLEM: Record<RefusalReason, PageError['code']> = {
-  mismatch: 'code',
-  replayed: 'code',
-  expired: 'expired',
-  clock: 'clock',
-  throttled: 'throttled',
-  locked: 'locked',
-  mail: 'mail',
-  'no-address': 'no-address',
-  unusable: 'expired',
 }
 
 export function createFactors(dependencies: FactorDependencies): Factors {
@@ -169,14 +157,6 @@ function attemptOf(ctx: Context, signIn: SignIn, { step, now }: { step: FactorSt
     client: interaction.client.id,
     context: { account, now, locale, request },
     bindings,
-  }
-}
-
-export function problemOf({ reason, retryAfter, minutes }: Refusal): PageError {
-  return {
-    code: PROBLEM[reason],
-    ...(retryAfter !== undefined && { retryAfter }),
-    ...(minutes !== undefined && { minutes }),
   }
 }
 

@@ -10,7 +10,7 @@ import type { PendingProof } from '../mfa/pending-proof.ts'
 import { missing } from '../mfa/policy.ts'
 import type { RememberedDevices } from '../mfa/remembered-device.ts'
 import type { PageError } from '../views/pages.ts'
-import type { Form } from './form.ts'
+import type { Form } from '../web/form.ts'
 import type { AccountCookies } from './remembered-browsers.ts'
 import type { SignIn, SignIns } from './sign-in.ts'
 

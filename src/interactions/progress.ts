@@ -1,9 +1,9 @@
 import type { Context } from 'koa'
 import type { AuditTrail } from '../audit/audit.ts'
 import { RequestError } from '../kernel/errors.ts'
+import type { Responder } from '../web/responder.ts'
 import type { Factors } from './factor.ts'
 import type { AccountCookies } from './remembered-browsers.ts'
-import type { Responder } from './responder.ts'
 import type { SignIn, SignIns } from './sign-in.ts'
 import { type StepPages, switchesAccount } from './step-pages.ts'
 

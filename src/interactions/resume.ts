@@ -1,6 +1,6 @@
 import type { Context, Middleware } from 'koa'
 import { RequestError } from '../kernel/errors.ts'
-import type { Browser, Browsers } from './browser.ts'
+import type { Browser, Browsers } from '../web/browser.ts'
 
 /** The parameter of the engine's own address in which a browser shows that it has finished the interaction. */
 const PARAMETER = 'finished'

@@ -14,7 +14,7 @@ import type { PostponementStore } from '../mfa/postponement-store.ts'
 import { aliveFor, type SessionProofRecords, type SessionProofs } from '../mfa/session-proofs.ts'
 import { nextStep, type Step, type StepRules } from '../mfa/steps.ts'
 import type { Versioned } from '../state/records.ts'
-import type { Browser } from './browser.ts'
+import type { Browser } from '../web/browser.ts'
 import type { Interaction, Interactions } from './engine.ts'
 
 /** One sign-in of one browser, as it stands now: everything its pages decide from. */

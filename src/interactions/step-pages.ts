@@ -3,8 +3,8 @@ import type { AccountStore } from '../accounts/account-store.ts'
 import { type Clock, MINUTE } from '../kernel/clock.ts'
 import type { Step } from '../mfa/steps.ts'
 import type { PageError } from '../views/pages.ts'
+import type { Answer, Responder } from '../web/responder.ts'
 import { clientOf, type FactorStep, type Factors } from './factor.ts'
-import type { Answer, Responder } from './responder.ts'
 import type { SignIn } from './sign-in.ts'
 
 export interface StepPageDependencies {

@@ -1,5 +1,5 @@
 import type { Context } from 'koa'
-import type { Browser } from './browser.ts'
+import type { Browser } from '../web/browser.ts'
 
 /**
  * Forms of one sign-in that are on their way at the same time. A double click sends two, and the browser drops the answer to the first: the

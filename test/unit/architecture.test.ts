@@ -50,8 +50,8 @@ describe('the house stands as it was drawn', () => {
   })
 
   it('the provider and the pages do not know each other', () => {
-    assert.equal(strangersThatMet([edge('src/provider/index.ts', 'src/interactions/form.ts')]).length, 1)
-    assert.equal(strangersThatMet([edge('src/interactions/form.ts', 'src/provider/keys.ts')]).length, 1)
+    assert.equal(strangersThatMet([edge('src/provider/index.ts', 'src/web/form.ts')]).length, 1)
+    assert.equal(strangersThatMet([edge('src/web/form.ts', 'src/provider/keys.ts')]).length, 1)
     assert.deepEqual(strangersThatMet(imports), [])
   })
 
@@ -86,7 +86,7 @@ describe('the house stands as it was drawn', () => {
       edge('src/app/gateway.ts', 'ioredis'),
       edge('src/state/embedded.ts', 'ioredis'),
       edge('src/mfa/verifier.ts', 'otplib'),
-      edge('src/interactions/form.ts', 'ejs'),
+      edge('src/web/form.ts', 'ejs'),
       edge('src/mfa/email-otp/email-otp.ts', 'nodemailer'),
       edge('src/accounts/account.ts', 'kysely'),
       edge('src/cli/check.ts', 'pg'),

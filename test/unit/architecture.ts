@@ -41,13 +41,14 @@ function packageOf(name: string): string {
     .join('/')
 }
 
-/** Imports point down or stay on one floor (docs: kernel ◄ config ◄ state, … ◄ mfa ◄ provider, … ◄ app ◄ cli ◄ main). */
+/** Imports point down or stay on one floor (docs: kernel ◄ config ◄ state, … ◄ mfa ◄ web ◄ provider, … ◄ app ◄ cli ◄ main). */
 const FLOORS: readonly (readonly string[])[] = [
   ['src/kernel/'],
   ['src/config/'],
   ['src/state/', 'src/accounts/', 'src/mail/', 'src/audit/', 'src/views/', 'src/clock/'],
   ['src/mfa/'],
-  ['src/provider/', 'src/interactions/', 'src/account/', 'src/http/', 'src/sql/'],
+  ['src/web/'],
+  ['src/provider/', 'src/interactions/', 'src/setup/', 'src/account/', 'src/password-links/', 'src/sql/'],
   ['src/app/'],
   ['src/cli/'],
   ['src/main.ts'],
@@ -69,12 +70,18 @@ export function homeless(sources: readonly Source[]): string[] {
   return sources.map(({ path }) => path).filter((path) => floorOf(path) === -1)
 }
 
-/** The prompt's name is all that these two share. */
-const STRANGERS = [
-  ['src/provider/', 'src/interactions/'],
-  ['src/provider/', 'src/account/'],
-  ['src/provider/', 'src/http/'],
-] as const
+/** The engine and the pages share the prompt's name and nothing else; equals know nothing of each other. */
+const STRANGERS = pairsOf([
+  'src/interactions/',
+  'src/setup/',
+  'src/account/',
+  'src/password-links/',
+  'src/provider/',
+]).concat([['src/provider/', 'src/web/']])
+
+function pairsOf(folders: readonly string[]): (readonly [string, string])[] {
+  return folders.flatMap((one, index) => folders.slice(index + 1).map((other) => [one, other] as const))
+}
 
 export function strangersThatMet(imports: readonly Import[]): string[] {
   const met = ({ from, to }: Import): boolean =>

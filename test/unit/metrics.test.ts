@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
-import { createMetrics } from '../../src/http/metrics.ts'
 import { MINUTE } from '../../src/kernel/clock.ts'
 import { Unavailable } from '../../src/kernel/errors.ts'
 import type { Outbox } from '../../src/mail/outbox.ts'
+import { createMetrics } from '../../src/web/metrics.ts'
 
 const NOW = 1_000_000
 

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import type { Account } from '../../src/accounts/account.ts'
 import { createPasswordLinks, LINK_TTL, type PasswordLinks } from '../../src/accounts/password-links.ts'
-import { isSecretAddress, withoutSecret } from '../../src/interactions/secret-address.ts'
 import { HOUR, MINUTE } from '../../src/kernel/clock.ts'
 import { silentLog } from '../../src/kernel/log.ts'
 import { mayResetByMail, type ResetFacts } from '../../src/mfa/reset-by-mail.ts'
 import { createEmbeddedState } from '../../src/state/embedded.ts'
 import type { StateStore } from '../../src/state/store.ts'
+import { isSecretAddress, withoutSecret } from '../../src/web/secret-address.ts'
 
 describe('links to a new password', () => {
   let now = 1_800_000_000_000

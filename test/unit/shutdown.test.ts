@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
-import { type Ending, shutDown } from '../../src/http/shutdown.ts'
+import { type Ending, shutDown } from '../../src/web/shutdown.ts'
 
 describe('the end of a gateway', () => {
   function ending(settled: () => Promise<unknown>, stopping = 0) {

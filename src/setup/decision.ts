@@ -1,5 +1,5 @@
-import type { PageError } from '../../views/pages.ts'
-import type { Form } from '../form.ts'
+import type { PageError } from '../views/pages.ts'
+import type { Form } from '../web/form.ts'
 
 export type Decision =
   /** `enabled`: MFA stays on. */

@@ -1,7 +1,7 @@
-import { HOUR } from '../../kernel/clock.ts'
-import type { Sealer } from '../../kernel/secrets.ts'
-import { createRecords, type Records } from '../../state/records.ts'
-import type { StateStore } from '../../state/store.ts'
+import { HOUR } from '../kernel/clock.ts'
+import type { Sealer } from '../kernel/secrets.ts'
+import { createRecords, type Records } from '../state/records.ts'
+import type { StateStore } from '../state/store.ts'
 
 /** Who is to be the first administrator; nobody yet. */
 export interface Draft {

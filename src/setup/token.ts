@@ -1,10 +1,10 @@
-import { MINUTE } from '../../kernel/clock.ts'
-import type { Log } from '../../kernel/log.ts'
-import { networkOf } from '../../kernel/network.ts'
-import { equalSecrets, randomToken, sha256 } from '../../kernel/secrets.ts'
-import type { AnswerStore } from '../../mfa/answer-store.ts'
-import { spend } from '../../state/allowance.ts'
-import { keyOf, type StateStore } from '../../state/store.ts'
+import { MINUTE } from '../kernel/clock.ts'
+import type { Log } from '../kernel/log.ts'
+import { networkOf } from '../kernel/network.ts'
+import { equalSecrets, randomToken, sha256 } from '../kernel/secrets.ts'
+import type { AnswerStore } from '../mfa/answer-store.ts'
+import { spend } from '../state/allowance.ts'
+import { keyOf, type StateStore } from '../state/store.ts'
 
 /** What the console shows to whoever may set this installation up (A7). */
 export interface SetupTokens {

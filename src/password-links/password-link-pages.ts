@@ -6,15 +6,15 @@ import type { PasswordLinks } from '../accounts/password-links.ts'
 import { passwordProblem, personalWords, samePassword } from '../accounts/password-rules.ts'
 import type { Hasher } from '../accounts/passwords.ts'
 import type { AuditEventName } from '../audit/audit.ts'
-import type { Browsers } from '../interactions/browser.ts'
-import { type Form, type FormLimits, readForm } from '../interactions/form.ts'
-import type { Responder } from '../interactions/responder.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { RequestError, Unavailable } from '../kernel/errors.ts'
 import type { Log } from '../kernel/log.ts'
 import type { NoticeKind, Notices } from '../mail/notices.ts'
 import type { Sessions } from '../mfa/sessions.ts'
 import type { PageError } from '../views/pages.ts'
+import type { Browsers } from '../web/browser.ts'
+import { type Form, type FormLimits, readForm } from '../web/form.ts'
+import type { Responder } from '../web/responder.ts'
 
 /** Where a link of one kind leads, and what is said when it has done its work. */
 export interface LinkPage {

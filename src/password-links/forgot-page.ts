@@ -1,10 +1,10 @@
 import Router from '@koa/router'
 import type { Context, Middleware } from 'koa'
-import type { Browsers } from '../interactions/browser.ts'
-import { type FormLimits, readForm } from '../interactions/form.ts'
-import type { Responder } from '../interactions/responder.ts'
 import { RequestError } from '../kernel/errors.ts'
 import type { PageError } from '../views/pages.ts'
+import type { Browsers } from '../web/browser.ts'
+import { type FormLimits, readForm } from '../web/form.ts'
+import type { Responder } from '../web/responder.ts'
 import type { ResetRequests } from './reset-requests.ts'
 
 export const FORGOT = '/forgot'
