@@ -2,8 +2,8 @@ import { randomInt, randomUUID } from 'node:crypto'
 import type { Account } from '../src/accounts/account.ts'
 import type { Installation } from '../src/app/installation.ts'
 import type { AuditEvent } from '../src/audit/audit.ts'
-import { keyUri, newSecret } from '../src/mfa/totp/codes.ts'
-import type { TotpRecord } from '../src/mfa/totp/totp.ts'
+import { keyUri, newSecret } from '../src/mfa/factors/totp/codes.ts'
+import type { TotpRecord } from '../src/mfa/factors/totp/totp.ts'
 
 /** Somebody who can sign in to the demo. */
 export interface DemoAccount {

@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { parseArgs } from 'node:util'
 import { jsonSchema } from '../src/config/schema/json-schema.ts'
-import { BLOCKS } from '../src/mfa/registry.ts'
+import { BLOCKS } from '../src/mfa/factors/registry.ts'
 import { configurationPage } from './configuration-page.ts'
 import { eventsPage } from './events-page.ts'
 

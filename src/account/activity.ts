@@ -3,7 +3,7 @@ import type { AuditEventName, AuditRecord, AuditStore, AuditTrail } from '../aud
 import { OWN_CLIENTS, ownPageOf } from '../config/own-clients.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Notices } from '../mail/notices.ts'
-import type { Sessions } from '../mfa/sessions.ts'
+import type { Sessions } from '../mfa/session/sessions.ts'
 import type { Section } from './section.ts'
 
 export interface ActivityDependencies {

@@ -1,6 +1,6 @@
 import { RequestError } from '../kernel/errors.ts'
 import { browserOf } from '../mail/user-agent.ts'
-import type { RememberedDevices } from '../mfa/remembered-device.ts'
+import type { RememberedDevices } from '../mfa/session/remembered-device.ts'
 import type { Section } from './section.ts'
 
 const HERE = '/account#devices'

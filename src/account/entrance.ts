@@ -1,7 +1,7 @@
 import type { Context } from 'koa'
 import { OWN_CLIENTS } from '../config/own-clients.ts'
 import { equalSecrets, randomToken } from '../kernel/secrets.ts'
-import type { OwnPage } from '../mfa/policy.ts'
+import type { OwnPage } from '../mfa/policy/policy.ts'
 import type { Browser } from '../web/browser.ts'
 import type { Responder } from '../web/responder.ts'
 import { SIGNED_IN } from './own-clients.ts'

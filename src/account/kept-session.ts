@@ -1,6 +1,6 @@
 import type { Account } from '../accounts/account.ts'
 import type { Clock } from '../kernel/clock.ts'
-import { aliveFor, type SessionProofRecords } from '../mfa/session-proofs.ts'
+import { aliveFor, type SessionProofRecords } from '../mfa/session/session-proofs.ts'
 
 const RACES = 10
 

@@ -1,6 +1,6 @@
 import { OWN_CLIENTS } from '../config/own-clients.ts'
 import type { ClientConfig } from '../config/schema/clients.ts'
-import type { OwnPage } from '../mfa/policy.ts'
+import type { OwnPage } from '../mfa/policy/policy.ts'
 
 export type OwnClient = ClientConfig & { own: OwnPage }
 

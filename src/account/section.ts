@@ -1,8 +1,8 @@
 import type { Account } from '../accounts/account.ts'
-import type { Binding } from '../mfa/binding-store.ts'
-import type { Demand } from '../mfa/policy.ts'
-import type { SessionProofs } from '../mfa/session-proofs.ts'
-import type { Proof } from '../mfa/verifier.ts'
+import type { Binding } from '../mfa/factors/binding-store.ts'
+import type { Proof } from '../mfa/factors/verifier.ts'
+import type { Demand } from '../mfa/policy/policy.ts'
+import type { SessionProofs } from '../mfa/session/session-proofs.ts'
 import type { PageError } from '../views/pages.ts'
 import type { Form } from '../web/form.ts'
 

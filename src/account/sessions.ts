@@ -1,6 +1,6 @@
 import { RequestError } from '../kernel/errors.ts'
 import { browserOf } from '../mail/user-agent.ts'
-import type { Sessions } from '../mfa/sessions.ts'
+import type { Sessions } from '../mfa/session/sessions.ts'
 import type { Section } from './section.ts'
 
 const HERE = '/account#sessions'

@@ -1,9 +1,9 @@
 import { atItsPlace } from '../config/reading/place.ts'
-import { type AcrNames, createAcrNames } from '../mfa/acr.ts'
-import { policyFrom, refuseUnreachable } from '../mfa/configured-policy.ts'
-import { createDecider, type Decider } from '../mfa/decider.ts'
-import type { Policy } from '../mfa/policy.ts'
-import { KINDS } from '../mfa/registry.ts'
+import { type AcrNames, createAcrNames } from '../mfa/assurance/acr.ts'
+import { KINDS } from '../mfa/factors/registry.ts'
+import { policyFrom, refuseUnreachable } from '../mfa/policy/configured-policy.ts'
+import { createDecider, type Decider } from '../mfa/policy/decider.ts'
+import type { Policy } from '../mfa/policy/policy.ts'
 import type { Equipment, Stores } from './installation.ts'
 
 /** What `methods: auto` decided, separated by commas. */

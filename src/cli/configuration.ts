@@ -1,6 +1,6 @@
 import type { Config } from '../config/config.ts'
 import { configFrom, loadConfig } from '../config/reading/load.ts'
-import { BLOCKS } from '../mfa/registry.ts'
+import { BLOCKS } from '../mfa/factors/registry.ts'
 
 /** The configuration of a command. Throws `ConfigErrors`. */
 export function readConfig(file: string): Config {

@@ -1,6 +1,6 @@
 import type { Installation } from '../app/installation.ts'
-import { sessionsOf } from '../mfa/session-proofs.ts'
-import type { Sessions } from '../mfa/sessions.ts'
+import { sessionsOf } from '../mfa/session/session-proofs.ts'
+import type { Sessions } from '../mfa/session/sessions.ts'
 import { say } from './output.ts'
 
 /**

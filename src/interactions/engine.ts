@@ -4,7 +4,7 @@ import { errors, type KoaContextWithOIDC, type default as Provider } from 'oidc-
 import type { Account } from '../accounts/account.ts'
 import { SECOND } from '../kernel/clock.ts'
 import { RequestError } from '../kernel/errors.ts'
-import type { Sessions } from '../mfa/sessions.ts'
+import type { Sessions } from '../mfa/session/sessions.ts'
 import type { Browser } from '../web/browser.ts'
 import type { RelyingParties, RelyingParty } from '../web/relying-parties.ts'
 import { resumedBy } from './resume.ts'

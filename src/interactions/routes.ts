@@ -1,7 +1,7 @@
 import Router from '@koa/router'
 import type { Context, Middleware } from 'koa'
 import { RequestError } from '../kernel/errors.ts'
-import type { Step } from '../mfa/steps.ts'
+import type { Step } from '../mfa/policy/steps.ts'
 import type { Browser, Browsers } from '../web/browser.ts'
 import { type Form, type FormLimits, readForm } from '../web/form.ts'
 import type { Responder } from '../web/responder.ts'

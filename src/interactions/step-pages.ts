@@ -1,7 +1,7 @@
 import type { Context } from 'koa'
 import type { AccountStore } from '../accounts/account-store.ts'
 import { type Clock, MINUTE } from '../kernel/clock.ts'
-import type { Step } from '../mfa/steps.ts'
+import type { Step } from '../mfa/policy/steps.ts'
 import type { PageError } from '../views/pages.ts'
 import type { Answer, Responder } from '../web/responder.ts'
 import { clientOf, type FactorStep, type Factors } from './factor.ts'

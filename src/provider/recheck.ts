@@ -1,9 +1,9 @@
 import type { Account } from '../accounts/account.ts'
-import type { AcrNames } from '../mfa/acr.ts'
-import type { Admissions } from '../mfa/admission.ts'
-import type { Level } from '../mfa/assurance.ts'
-import type { Decider } from '../mfa/decider.ts'
-import { aliveFor, type SessionProofRecords } from '../mfa/session-proofs.ts'
+import type { AcrNames } from '../mfa/assurance/acr.ts'
+import type { Level } from '../mfa/assurance/assurance.ts'
+import type { Admissions } from '../mfa/policy/admission.ts'
+import type { Decider } from '../mfa/policy/decider.ts'
+import { aliveFor, type SessionProofRecords } from '../mfa/session/session-proofs.ts'
 
 export interface RecheckDependencies {
   decider: Decider

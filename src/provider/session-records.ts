@@ -2,7 +2,12 @@ import { errors, type KoaContextWithOIDC } from 'oidc-provider'
 import type { AuditTrail } from '../audit/audit.ts'
 import { type Clock, MINUTE } from '../kernel/clock.ts'
 import { Unavailable } from '../kernel/errors.ts'
-import { keepForAccount, type Parties, type SessionProofRecords, type SessionProofs } from '../mfa/session-proofs.ts'
+import {
+  keepForAccount,
+  type Parties,
+  type SessionProofRecords,
+  type SessionProofs,
+} from '../mfa/session/session-proofs.ts'
 import type { Versioned } from '../state/records.ts'
 import type { StateStore } from '../state/store.ts'
 import { StoreDown } from './store-down.ts'

@@ -11,8 +11,8 @@ import {
   type SessionProofRecords,
   type SessionProofs,
   sessionsOf,
-} from '../mfa/session-proofs.ts'
-import type { Sessions, SessionView } from '../mfa/sessions.ts'
+} from '../mfa/session/session-proofs.ts'
+import type { Sessions, SessionView } from '../mfa/session/sessions.ts'
 import type { StateStore } from '../state/store.ts'
 import type { BackChannel } from './back-channel.ts'
 

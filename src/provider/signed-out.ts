@@ -1,6 +1,6 @@
 import type { Context, Middleware } from 'koa'
 import type { Clock } from '../kernel/clock.ts'
-import { markEnded, type SessionProofRecords } from '../mfa/session-proofs.ts'
+import { markEnded, type SessionProofRecords } from '../mfa/session/session-proofs.ts'
 
 const CONFIRM = /^\/session\/end\/confirm\/?$/i
 const SUCCESS = '/session/end/success'

@@ -2,7 +2,7 @@ import { stringify } from 'yaml'
 import { configFrom } from '../config/reading/load.ts'
 import { type ClientEntry, entryOf, PRESETS, type PresetName } from '../config/schema/client-presets.ts'
 import { ConfigError } from '../kernel/errors.ts'
-import { BLOCKS } from '../mfa/registry.ts'
+import { BLOCKS } from '../mfa/factors/registry.ts'
 import type { Form } from '../web/form.ts'
 
 /** The kinds of relying party that the last page offers. */

@@ -2,7 +2,7 @@ import { MINUTE } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
 import { networkOf } from '../kernel/network.ts'
 import { equalSecrets, randomToken, sha256 } from '../kernel/secrets.ts'
-import type { AnswerStore } from '../mfa/answer-store.ts'
+import type { AnswerStore } from '../mfa/policy/setup-decision-store.ts'
 import { spend } from '../state/allowance.ts'
 import { keyOf, type StateStore } from '../state/store.ts'
 

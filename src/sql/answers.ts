@@ -1,7 +1,7 @@
 import type { Transaction } from 'kysely'
 import type { Clock } from '../kernel/clock.ts'
 import { randomToken, type Sealer } from '../kernel/secrets.ts'
-import type { AnswerStore, MfaAnswer } from '../mfa/answer-store.ts'
+import type { AnswerStore, MfaAnswer } from '../mfa/policy/setup-decision-store.ts'
 import { insertAccount } from './accounts.ts'
 import { insertBinding } from './bindings.ts'
 import type { Database } from './database.ts'

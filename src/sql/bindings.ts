@@ -1,7 +1,7 @@
 import type { Kysely, Transaction } from 'kysely'
 import { AccountGone } from '../accounts/account-store.ts'
 import type { Sealer } from '../kernel/secrets.ts'
-import type { Binding, BindingStore } from '../mfa/binding-store.ts'
+import type { Binding, BindingStore } from '../mfa/factors/binding-store.ts'
 import type { Database } from './database.ts'
 import { createSealed, type Sealed } from './sealed.ts'
 import type { BindingRow, Tables } from './tables.ts'

@@ -1,4 +1,4 @@
-import type { PostponementStore } from '../mfa/postponement-store.ts'
+import type { PostponementStore } from '../mfa/policy/postponement-store.ts'
 import type { Database } from './database.ts'
 
 /** The default has no name, and a primary key no null. Rule names are never empty. */

@@ -1,4 +1,4 @@
-import type { Refusal, RefusalReason } from '../mfa/authenticator.ts'
+import type { Refusal, RefusalReason } from '../mfa/factors/authenticator.ts'
 import type { PageError } from '../views/pages.ts'
 
 /** What pages say of a refusal: the same words for a wrong and a replayed code, and poor ones for the rest. */

@@ -1,6 +1,6 @@
 import type { ClientConfig } from '../config/config.ts'
-import type { Level } from '../mfa/assurance.ts'
-import type { OwnPage } from '../mfa/policy.ts'
+import type { Level } from '../mfa/assurance/assurance.ts'
+import type { OwnPage } from '../mfa/policy/policy.ts'
 
 /** Who asks for a sign-in, as pages speak of it. */
 export interface RelyingParty {

@@ -3,7 +3,7 @@ import { after, before, describe } from 'node:test'
 import type { AuditEventName, AuditRecord } from '../../src/audit/audit.ts'
 import type { Log } from '../../src/kernel/log.ts'
 import { randomToken } from '../../src/kernel/secrets.ts'
-import { newSecret } from '../../src/mfa/totp/codes.ts'
+import { newSecret } from '../../src/mfa/factors/totp/codes.ts'
 import { type Answer, exchange } from '../harness/exchange.ts'
 import {
   CLIENT,

@@ -3,7 +3,7 @@ import type { BrowserContext, Page } from 'playwright-core'
 import type { Hasher } from '../../src/accounts/passwords.ts'
 import { Unavailable } from '../../src/kernel/errors.ts'
 import { randomToken } from '../../src/kernel/secrets.ts'
-import { newSecret } from '../../src/mfa/totp/codes.ts'
+import { newSecret } from '../../src/mfa/factors/totp/codes.ts'
 import { type Chromium, startChromium } from '../harness/browser.ts'
 import {
   type Person,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, describe } from 'node:test'
-import { newSecret } from '../../src/mfa/totp/codes.ts'
+import { newSecret } from '../../src/mfa/factors/totp/codes.ts'
 import { exchange } from '../harness/exchange.ts'
 import { type Person, type RunningGateway, type Stores, startGateway, startStores } from '../harness/gateway.ts'
 import { type Browser, type BrowserResponse, createBrowser } from '../harness/http-client.ts'

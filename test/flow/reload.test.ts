@@ -9,7 +9,7 @@ import { type Installation, openInstallation } from '../../src/app/installation.
 import { loadConfig } from '../../src/config/reading/load.ts'
 import { createReloader, type Reloader } from '../../src/config/reading/watch.ts'
 import type { Log } from '../../src/kernel/log.ts'
-import { BLOCKS } from '../../src/mfa/registry.ts'
+import { BLOCKS } from '../../src/mfa/factors/registry.ts'
 import { testHasher } from '../harness/gateway.ts'
 import { createBrowser } from '../harness/http-client.ts'
 import { freePort } from '../harness/services.ts'

@@ -30,13 +30,13 @@ const ORDINARY = new Set(['email', 'recovery'])
 
 const edge = (from: string, to: string): Import => ({ from, to })
 const file = (path: string, text: string): Source => ({ path, text })
-const TOTP: Kind = { type: 'totp', folder: 'src/mfa/totp/' }
-const EMAIL: Kind = { type: 'email', folder: 'src/mfa/email-otp/' }
+const TOTP: Kind = { type: 'totp', folder: 'src/mfa/factors/totp/' }
+const EMAIL: Kind = { type: 'email', folder: 'src/mfa/factors/email-otp/' }
 
 describe('the house stands as it was drawn', () => {
   it('imports point down', () => {
-    assert.deepEqual(upwardImports([edge('src/mfa/verifier.ts', 'src/provider/prompts.ts')]), [
-      'src/mfa/verifier.ts imports src/provider/prompts.ts',
+    assert.deepEqual(upwardImports([edge('src/mfa/factors/verifier.ts', 'src/provider/prompts.ts')]), [
+      'src/mfa/factors/verifier.ts imports src/provider/prompts.ts',
     ])
     assert.equal(upwardImports([edge('src/config/reading/load.ts', 'src/state/store.ts')]).length, 1)
     assert.equal(upwardImports([edge('src/app/gateway.ts', 'src/cli/serve.ts')]).length, 1)
@@ -56,12 +56,12 @@ describe('the house stands as it was drawn', () => {
   })
 
   it('adapters know ports and nothing else, and only the roots know adapters', () => {
-    assert.equal(adaptersThatKnowMore([edge('src/sql/accounts.ts', 'src/mfa/policy.ts')]).length, 1)
+    assert.equal(adaptersThatKnowMore([edge('src/sql/accounts.ts', 'src/mfa/policy/policy.ts')]).length, 1)
     assert.equal(adaptersThatKnowMore([edge('src/state/redis.ts', 'src/state/records.ts')]).length, 1)
     assert.deepEqual(adaptersThatKnowMore([edge('src/sql/keys.ts', 'src/provider/key-store.ts')]), [])
     assert.deepEqual(adaptersThatKnowMore(imports), [])
     assert.equal(adaptersKnownToOthers([edge('src/provider/keys.ts', 'src/sql/keys.ts')]).length, 1)
-    assert.equal(adaptersKnownToOthers([edge('src/mfa/challenges.ts', 'src/state/redis.ts')]).length, 1)
+    assert.equal(adaptersKnownToOthers([edge('src/mfa/factors/challenges.ts', 'src/state/redis.ts')]).length, 1)
     assert.deepEqual(adaptersKnownToOthers([edge('src/app/installation.ts', 'src/state/redis.ts')]), [])
     assert.deepEqual(adaptersKnownToOthers(imports), [])
   })
@@ -85,13 +85,13 @@ describe('the house stands as it was drawn', () => {
     const wrong = [
       edge('src/app/gateway.ts', 'ioredis'),
       edge('src/state/embedded.ts', 'ioredis'),
-      edge('src/mfa/verifier.ts', 'otplib'),
+      edge('src/mfa/factors/verifier.ts', 'otplib'),
       edge('src/web/form.ts', 'ejs'),
-      edge('src/mfa/email-otp/email-otp.ts', 'nodemailer'),
+      edge('src/mfa/factors/email-otp/email-otp.ts', 'nodemailer'),
       edge('src/accounts/account.ts', 'kysely'),
       edge('src/cli/check.ts', 'pg'),
       edge('src/sql/accounts.ts', '@node-rs/argon2'),
-      edge('src/mfa/policy.ts', 'oidc-provider'),
+      edge('src/mfa/policy/policy.ts', 'oidc-provider'),
     ]
     assert.equal(packagesOutOfPlace(wrong).length, wrong.length)
     assert.deepEqual(packagesOutOfPlace(imports), [])
@@ -112,8 +112,8 @@ describe('the house stands as it was drawn', () => {
 
 describe('what an authenticator is called is known in its folder and in the registry', () => {
   it('the types are found where they are declared', () => {
-    assert.deepEqual(kindsIn([file('src/mfa/sms/sms.ts', "const TYPE = 'sms'\n")]), [
-      { type: 'sms', folder: 'src/mfa/sms/' },
+    assert.deepEqual(kindsIn([file('src/mfa/factors/sms/sms.ts', "const TYPE = 'sms'\n")]), [
+      { type: 'sms', folder: 'src/mfa/factors/sms/' },
     ])
     const types = kinds.map(({ type }) => type)
     assert.ok(
@@ -123,14 +123,20 @@ describe('what an authenticator is called is known in its folder and in the regi
   })
 
   it('nobody else imports from its folder', () => {
-    assert.equal(importsOfKinds([edge('src/mfa/verifier.ts', 'src/mfa/totp/totp.ts')], [TOTP]).length, 1)
-    assert.equal(importsOfKinds([edge('src/mfa/email-otp/email-otp.ts', 'src/mfa/totp/codes.ts')], [TOTP]).length, 1)
-    assert.deepEqual(importsOfKinds([edge('src/mfa/registry.ts', 'src/mfa/totp/totp.ts')], [TOTP]), [])
+    assert.equal(
+      importsOfKinds([edge('src/mfa/factors/verifier.ts', 'src/mfa/factors/totp/totp.ts')], [TOTP]).length,
+      1,
+    )
+    assert.equal(
+      importsOfKinds([edge('src/mfa/factors/email-otp/email-otp.ts', 'src/mfa/factors/totp/codes.ts')], [TOTP]).length,
+      1,
+    )
+    assert.deepEqual(importsOfKinds([edge('src/mfa/factors/registry.ts', 'src/mfa/factors/totp/totp.ts')], [TOTP]), [])
     assert.deepEqual(importsOfKinds(imports, kinds), [])
   })
 
   it('nobody else names it', () => {
-    const named = (text: string, path = 'src/mfa/verifier.ts') =>
+    const named = (text: string, path = 'src/mfa/factors/verifier.ts') =>
       namesOfKinds([file(path, text)], [TOTP, EMAIL], ORDINARY).length
     for (const text of [
       "if (type === 'totp') return",
@@ -156,7 +162,7 @@ describe('what an authenticator is called is known in its folder and in the regi
     ]) {
       assert.equal(named(text), 0, text)
     }
-    assert.equal(named("const TYPE = 'totp'", 'src/mfa/totp/totp.ts'), 0)
+    assert.equal(named("const TYPE = 'totp'", 'src/mfa/factors/totp/totp.ts'), 0)
     assert.deepEqual(namesOfKinds(sources, kinds, ORDINARY), [])
   })
 })

@@ -150,11 +150,11 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   kysely: ['src/sql/'],
   nodemailer: ['src/mail/'],
   'oidc-provider': ['src/provider/', 'src/interactions/'],
-  otplib: ['src/mfa/totp/'],
+  otplib: ['src/mfa/factors/totp/'],
   pg: ['src/sql/'],
   pino: ['src/kernel/logger.ts'],
   'pino-pretty': ['src/kernel/logger.ts'],
-  qrcode: ['src/mfa/totp/'],
+  qrcode: ['src/mfa/factors/totp/'],
 }
 
 export function packagesOutOfPlace(imports: readonly Import[]): string[] {
@@ -196,13 +196,18 @@ export interface Kind {
 export function kindsIn(sources: readonly Source[]): Kind[] {
   return sources.flatMap(({ path, text }) => {
     const [, type] = /^const TYPE = '([^']+)'/m.exec(text) ?? []
-    const [folder] = /^src\/mfa\/[^/]+\//.exec(path) ?? []
+    const [folder] = /^src\/mfa\/factors\/[^/]+\//.exec(path) ?? []
     return type === undefined || folder === undefined ? [] : [{ type, folder }]
   })
 }
 
 /** Where the kinds of this installation are listed. The last two hand their parts of the file to its schema. */
-const LISTS = ['src/mfa/registry.ts', 'src/app/installation.ts', 'src/app/decisions.ts', 'src/cli/configuration.ts']
+const LISTS = [
+  'src/mfa/factors/registry.ts',
+  'src/app/installation.ts',
+  'src/app/decisions.ts',
+  'src/cli/configuration.ts',
+]
 
 /** Everybody else asks a property (architecture, finding 1). */
 export function importsOfKinds(imports: readonly Import[], kinds: readonly Kind[]): string[] {

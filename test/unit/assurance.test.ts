@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { createAcrNames, requestedAcr } from '../../src/mfa/acr.ts'
+import { createAcrNames, requestedAcr } from '../../src/mfa/assurance/acr.ts'
 import {
   amrOf,
   highest,
@@ -12,8 +12,8 @@ import {
   provenAt,
   satisfiedBy,
   union,
-} from '../../src/mfa/assurance.ts'
-import type { Proof } from '../../src/mfa/verifier.ts'
+} from '../../src/mfa/assurance/assurance.ts'
+import type { Proof } from '../../src/mfa/factors/verifier.ts'
 
 const METHODS: Record<string, MethodAssurance> = {
   app: { amr: ['otp'], assurance: 'mfa', distinctFactor: true },

@@ -6,8 +6,8 @@ import { after, before, describe, it } from 'node:test'
 import { ConfigErrors } from '../../src/config/reading/config-errors.ts'
 import { loadConfig } from '../../src/config/reading/load.ts'
 import type { AuthenticatorBlocks } from '../../src/config/schema/block.ts'
-import { emailOtpBlock } from '../../src/mfa/email-otp/config.ts'
-import { totpBlock } from '../../src/mfa/totp/config.ts'
+import { emailOtpBlock } from '../../src/mfa/factors/email-otp/config.ts'
+import { totpBlock } from '../../src/mfa/factors/totp/config.ts'
 
 const blocks: AuthenticatorBlocks = { email: emailOtpBlock, totp: totpBlock }
 const SECRET = 'b7f3a19c40d2e8856a1bc94fd03e7725'

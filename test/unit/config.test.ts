@@ -13,10 +13,10 @@ import { formatDuration, parseDuration } from '../../src/config/schema/durations
 import { type JsonSchema, jsonSchema } from '../../src/config/schema/json-schema.ts'
 import { DEFAULT_ACR, LEVELS } from '../../src/config/schema/levels.ts'
 import { DAY, HOUR, MINUTE, SECOND } from '../../src/kernel/clock.ts'
-import { createAcrNames } from '../../src/mfa/acr.ts'
-import { LEVELS as ASSURANCE_LEVELS } from '../../src/mfa/assurance.ts'
-import { emailOtpBlock } from '../../src/mfa/email-otp/config.ts'
-import { totpBlock } from '../../src/mfa/totp/config.ts'
+import { createAcrNames } from '../../src/mfa/assurance/acr.ts'
+import { LEVELS as ASSURANCE_LEVELS } from '../../src/mfa/assurance/assurance.ts'
+import { emailOtpBlock } from '../../src/mfa/factors/email-otp/config.ts'
+import { totpBlock } from '../../src/mfa/factors/totp/config.ts'
 
 const blocks: AuthenticatorBlocks = { email: emailOtpBlock, totp: totpBlock }
 const SECRET = 'b7f3a19c40d2e8856a1bc94fd03e7725'

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { composeLetter, type Letter } from '../../src/mail/letter.ts'
 import { createNotices, NOTICE_KINDS, type NoticeFacts, type NoticeKind } from '../../src/mail/notices.ts'
-import { KINDS } from '../../src/mfa/registry.ts'
+import { KINDS } from '../../src/mfa/factors/registry.ts'
 import { createRenderer } from '../../src/views/renderer.ts'
 import { createTexts } from '../../src/views/texts.ts'
 

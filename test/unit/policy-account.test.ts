@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { MINUTE } from '../../src/kernel/clock.ts'
-import { type Level, type MethodLookup, satisfiedBy } from '../../src/mfa/assurance.ts'
+import { type Level, type MethodLookup, satisfiedBy } from '../../src/mfa/assurance/assurance.ts'
+import type { Proof } from '../../src/mfa/factors/verifier.ts'
 import {
   demand,
   type Facts,
@@ -11,8 +12,7 @@ import {
   type OwnPage,
   type Policy,
   type Rule,
-} from '../../src/mfa/policy.ts'
-import type { Proof } from '../../src/mfa/verifier.ts'
+} from '../../src/mfa/policy/policy.ts'
 
 const DEFAULT: Policy = {
   secondFactor: 'required',

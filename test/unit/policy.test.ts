@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { MINUTE } from '../../src/kernel/clock.ts'
-import type { Level, MethodLookup } from '../../src/mfa/assurance.ts'
+import type { Level, MethodLookup } from '../../src/mfa/assurance/assurance.ts'
 import {
   type Demand,
   demand,
@@ -13,7 +13,7 @@ import {
   type Policy,
   type Rule,
   type Standing,
-} from '../../src/mfa/policy.ts'
+} from '../../src/mfa/policy/policy.ts'
 
 const DEFAULT: Policy = {
   secondFactor: 'required',

@@ -3,11 +3,11 @@ import { describe, test } from 'node:test'
 import type { Account } from '../../src/accounts/account.ts'
 import { MINUTE } from '../../src/kernel/clock.ts'
 import { createNotices } from '../../src/mail/notices.ts'
-import type { Finished } from '../../src/mfa/authenticator.ts'
-import type { Binding } from '../../src/mfa/binding-store.ts'
-import { indexOf, keep, matches, newCode, readCode, spelled } from '../../src/mfa/recovery-code/code.ts'
-import { createRecoveryCode } from '../../src/mfa/recovery-code/recovery-code.ts'
-import { createRecoveryCodes } from '../../src/mfa/recovery-code/recovery-codes.ts'
+import type { Finished } from '../../src/mfa/factors/authenticator.ts'
+import type { Binding } from '../../src/mfa/factors/binding-store.ts'
+import { indexOf, keep, matches, newCode, readCode, spelled } from '../../src/mfa/factors/recovery-code/code.ts'
+import { createRecoveryCode } from '../../src/mfa/factors/recovery-code/recovery-code.ts'
+import { createRecoveryCodes } from '../../src/mfa/factors/recovery-code/recovery-codes.ts'
 
 const NOW = 1_000_000_000_000
 const account = { id: 'account', email: 'somebody@example.test' } as Account

@@ -13,7 +13,7 @@ import {
   type Origin,
   type Presented,
   type RememberedDevices,
-} from '../../src/mfa/remembered-device.ts'
+} from '../../src/mfa/session/remembered-device.ts'
 import { createEmbeddedState } from '../../src/state/embedded.ts'
 import { createRedisState } from '../../src/state/redis.ts'
 import type { StateStore } from '../../src/state/store.ts'

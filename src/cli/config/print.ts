@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { printConfig, shownConfig } from '../../config/reading/print.ts'
-import { BLOCKS } from '../../mfa/registry.ts'
+import { BLOCKS } from '../../mfa/factors/registry.ts'
 import { readConfig } from '../configuration.ts'
 import { invocationOf } from '../invocation.ts'
 import { print } from '../output.ts'

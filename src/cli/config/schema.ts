@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { jsonSchema } from '../../config/schema/json-schema.ts'
-import { BLOCKS } from '../../mfa/registry.ts'
+import { BLOCKS } from '../../mfa/factors/registry.ts'
 import { print } from '../output.ts'
 
 export function addConfigSchema(config: Command): void {

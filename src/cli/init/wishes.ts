@@ -1,6 +1,6 @@
 import type { ClientEntry } from '../../config/schema/client-presets.ts'
 import { ConfigError } from '../../kernel/errors.ts'
-import { BLOCKS } from '../../mfa/registry.ts'
+import { BLOCKS } from '../../mfa/factors/registry.ts'
 import { makeConfig } from '../configuration.ts'
 import { UsageError } from '../failure.ts'
 import { checkedAddress, checkedUsername } from '../user/account-options.ts'

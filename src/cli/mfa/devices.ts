@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander'
 import type { Account } from '../../accounts/account.ts'
 import type { Installation } from '../../app/installation.ts'
-import type { RememberedDevice } from '../../mfa/remembered-device.ts'
+import type { RememberedDevice } from '../../mfa/session/remembered-device.ts'
 import { accountOf, administer, recordCommand } from '../administration.ts'
 import { CommandFailed } from '../failure.ts'
 import { clean, type Result, table, timeText } from '../output.ts'

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { Installation } from '../../app/installation.ts'
-import type { Binding } from '../../mfa/binding-store.ts'
+import type { Binding } from '../../mfa/factors/binding-store.ts'
 import { accountOf, administer } from '../administration.ts'
 import { type Result, table, timeText } from '../output.ts'
 

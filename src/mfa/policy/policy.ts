@@ -1,0 +1,323 @@
+import type { Grace } from '../../config/config.ts'
+import { MINUTE } from '../../kernel/clock.ts'
+import { type Level, type MethodLookup, PASSWORD } from '../assurance/assurance.ts'
+import type { Proof } from '../factors/verifier.ts'
+
+export type SecondFactor = 'required' | 'if-bound' | 'off'
+
+/** What the file's `mfa` part says, resolved (`methods: auto` is decided by then); rules refine it. */
+export interface Terms {
+  secondFactor: SecondFactor
+  /** Types that may be offered, bound and accepted, in the order offered. */
+  methods: readonly string[]
+  /** 0: no browser is remembered. */
+  rememberDays: number
+  /** How long binding can be postponed. */
+  grace: Grace
+}
+
+/** For whom, where: what is absent matches everybody. */
+export interface RuleConditions {
+  clients: readonly string[] | undefined
+  groups: readonly string[] | undefined
+  /** Whether an address is in one of the rule's networks. */
+  networks: ((address: string) => boolean) | undefined
+}
+
+/** One of `policy.rules`: what it leaves out comes from the default. */
+export interface Rule {
+  name: string
+  when: RuleConditions
+  secondFactor?: SecondFactor | undefined
+  methods?: readonly string[] | undefined
+  rememberDays?: number | undefined
+  grace?: Grace | undefined
+  /** A floor on what the token says. */
+  require?: Level | undefined
+  /** Milliseconds each proof may be old. */
+  maxAge?: number | undefined
+  deny?: boolean | undefined
+}
+
+export interface Policy extends Terms {
+  /** Types that are accepted beside whatever methods, and listed nowhere. */
+  fallbacks: readonly string[]
+  /** The first that matches decides. */
+  rules: readonly Rule[]
+}
+
+/**
+ * What the gateway's own account page asks for: to be looked at, or to change what protects the account. Nothing in the file refines it.
+ */
+export type OwnPage = 'view' | 'change'
+
+/** What decides. Nothing else does. */
+export interface Facts {
+  client: { id: string; require: Level | undefined; own?: OwnPage | undefined }
+  /** The client address, canonical. */
+  address: string
+  /** Levels the request accepts, in its order of preference; undefined: it asks for none. Unknown values are gone by now (OA-8). */
+  requested: readonly Level[] | undefined
+  account: {
+    groups: readonly string[]
+    /** Types with a binding. */
+    bound: readonly string[]
+    /** Types that can be verified without having been bound: a mailbox on record. */
+    usableUnbound: readonly string[]
+  }
+  /** What a password and one of these types are worth together; only the account page asks. */
+  worth?: (type: string) => Level | undefined
+}
+
+/** What policy asks of this account at this client in this request. */
+export interface Demand {
+  /** The name of the rule that decided; null: the default. */
+  rule: string | null
+  secondFactor: SecondFactor
+  /** A floor on what the token says; no remembered device satisfies it. */
+  require: Level
+  /** Levels of which the request wants one; a remembered device satisfies none above `pwd`. */
+  requested: readonly Level[] | undefined
+  methods: readonly string[]
+  /** Types accepted beside them from whoever has lost those. */
+  fallbacks: readonly string[]
+  /** 0 where a remembered device cannot help. */
+  rememberDays: number
+  /** Milliseconds after which a proof counts no more; undefined: as long as the session lives. */
+  maxAge: number | undefined
+  /** The same for every proof but the password. */
+  factorMaxAge?: number
+  grace: Grace
+  /** Nobody gets in. */
+  deny: boolean
+  /** Whether policy asks this account for a second factor, remembered devices aside. */
+  asksSecondFactor: boolean
+  reasons: readonly string[]
+}
+
+/** The one place where policy is decided: pure (B7, F2, E5). The first rule that matches refines the default. */
+export function demand(policy: Policy, facts: Facts): Demand {
+  const rule = policy.rules.find(({ when }) => matches(when, facts))
+  const reasons = [rule === undefined ? 'no rule matches: the default decides' : `rule ${rule.name} matches`]
+  const terms: Terms = {
+    secondFactor: rule?.secondFactor ?? policy.secondFactor,
+    methods: methodsAt(policy, rule, facts),
+    rememberDays: rule?.rememberDays ?? policy.rememberDays,
+    grace: rule?.grace ?? policy.grace,
+  }
+  const bound = facts.account.bound.filter((type) => terms.methods.includes(type))
+  const asks = asksSecondFactor(terms.secondFactor, bound, reasons)
+  const own = ownTerms(terms, facts, reasons)
+  const require = floorOf({ rule, own }, facts, reasons)
+  if (facts.requested !== undefined) reasons.push(`the request asks for ${facts.requested.join(' or ')}`)
+  const maxAge = shorter(rule?.maxAge, own?.maxAge)
+  if (maxAge !== undefined) reasons.push(`a proof counts for ${maxAge / 1000} s`)
+  if (rule?.deny === true) reasons.push('the rule denies access')
+  const remembers =
+    own === undefined && require === 'pwd' && (facts.requested === undefined || facts.requested.includes('pwd'))
+  return {
+    rule: rule?.name ?? null,
+    secondFactor: terms.secondFactor,
+    require,
+    requested: facts.requested,
+    methods: terms.methods,
+    fallbacks: policy.fallbacks,
+    rememberDays: remembers ? terms.rememberDays : 0,
+    maxAge,
+    ...(own?.factorMaxAge !== undefined && { factorMaxAge: own.factorMaxAge }),
+    grace: terms.grace,
+    deny: rule?.deny === true,
+    asksSecondFactor: asks,
+    reasons,
+  }
+}
+
+/**
+ * The account page changes what every application's rules go by: there each factor counts that the account has and any rule accepts, or
+ * the weaker one of a lenient rule would open the stronger one of a strict rule (FB-1).
+ */
+function methodsAt(policy: Policy, rule: Rule | undefined, { client, account }: Facts): readonly string[] {
+  const methods = rule?.methods ?? policy.methods
+  if (client.own === undefined) return methods
+  const accepted = [policy, ...policy.rules].flatMap((terms) => terms.methods ?? [])
+  const had = accepted.filter((type) => account.bound.includes(type) || account.usableUnbound.includes(type))
+  return [...new Set([...methods, ...had])]
+}
+
+function matches({ clients, groups, networks }: RuleConditions, { client, address, account }: Facts): boolean {
+  if (clients !== undefined && !clients.includes(client.id)) return false
+  if (groups !== undefined && !groups.some((group) => account.groups.includes(group))) return false
+  return networks === undefined || networks(address)
+}
+
+function asksSecondFactor(secondFactor: SecondFactor, bound: readonly string[], reasons: string[]): boolean {
+  if (secondFactor === 'required') {
+    reasons.push('policy requires a second factor')
+    return true
+  }
+  if (secondFactor === 'if-bound' && bound.length > 0) {
+    reasons.push('the account has bound a second factor')
+    return true
+  }
+  reasons.push('policy asks for no second factor')
+  return false
+}
+
+/** From weak to strong, as floors. */
+const FLOORS: readonly Level[] = ['pwd', '2sv', 'mfa', 'phr', 'phrh']
+
+/** Milliseconds for which a second factor opens the changes of an account page (FB-1). */
+const CHANGE_AGE = 5 * MINUTE
+
+interface OwnTerms {
+  require: Level
+  maxAge?: number
+  factorMaxAge?: number
+}
+
+/**
+ * The account page is seen with the strongest factor the account has, whatever policy leaves open (CVE-2024-45042), and no remembered
+ * device helps (TD-7). Changes want it fresh; an account that has none, its password.
+ */
+function ownTerms({ methods }: Terms, facts: Facts, reasons: string[]): OwnTerms | undefined {
+  const { client, account, worth } = facts
+  if (client.own === undefined) return undefined
+  const usable = methods.filter((type) => account.bound.includes(type) || account.usableUnbound.includes(type))
+  const require = highestOf(usable.map((type) => worth?.(type)))
+  reasons.push(`the account page wants the strongest factor the account has: ${require}`)
+  if (client.own === 'view') return { require }
+  return require === 'pwd' ? { require, maxAge: CHANGE_AGE } : { require, factorMaxAge: CHANGE_AGE }
+}
+
+function shorter(left: number | undefined, right: number | undefined): number | undefined {
+  return left === undefined || right === undefined ? (left ?? right) : Math.min(left, right)
+}
+
+function highestOf(levels: readonly (Level | undefined)[]): Level {
+  const given = levels.filter((level) => level !== undefined)
+  return given.toSorted((left, right) => FLOORS.indexOf(right) - FLOORS.indexOf(left))[0] ?? 'pwd'
+}
+
+/** The client's own floor and the rule's: all hold, so the highest one does. */
+function floorOf(
+  { rule, own }: { rule: Rule | undefined; own: OwnTerms | undefined },
+  { client }: Facts,
+  reasons: string[],
+): Level {
+  if (rule?.require !== undefined) reasons.push(`the rule requires ${rule.require}`)
+  if (client.require !== undefined) reasons.push(`the client requires ${client.require}`)
+  return highestOf([rule?.require, client.require, own?.require])
+}
+
+/** Kinds of second factor whose proofs a demand accepts. */
+type Accepted = Pick<Demand, 'methods' | 'fallbacks'>
+
+const accepts = ({ methods, fallbacks }: Accepted, method: string): boolean =>
+  methods.includes(method) || fallbacks.includes(method)
+
+/** The proofs that count under this demand at a time: of a kind it accepts (B2), and each ages by itself (F3, SE-5). */
+export function liveProofs(
+  proofs: readonly Proof[],
+  demanded: Accepted & Pick<Demand, 'maxAge' | 'factorMaxAge'>,
+  at: number,
+): readonly Proof[] {
+  const { maxAge, factorMaxAge } = demanded
+  const accepted = ({ method }: Proof): boolean => method === PASSWORD || accepts(demanded, method)
+  const limitOf = ({ method }: Proof): number | undefined =>
+    method === PASSWORD ? maxAge : shorter(maxAge, factorMaxAge)
+  return proofs.filter((proof) => accepted(proof) && at - proof.at <= (limitOf(proof) ?? Number.POSITIVE_INFINITY))
+}
+
+/** Where a sign-in stands. */
+export interface Standing {
+  /** The levels satisfied by the live proofs. */
+  levels: ReadonlySet<Level>
+  /** Methods of the live proofs. */
+  proved: readonly string[]
+  /** A valid remembered device let this session or sign-in in. */
+  remembered: boolean
+}
+
+export interface Missing {
+  /** One of these has to be reached. */
+  levels: readonly Level[]
+  /** Who wants it: what policy asks of its own accord can be spared by a remembered device or put off, the rest cannot. */
+  by: 'password' | 'floor' | 'request' | 'policy'
+}
+
+/** What is still missing for this demand; undefined: nothing is. */
+export function missing(demanded: Demand, standing: Standing): Missing | undefined {
+  const { levels } = standing
+  if (!levels.has('pwd')) return { levels: ['pwd'], by: 'password' }
+  if (!levels.has(demanded.require)) return { levels: [demanded.require], by: 'floor' }
+  if (demanded.requested !== undefined && !demanded.requested.some((level) => levels.has(level))) {
+    return { levels: demanded.requested, by: 'request' }
+  }
+  if (!demanded.asksSecondFactor) return undefined
+  // A proof of a kind that is not offered any more makes no level, whatever a rule still lists.
+  const proved = levels.has('2sv') && standing.proved.some((method) => accepts(demanded, method))
+  const remembered = standing.remembered && demanded.rememberDays > 0
+  return proved || remembered ? undefined : { levels: ['2sv'], by: 'policy' }
+}
+
+/** The methods, of those allowed, whose success would bring one of `levels` about and the floor too, in the order offered. */
+export function methodsFor(
+  demanded: Pick<Demand, 'methods' | 'require'>,
+  levels: readonly Level[],
+  lookup: MethodLookup,
+): string[] {
+  return reaching(demanded.methods, { ...demanded, levels, lookup })
+}
+
+/** The same of the fallbacks. */
+export function fallbacksFor(
+  demanded: Pick<Demand, 'fallbacks' | 'require'>,
+  levels: readonly Level[],
+  lookup: MethodLookup,
+): string[] {
+  return reaching(demanded.fallbacks, { ...demanded, levels, lookup })
+}
+
+function reaching(
+  types: readonly string[],
+  { levels, require, lookup }: { levels: readonly Level[]; require: Level; lookup: MethodLookup },
+): string[] {
+  return types.filter((type) => {
+    const method = lookup(type)
+    if (method === undefined) return false
+    const reaches = (level: Level): boolean =>
+      level === 'pwd' || level === '2sv' || (level === 'mfa' && method.assurance === 'mfa')
+    return levels.some(reaches) && reaches(require)
+  })
+}
+
+/** Whom and what `needsOf` is about. */
+export interface NeedFacts {
+  groups: readonly string[]
+  clients: readonly { id: string; require?: Level | undefined }[]
+  lookup: MethodLookup
+}
+
+/**
+ * What policy wants of an account somewhere, from whatever network: of each list one method has to stay with it (FB-7). Who loses the last
+ * one would bind anew with less than they have now.
+ */
+export function needsOf(policy: Policy, { groups, clients, lookup }: NeedFacts): string[][] {
+  const needs: string[][] = []
+  const fallback: Rule = { ...policy, name: '', when: ANYBODY }
+  for (const { when, ...terms } of [...policy.rules, fallback]) {
+    if (when.groups !== undefined && !when.groups.some((group) => groups.includes(group))) continue
+    const there = clients.filter(({ id }) => when.clients === undefined || when.clients.includes(id))
+    for (const { require } of [{ require: undefined }, ...there]) {
+      const floor = highestOf([terms.require, require])
+      const methods = terms.methods ?? policy.methods
+      if (floor === 'pwd' && (terms.secondFactor ?? policy.secondFactor) !== 'required') continue
+      needs.push(methodsFor({ methods, require: floor }, [floor === 'pwd' ? '2sv' : floor], lookup))
+    }
+    // Nothing behind a rule that always matches is ever reached.
+    if (when.clients === undefined && when.networks === undefined) break
+  }
+  return [...new Map(needs.map((methods) => [methods.join(' '), methods])).values()]
+}
+
+const ANYBODY: RuleConditions = { clients: undefined, groups: undefined, networks: undefined }
