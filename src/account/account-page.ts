@@ -4,31 +4,31 @@ import { RequestError } from '../kernel/errors.ts'
 import type { PageError } from '../views/pages.ts'
 import type { Browser, Browsers } from '../web/browser.ts'
 import { type Form, type FormLimits, readForm } from '../web/form.ts'
-import type { Answer, Responder } from '../web/responder.ts'
+import type { PageModel, Responder } from '../web/responder.ts'
 import { DISOWNED } from './activity.ts'
 import { DONE } from './done.ts'
-import { type Entrance, type Errand, HOME } from './entrance.ts'
-import type { Action, Outcome, Section, SubPage, Visitor } from './section.ts'
+import type { Action, ActionOutcome, Section, SubPage, Visitor } from './section.ts'
+import { HOME, type ReturnTo, type SignInRedirect } from './sign-in-redirect.ts'
 import type { Visitors } from './visitors.ts'
 
 export interface AccountPageDependencies {
   /** In the order of the page. */
   sections: readonly Section[]
   visitors: Visitors
-  entrance: Entrance
+  entrance: SignInRedirect
   browsers: Browsers
   responder: Responder
   limits: FormLimits
 }
 
 /** Somebody at their own page: the request with what it was found to be. */
-interface Visit {
+interface AccountRequest {
   ctx: Context
   browser: Browser
   visitor: Visitor
 }
 
-type Problem = Extract<Outcome, { error: PageError }> & { section: string }
+type Problem = Extract<ActionOutcome, { error: PageError }> & { section: string }
 
 /**
  * The user's own page. It has no session of its own: each request asks whose the engine's is and what was proved in it; whoever falls short
@@ -40,8 +40,8 @@ export function accountRoutes(dependencies: AccountPageDependencies): Middleware
   const subPages = new Map(sections.flatMap(({ pages = {} }) => Object.entries(pages)))
   const router = new Router()
 
-  /** The visit, or undefined where the answer is the way to the sign-in. */
-  async function visit(ctx: Context, to: string): Promise<Visit | undefined> {
+  /** The request, or undefined where the answer is the way to the sign-in. */
+  async function requestOf(ctx: Context, to: string): Promise<AccountRequest | undefined> {
     const browser = browsers.of(ctx)
     const visitor = await visitors.of(ctx, browser)
     if (visitor !== undefined) return { ctx, browser, visitor }
@@ -49,12 +49,12 @@ export function accountRoutes(dependencies: AccountPageDependencies): Middleware
     return undefined
   }
 
-  function send({ ctx, browser, visitor }: Visit, answer: Answer, action: string): void {
+  function send({ ctx, browser, visitor }: AccountRequest, answer: PageModel, action: string): void {
     const form = { action, csrf: browser.csrf(csrfOf(visitor)), step: answer.name }
     responder.page(ctx, { ...answer, form }, visitor.locale)
   }
 
-  async function showPage(at: Visit, problem?: Problem): Promise<void> {
+  async function showPage(at: AccountRequest, problem?: Problem): Promise<void> {
     const shown = await Promise.all(
       sections.map(async (section) => ({ name: section.name, data: await section.show(at.visitor) })),
     )
@@ -69,7 +69,7 @@ export function accountRoutes(dependencies: AccountPageDependencies): Middleware
         done: done?.section === name ? done.notice : undefined,
       }))
     const { account } = at.visitor
-    const answer: Answer = {
+    const answer: PageModel = {
       name: 'account',
       view: 'pages/account',
       ...(problem !== undefined && { error: problem.error }),
@@ -82,7 +82,7 @@ export function accountRoutes(dependencies: AccountPageDependencies): Middleware
     send(at, answer, HOME)
   }
 
-  async function showSubPage(at: Visit, path: string, page: SubPage & { error?: PageError }): Promise<void> {
+  async function showSubPage(at: AccountRequest, path: string, page: SubPage & { error?: PageError }): Promise<void> {
     const data = await page.show(at.visitor)
     if (data === undefined) return responder.redirect(at.ctx, HOME)
     const { name, view, error } = page
@@ -90,17 +90,17 @@ export function accountRoutes(dependencies: AccountPageDependencies): Middleware
   }
 
   /** WE-1: bound to the browser and to the session. */
-  function check({ ctx, visitor }: Visit, form: Form): void {
+  function check({ ctx, visitor }: AccountRequest, form: Form): void {
     browsers.check(ctx, form, { purpose: csrfOf(visitor), facts: { account: visitor.account.id } })
   }
 
-  function confirm({ ctx, browser, visitor }: Visit, errand: Omit<Errand, 'own' | 'locale'>): void {
+  function confirm({ ctx, browser, visitor }: AccountRequest, errand: Omit<ReturnTo, 'own' | 'locale'>): void {
     entrance.signIn(ctx, browser, { ...errand, own: 'change', locale: visitor.account.locale })
   }
 
   async function follow(
-    { ctx, browser, visitor }: Visit,
-    outcome: Exclude<Outcome, { error: PageError }>,
+    { ctx, browser, visitor }: AccountRequest,
+    outcome: Exclude<ActionOutcome, { error: PageError }>,
   ): Promise<void> {
     const { signIn, notice, proof } = outcome
     if (proof !== undefined) await visitors.proved(ctx, visitor, proof)
@@ -112,13 +112,13 @@ export function accountRoutes(dependencies: AccountPageDependencies): Middleware
 
   router.get(HOME, async (ctx) => {
     if (ctx.method === 'HEAD') return responder.nothing(ctx)
-    const at = await visit(ctx, HOME)
+    const at = await requestOf(ctx, HOME)
     if (at !== undefined) await showPage(at)
   })
 
   router.post(HOME, async (ctx) => {
     const form = await readForm(ctx, limits)
-    const at = await visit(ctx, HOME)
+    const at = await requestOf(ctx, HOME)
     if (at === undefined) return
     check(at, form)
     const found = actions.get(form.get('action') ?? '')
@@ -137,14 +137,14 @@ export function accountRoutes(dependencies: AccountPageDependencies): Middleware
 
   // Who sees it has no session any more.
   router.get(DISOWNED, (ctx) => {
-    const answer: Answer = { name: 'disowned', view: 'pages/disowned', data: {} }
+    const answer: PageModel = { name: 'disowned', view: 'pages/disowned', data: {} }
     responder.page(ctx, answer, responder.locale(ctx))
   })
 
   router.get('/account/:page', async (ctx) => {
     const [path, page] = subPageIn(ctx)
     if (ctx.method === 'HEAD') return responder.nothing(ctx)
-    const at = await visit(ctx, `${HOME}/${path}`)
+    const at = await requestOf(ctx, `${HOME}/${path}`)
     if (at === undefined) return
     if (page.open !== true && !at.visitor.fresh) return confirm(at, { to: `${HOME}/${path}` })
     await showSubPage(at, path, page)
@@ -154,7 +154,7 @@ export function accountRoutes(dependencies: AccountPageDependencies): Middleware
     const [path, page] = subPageIn(ctx)
     if (page.post === undefined) throw new RequestError('method-not-allowed')
     const form = await readForm(ctx, limits)
-    const at = await visit(ctx, HOME)
+    const at = await requestOf(ctx, HOME)
     if (at === undefined) return
     check(at, form)
     if (form.get('action') === 'cancel') return responder.redirect(ctx, HOME)

@@ -1,11 +1,12 @@
 import { setImmediate as afterwards } from 'node:timers/promises'
 import { loginKey } from '../accounts/account.ts'
-import { type AccountAdmin, LoginTaken } from '../accounts/account-store.ts'
+import { type AccountAdmin, LoginTakenError } from '../accounts/account-store.ts'
 import type { AuditTrail } from '../audit/audit.ts'
 import { type Clock, DAY, HOUR, MINUTE, SECOND } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
+import type { Mail } from '../kernel/mail.ts'
 import { masked, parseAddress } from '../mail/address.ts'
-import { type Mail, type Mailer, MailFailed } from '../mail/mailer.ts'
+import { MailError, type Mailer } from '../mail/mailer.ts'
 import type { Notices } from '../mail/notices.ts'
 import type { SessionProofRecords } from '../mfa/session/session-proofs.ts'
 import type { Sessions } from '../mfa/session/sessions.ts'
@@ -15,7 +16,7 @@ import type { PageError } from '../views/pages.ts'
 import type { Form } from '../web/form.ts'
 import { keepSession } from './kept-session.ts'
 import { CODE_DIGITS, CODE_TTL, type PendingAddress, type PendingAddresses } from './pending-address.ts'
-import type { Outcome, Section, Visitor } from './section.ts'
+import type { ActionOutcome, Section, Visitor } from './section.ts'
 
 export interface AddressDependencies {
   accounts: Pick<AccountAdmin, 'findByLogin' | 'update'>
@@ -66,7 +67,7 @@ export function createAddressSection(options: AddressOptions, dependencies: Addr
   const underWay = new Set<Promise<void>>()
   const factsOf = ({ account, ip }: Visitor) => ({ account: account.id, ip })
 
-  async function send(visitor: Visitor, wanted: Wanted): Promise<Outcome> {
+  async function send(visitor: Visitor, wanted: Wanted): Promise<ActionOutcome> {
     const error = await mail(visitor, wanted)
     trail.record({
       event: 'email.change.requested',
@@ -85,7 +86,7 @@ export function createAddressSection(options: AddressOptions, dependencies: Addr
       // Before it is known whose the address is: a server that is down is told of to everybody.
       await mailer.check()
     } catch (failure) {
-      if (!(failure instanceof MailFailed)) throw failure
+      if (!(failure instanceof MailError)) throw failure
       await spent.giveBack()
       return { code: 'mail', retryAfter: MAIL_RETRY }
     }
@@ -94,7 +95,7 @@ export function createAddressSection(options: AddressOptions, dependencies: Addr
     const { code, record } = pending.draft(visitor, { address, taken, renewals })
     await pending.keep(visitor, record)
     if (taken) return undefined
-    const letter = letterFor(visitor, { address, code })
+    const letter = mailFor(visitor, { address, code })
     const work = sendBehind(mailer, letter).finally(() => underWay.delete(work))
     underWay.add(work)
     return undefined
@@ -108,24 +109,24 @@ export function createAddressSection(options: AddressOptions, dependencies: Addr
       await by.send(letter)
     } catch (error) {
       // The mailer has logged why; the page offers another code.
-      if (!(error instanceof MailFailed)) log.error('a code for a new address could not be sent', { error })
+      if (!(error instanceof MailError)) log.error('a code for a new address could not be sent', { error })
     }
   }
 
-  function letterFor(visitor: Visitor, { address, code }: { address: string; code: string }): Mail {
+  function mailFor(visitor: Visitor, { address, code }: { address: string; code: string }): Mail {
     const { locale, ip, userAgent: browser } = visitor
     const data = { code, minutes: CODE_TTL / MINUTE, time: clock.now(), browser, ip, service: serviceName }
     return { to: address, template: 'address-code', locale, data }
   }
 
-  async function request(visitor: Visitor, form: Form): Promise<Outcome> {
+  async function request(visitor: Visitor, form: Form): Promise<ActionOutcome> {
     const address = parseAddress((form.get('address') ?? '').trim())
     if (address === undefined) return { error: { code: 'address' }, field: 'address' }
     if (address === visitor.account.email && visitor.account.emailVerified) return { to: '/account' }
     return send(visitor, { address, renewals: 0 })
   }
 
-  async function resend(visitor: Visitor): Promise<Outcome> {
+  async function resend(visitor: Visitor): Promise<ActionOutcome> {
     const waiting = await pending.get(visitor)
     if (waiting === undefined) return { to: '/account' }
     const wait = resendIn(waiting)
@@ -139,7 +140,7 @@ export function createAddressSection(options: AddressOptions, dependencies: Addr
     return renewals < resends ? Math.max(0, madeAt + RESEND_AFTER - clock.now()) : undefined
   }
 
-  async function confirm(visitor: Visitor, form: Form): Promise<Outcome> {
+  async function confirm(visitor: Visitor, form: Form): Promise<ActionOutcome> {
     const judged = await pending.judge(visitor, form.get('code') ?? '')
     if (judged.ok) return change(visitor, judged.address)
     if (judged.reason === 'none') return { to: '/account' }
@@ -148,7 +149,7 @@ export function createAddressSection(options: AddressOptions, dependencies: Addr
     return { error: { code: reason === 'expired' ? 'expired' : 'code' }, field: 'code' }
   }
 
-  async function change(visitor: Visitor, address: string): Promise<Outcome> {
+  async function change(visitor: Visitor, address: string): Promise<ActionOutcome> {
     const { account, session, ip, userAgent } = visitor
     const facts = { time: clock.now(), ip, browser: userAgent, subject: masked(address), also: account.email }
     const mails = notices.of('address-changed', { ...account, email: address }, facts)
@@ -156,7 +157,7 @@ export function createAddressSection(options: AddressOptions, dependencies: Addr
     try {
       await accounts.update(account.id, { email: address, emailVerified: true }, audit)
     } catch (error) {
-      if (!(error instanceof LoginTaken)) throw error
+      if (!(error instanceof LoginTakenError)) throw error
       // Somebody else has taken it while the code was on its way.
       trail.record({ ...audit, outcome: 'fail', details: { reason: 'taken' } })
       return { error: { code: 'expired' } }

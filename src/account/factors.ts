@@ -17,7 +17,7 @@ import { keyOf, type StateKey, type StateStore } from '../state/store.ts'
 import type { Form } from '../web/form.ts'
 import { problemOf } from '../web/refusal.ts'
 import { keepSession } from './kept-session.ts'
-import type { Action, Outcome, Section, SubPage, Visitor } from './section.ts'
+import type { Action, ActionOutcome, Section, SubPage, Visitor } from './section.ts'
 
 export interface FactorSectionDependencies {
   bindings: BindingStore
@@ -125,7 +125,7 @@ export function factorsSection({ guard }: { guard: EnrolmentGuard }, dependencie
   }
 
   const remove: Action = {
-    async act(visitor, form): Promise<Outcome> {
+    async act(visitor, form): Promise<ActionOutcome> {
       const { account } = visitor
       const binding = ownBinding(visitor, form)
       const audit = changeOf(visitor, binding, { event: 'factor.removed', notice: 'factor-removed' })
@@ -173,7 +173,7 @@ export function factorsSection({ guard }: { guard: EnrolmentGuard }, dependencie
     return {
       // The page it leads to asks; the sign-in does so too.
       open: true,
-      async act(visitor): Promise<Outcome> {
+      async act(visitor): Promise<ActionOutcome> {
         const way = await mayAdd(visitor, kind)
         if (way === undefined) return { error: { code: 'bad-request' } }
         if (way === 'here') return { to: `/account/add-${kind.type}` }
@@ -191,7 +191,7 @@ export function factorsSection({ guard }: { guard: EnrolmentGuard }, dependencie
         const { show, expiresAt } = await begun(visitor, kind)
         return { ...show, remember: 0, choose: false, label: true, expiresIn: Math.max(0, expiresAt - clock.now()) }
       },
-      async post(visitor, form): Promise<Outcome> {
+      async post(visitor, form): Promise<ActionOutcome> {
         if ((await mayAdd(visitor, kind)) !== 'here') return { to: HERE }
         const label = labelIn(form)
         const given = { code: form.get('code') ?? '', ...(label !== undefined && { label }) }

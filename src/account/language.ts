@@ -1,13 +1,13 @@
 import type { AccountAdmin } from '../accounts/account-store.ts'
 import type { Form } from '../web/form.ts'
-import type { Outcome, Section, Visitor } from './section.ts'
+import type { ActionOutcome, Section, Visitor } from './section.ts'
 
 /** The language of pages and mails; none chosen: as the browser says. */
 export function createLanguageSection(
   { languages }: { languages: readonly string[] },
   { accounts }: { accounts: Pick<AccountAdmin, 'update'> },
 ): Section {
-  async function choose({ account, ip }: Visitor, form: Form): Promise<Outcome> {
+  async function choose({ account, ip }: Visitor, form: Form): Promise<ActionOutcome> {
     const chosen = form.get('locale')
     if (chosen === undefined || (chosen !== '' && !languages.includes(chosen))) {
       return { error: { code: 'bad-request' }, field: 'locale' }

@@ -11,7 +11,7 @@ import type { Sessions } from '../mfa/session/sessions.ts'
 import type { PageError } from '../views/pages.ts'
 import type { Form } from '../web/form.ts'
 import { keepSession } from './kept-session.ts'
-import type { Outcome, Section, Visitor } from './section.ts'
+import type { ActionOutcome, Section, Visitor } from './section.ts'
 
 export interface PasswordDependencies {
   accounts: Pick<AccountAdmin, 'claimant' | 'replacePassword'>
@@ -51,7 +51,7 @@ export function createPasswordSection(options: PasswordOptions, dependencies: Pa
     return right ? undefined : { code: 'credentials' }
   }
 
-  async function change(visitor: Visitor, form: Form): Promise<Outcome> {
+  async function change(visitor: Visitor, form: Form): Promise<ActionOutcome> {
     const { account, session, ip, userAgent } = visitor
     const facts = { event: 'password.changed', account: account.id, ip } as const
     const next = form.get('newPassword') ?? ''

@@ -7,7 +7,7 @@ import type { EnrolmentGuard } from '../mfa/policy/steps.ts'
 import { createRecords } from '../state/records.ts'
 import type { StateStore } from '../state/store.ts'
 import { hasBound } from './factors.ts'
-import type { Outcome, Section, SubPage, Visitor } from './section.ts'
+import type { ActionOutcome, Section, SubPage, Visitor } from './section.ts'
 
 export interface RecoveryDependencies {
   codes: RecoveryCodes
@@ -48,7 +48,7 @@ export function createRecoverySection(
     // A code is worth an authenticator, whose first binding an administrator opens there.
     (guard !== 'bypass' || hasBound(visitor, authenticators))
 
-  async function renew(visitor: Visitor): Promise<Outcome> {
+  async function renew(visitor: Visitor): Promise<ActionOutcome> {
     const { account, ip, userAgent, browser } = visitor
     if (!offered(visitor)) return { error: { code: 'bad-request' } }
     const made = await codes.renew(account, { ip, browser: userAgent })

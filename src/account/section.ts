@@ -27,14 +27,14 @@ export interface Visitor {
  * What an action came to: the page at `to` (a path from `/account` on), or the same page again with what was wrong. `notice`: one of
  * `DONE`. `signIn`: on the way there the person proves more; `proof`: what they have proved just now.
  */
-export type Outcome =
+export type ActionOutcome =
   | { to: string; notice?: string; signIn?: { acrValues: string }; proof?: Proof }
   | { error: PageError; field?: string }
 
 export interface Action {
   /** Needs no fresh second factor: it changes nothing that protects the account. */
   open?: true
-  act(visitor: Visitor, form: Form): Promise<Outcome>
+  act(visitor: Visitor, form: Form): Promise<ActionOutcome>
 }
 
 /** A page of its own that an action leads to, such as the one on which an app is bound. */
@@ -46,7 +46,7 @@ export interface SubPage {
   open?: true
   /** What the view is given; undefined: there is nothing to show (any more), and the browser goes to `/account`. */
   show(visitor: Visitor): Promise<Record<string, unknown> | undefined>
-  post?(visitor: Visitor, form: Form): Promise<Outcome>
+  post?(visitor: Visitor, form: Form): Promise<ActionOutcome>
 }
 
 /** One part of the account page: `<section data-section="name">`, its view `views/account/<name>.ejs`. */

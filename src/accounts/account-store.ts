@@ -12,7 +12,7 @@ export interface AccountStore {
   /**
    * The account whose password this is, disabled ones too (the caller answers those like a wrong password, EN-1); undefined for
    * a wrong password or an unknown name, at the cost of one hash either way (EN-2). A weaker stored hash is renewed. Throws
-   * `Unavailable` when the hasher's queue is full (DO-1).
+   * `UnavailableError` when the hasher's queue is full (DO-1).
    */
   authenticate(login: string, password: string): Promise<Account | undefined>
 }
@@ -52,8 +52,8 @@ export interface AccountChanges {
 }
 
 /** A name or address that another account already signs in with (CVE-2024-1722: names and addresses share one space). */
-export class LoginTaken extends Error {
-  override name = 'LoginTaken'
+export class LoginTakenError extends Error {
+  override name = 'LoginTakenError'
   readonly login: string
   constructor(login: string) {
     super(`${login} is in use by another account`)
@@ -62,20 +62,20 @@ export class LoginTaken extends Error {
 }
 
 /** The account a change was meant for does not exist: it was not made. */
-export class AccountGone extends Error {
-  override name = 'AccountGone'
+export class AccountGoneError extends Error {
+  override name = 'AccountGoneError'
   constructor() {
     super('the account does not exist')
   }
 }
 
 /** What admins do. Every change writes its audit row in the same transaction (LG-4). Where nothing else is
- *  said, a change throws `AccountGone` when there is no such account. */
+ *  said, a change throws `AccountGoneError` when there is no such account. */
 export interface AccountAdmin extends AccountStore {
-  /** Throws `LoginTaken`. The audit row names the new account. */
+  /** Throws `LoginTakenError`. The audit row names the new account. */
   insert(account: NewAccount, audit: Change): Promise<Account>
   /**
-   * All of them or none. Throws `LoginTaken`. Each audit row names its new account; `progress` hears how many are written so far, of
+   * All of them or none. Throws `LoginTakenError`. Each audit row names its new account; `progress` hears how many are written so far, of
    * which none is there before the end.
    */
   insertMany(
@@ -84,7 +84,7 @@ export interface AccountAdmin extends AccountStore {
   ): Promise<void>
   /** Those of these names and addresses that somebody signs in with, in the form in which names are compared. */
   taken(logins: readonly string[]): Promise<ReadonlySet<string>>
-  /** Throws `LoginTaken`; undefined when the account is gone. */
+  /** Throws `LoginTakenError`; undefined when the account is gone. */
   update(id: string, changes: AccountChanges, audit: Change): Promise<Account | undefined>
   /** Raises the password and session epochs: sessions, remembered devices and refresh tokens are dead (PW-12). */
   setPassword(id: string, passwordHash: string, audit: Change): Promise<void>

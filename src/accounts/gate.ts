@@ -1,7 +1,7 @@
-import { Unavailable } from '../kernel/errors.ts'
+import { UnavailableError } from '../kernel/errors.ts'
 
 export interface GateOptions {
-  /** The name of what is behind it, for `Unavailable`. */
+  /** The name of what is behind it, for `UnavailableError`. */
   part: string
   /** How many are inside at once. */
   concurrency: number
@@ -15,17 +15,17 @@ interface Waiting {
   enter(): void
 }
 
-/** Lets a few in at a time, first come first served; throws `Unavailable` for the rest, without starting their work (DO-1). */
+/** Lets a few in at a time, first come first served; throws `UnavailableError` for the rest, without starting their work (DO-1). */
 export function createGate({ part, concurrency, queue, wait }: GateOptions): <R>(work: () => Promise<R>) => Promise<R> {
   const waiting = new Set<Waiting>()
   let inside = 0
 
   function turn(): Promise<void> {
-    if (waiting.size >= queue) throw new Unavailable(part)
+    if (waiting.size >= queue) throw new UnavailableError(part)
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const timer = setTimeout(() => {
       waiting.delete(entry)
-      reject(new Unavailable(part))
+      reject(new UnavailableError(part))
     }, wait)
     const entry = {
       enter() {

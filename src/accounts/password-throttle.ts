@@ -27,10 +27,10 @@ export interface PasswordAttempt {
 
 export interface PasswordThrottle {
   /** Counts a try before it is judged. Parallel tries share the room: no more are judged than there is room for (RL-4). */
-  begin(attempt: PasswordAttempt): Promise<Admission>
+  begin(attempt: PasswordAttempt): Promise<ThrottleDecision>
 }
 
-export type Admission =
+export type ThrottleDecision =
   /** Judge it, and say how it went. `unjudged`: that could not be done, and so it does not count (FA-6). */
   | { ok: true; succeeded(): Promise<void>; failed(): Promise<void>; unjudged(): Promise<void> }
   /** Milliseconds until another try may be judged. */

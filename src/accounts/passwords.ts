@@ -4,7 +4,7 @@ import { readHash } from './hashes/read.ts'
 import type { StoredHash } from './hashes/stored-hash.ts'
 import { isTooLong, normalizePassword } from './password-rules.ts'
 
-/** Hashes passwords in the one form they are compared in, a few at a time; throws `Unavailable('hasher')` when too many wait. */
+/** Hashes passwords in the one form they are compared in, a few at a time; throws `UnavailableError('hasher')` when too many wait. */
 export interface Hasher {
   /** An argon2id PHC string. Throws a RangeError for a password that `passwordProblem` calls too long. */
   hash(password: string): Promise<string>

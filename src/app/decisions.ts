@@ -4,14 +4,14 @@ import { KINDS } from '../mfa/factors/registry.ts'
 import { policyFrom, refuseUnreachable } from '../mfa/policy/configured-policy.ts'
 import { createDecider, type Decider } from '../mfa/policy/decider.ts'
 import type { Policy } from '../mfa/policy/policy.ts'
-import type { Equipment, Stores } from './installation.ts'
+import type { Services, Stores } from './installation.ts'
 
 /** What `methods: auto` decided, separated by commas. */
 export const METHODS_SETTING = 'mfa.methods'
 
 /** What decides, under one configuration: for the gateway, and for commands that explain it. Throws ConfigError for a rule nobody can meet. */
-export function decisionsOf(site: Stores & Equipment): Promise<Decisions> {
-  return atItsPlace(site.config, () => decide(site))
+export function decisionsOf(installation: Stores & Services): Promise<Decisions> {
+  return atItsPlace(installation.config, () => decide(installation))
 }
 
 interface Decisions {
@@ -20,19 +20,19 @@ interface Decisions {
   acr: AcrNames
 }
 
-async function decide(site: Stores & Equipment): Promise<Decisions> {
-  const { mfa } = site.config
-  const { bindings, registry } = site
-  const { clients } = site.config
-  const methods = mfa.methods === 'auto' ? await decidedMethods(site) : mfa.methods
-  const policy = policyFrom(site.config, methods, registry)
+async function decide(installation: Stores & Services): Promise<Decisions> {
+  const { mfa } = installation.config
+  const { bindings, registry } = installation
+  const { clients } = installation.config
+  const methods = mfa.methods === 'auto' ? await decidedMethods(installation) : mfa.methods
+  const policy = policyFrom(installation.config, methods, registry)
   const decider = createDecider({ policy, authenticators: registry.list(), bindings, clients })
-  refuseUnreachable(site.config, policy, decider.lookup)
-  return { policy, decider, acr: createAcrNames(site.config.acr) }
+  refuseUnreachable(installation.config, policy, decider.lookup)
+  return { policy, decider, acr: createAcrNames(installation.config.acr) }
 }
 
 /** `methods: auto` is decided once, by whether the mail server answers, and never again (A8). */
-async function decidedMethods({ settings, mailer, log }: Stores & Equipment): Promise<readonly string[]> {
+async function decidedMethods({ settings, mailer, log }: Stores & Services): Promise<readonly string[]> {
   const stored = await settings.get(METHODS_SETTING)
   if (stored !== undefined) return stored.split(',')
   const answers =

@@ -6,32 +6,36 @@ import { createAdmissions } from '../mfa/policy/admission.ts'
 import { reachableLevels } from '../mfa/policy/configured-policy.ts'
 import { createSessionProofs } from '../mfa/session/session-proofs.ts'
 import type { Sessions } from '../mfa/session/sessions.ts'
+import { createEndedInteractions } from '../provider/ended-interactions.ts'
 import { keptFor, loadSigningKeys } from '../provider/keys.ts'
-import { createPastRequests } from '../provider/past-requests.ts'
 import { createProvider } from '../provider/provider.ts'
 import { createSessions } from '../provider/sessions.ts'
 import { createPages } from '../views/pages.ts'
-import { createBoundary } from '../web/error-pages.ts'
+import { createErrorPages } from '../web/error-pages.ts'
 import { relyingPartiesOf } from '../web/relying-parties.ts'
 import { createResponder } from '../web/responder.ts'
 import { decisionsOf } from './decisions.ts'
-import type { Equipment, Stores } from './installation.ts'
+import type { Services, Stores } from './installation.ts'
 
 /** The engine under one configuration, with what it asks and what asks it: a gateway answers by it, a command ends sessions with it. */
-export async function engineOf(site: Stores & Equipment) {
-  const { config, clock, log, state, accounts, trail, secretKey, registry, devices, texts, renderer } = site
+export async function engineOf(installation: Stores & Services) {
+  const { config, clock, log, state, accounts, trail, secretKey, registry, devices, texts, renderer } = installation
   const { issuer, sessions: lives } = config
-  const { policy, decider, acr } = await decisionsOf(site)
+  const { policy, decider, acr } = await decisionsOf(installation)
   const sealer = createSealer(deriveKey(secretKey, 'state'))
   const sessionProofs = createSessionProofs({ state, sealer })
   const pages = createPages({ branding: config.branding, clientLogos: logosOf(config.clients) }, { texts, renderer })
   const responder = createResponder({ texts, pages })
   const clients = [...config.clients, ...ownClients({ issuer, name: config.branding.name })]
   const parties = relyingPartiesOf(clients)
-  const past = createPastRequests({ state, sealer: createSealer(deriveKey(secretKey, 'engine')), clock })
-  const boundary = createBoundary({ responder, parties, past, clock, log })
+  const endedInteractions = createEndedInteractions({
+    state,
+    sealer: createSealer(deriveKey(secretKey, 'engine')),
+    clock,
+  })
+  const boundary = createErrorPages({ responder, parties, endedInteractions, clock, log })
   const admissions = createAdmissions({ decider, devices, clock })
-  const signingKeys = await loadSigningKeys(site, { kept: keptFor(config), rsaBits: config.tokens.rsaBits })
+  const signingKeys = await loadSigningKeys(installation, { kept: keptFor(config), rsaBits: config.tokens.rsaBits })
   const { provider, grants, backChannel } = await createProvider(
     {
       issuer,
@@ -81,9 +85,9 @@ export async function engineOf(site: Stores & Equipment) {
 
 /** Ends sessions of an installation whose gateways run elsewhere. `unreached`: clients that could not be told, once everything else is done. */
 export async function openSessions(
-  site: Stores & Equipment,
+  installation: Stores & Services,
 ): Promise<{ sessions: Sessions; unreached(): Promise<string[]> }> {
-  const { sessions, backChannel } = await engineOf(site)
+  const { sessions, backChannel } = await engineOf(installation)
   return { sessions, unreached: backChannel.settled }
 }
 

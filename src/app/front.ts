@@ -3,7 +3,6 @@ import { accountRoutes } from '../account/account-page.ts'
 import { activitySection } from '../account/activity.ts'
 import { type AddressSection, createAddressSection } from '../account/address.ts'
 import { devicesSection } from '../account/devices.ts'
-import { createEntrance } from '../account/entrance.ts'
 import { factorsSection } from '../account/factors.ts'
 import { createLanguageSection } from '../account/language.ts'
 import { createPasswordSection } from '../account/password.ts'
@@ -11,23 +10,24 @@ import { createPendingAddresses } from '../account/pending-address.ts'
 import { createRecoverySection } from '../account/recovery.ts'
 import type { Section } from '../account/section.ts'
 import { sessionsSection } from '../account/sessions.ts'
+import { createSignInRedirect } from '../account/sign-in-redirect.ts'
 import { createVisitors } from '../account/visitors.ts'
 import { createActivations } from '../accounts/activation.ts'
 import { createPasswordLinks } from '../accounts/password-links.ts'
 import { createPasswordThrottle, type PasswordThrottle } from '../accounts/password-throttle.ts'
 import { shortestPassword } from '../config/password-length.ts'
-import { createAnswers } from '../interactions/answers.ts'
+import { createConcurrentForms } from '../interactions/concurrent-forms.ts'
 import { createConsent } from '../interactions/consent.ts'
 import { createInteractions } from '../interactions/engine.ts'
 import { createFactors } from '../interactions/factor.ts'
+import { createFormHandlers } from '../interactions/form-handlers.ts'
 import { createLogin } from '../interactions/login.ts'
-import { createProgress } from '../interactions/progress.ts'
 import { createAccountCookies } from '../interactions/remembered-browsers.ts'
 import { resumeGuard } from '../interactions/resume.ts'
 import { interactionRoutes } from '../interactions/routes.ts'
 import { createSignIns } from '../interactions/sign-in.ts'
+import { createSignInFlow } from '../interactions/sign-in-flow.ts'
 import { createStepPages } from '../interactions/step-pages.ts'
-import { createTwins } from '../interactions/twins.ts'
 import { deriveKey, type Sealer } from '../kernel/secrets.ts'
 import { createVerifier } from '../mfa/factors/verification.ts'
 import type { Decider } from '../mfa/policy/decider.ts'
@@ -47,9 +47,9 @@ import { setupRoutes } from '../setup/setup.ts'
 import { addressLimits, routeOf } from '../web/address-limits.ts'
 import { assetFiles } from '../web/assets.ts'
 import { createBrowsers } from '../web/browser.ts'
-import { doorOf } from './door.ts'
 import { engineOf } from './engine.ts'
-import { BOUND_TO_ADDRESS, type Equipment, type Stores } from './installation.ts'
+import { frontDoor } from './front-door.ts'
+import { BOUND_TO_ADDRESS, type Services, type Stores } from './installation.ts'
 import { setupOf } from './waiting.ts'
 
 /** What serves under one configuration. */
@@ -63,20 +63,20 @@ export interface Front {
 }
 
 /** Everything a request meets under one configuration. */
-export async function frontOf(site: Stores & Equipment, health: RequestListener): Promise<Front> {
-  const { config, clock, state, accounts, bindings, trail, secretKey, registry, devices } = site
+export async function frontOf(installation: Stores & Services, health: RequestListener): Promise<Front> {
+  const { config, clock, state, accounts, bindings, trail, secretKey, registry, devices } = installation
   const { issuer, limits } = config
-  const engine = await engineOf(site)
+  const engine = await engineOf(installation)
   const { provider, grants, sessions, sessionProofs, sealer, decider, admissions, acr, pages } = engine
   const { responder, parties, boundary } = engine
-  const { notices, outbox } = site
+  const { notices, outbox } = installation
   const pendingProofs = createPendingProofs({ state, sealer })
 
   const signIns = createSignIns({
     interactions: createInteractions({ provider, parties, sessions }),
     accounts,
     bindings,
-    postponements: site.postponements,
+    postponements: installation.postponements,
     pendingProofs,
     sessionProofs,
     decider,
@@ -122,20 +122,20 @@ export async function frontOf(site: Stores & Equipment, health: RequestListener)
   )
   provider.use(formPostToGet(['/auth', '/session/end'], routeOf))
   const factors = createFactors({ verifier, authenticators: registry, devices, cookies, clock })
-  const resets = resetRequestsOf(site, engine.policy)
+  const resets = resetRequestsOf(installation, engine.policy)
   const forgot = resets && FORGOT
   const stepPages = createStepPages({ forgot }, { factors, responder, accounts, clock })
-  const progress = createProgress({ signIns, factors, cookies, pages: stepPages, responder, trail })
+  const flow = createSignInFlow({ signIns, factors, cookies, pages: stepPages, responder, trail })
   const login = createLogin({ accounts, throttle, devices, cookies, signIns, trail, clock })
-  const { postponements } = site
+  const { postponements } = installation
   const browsers = createBrowsers({ issuer, csrfKey: deriveKey(secretKey, 'csrf') }, { trail })
-  const shared = { signIns, pages: stepPages, progress, twins: createTwins(), responder }
+  const shared = { signIns, pages: stepPages, flow, concurrentForms: createConcurrentForms(), responder }
   provider.use(resumeGuard({ browsers, cookie: cookieNames(issuer).resume }))
   provider.use(
     interactionRoutes({
       ...shared,
       browsers,
-      answers: createAnswers({ ...shared, login, factors, accounts, postponements, clock }),
+      formHandlers: createFormHandlers({ ...shared, login, factors, accounts, postponements, clock }),
       consent: createConsent({
         accounts,
         grantId: (session, id, account) => grants.idFor(session, id, account),
@@ -156,7 +156,14 @@ export async function frontOf(site: Stores & Equipment, health: RequestListener)
     clock,
   })
   const nameOf = (clientId: string): string => parties.get(clientId)?.name ?? clientId
-  const own = ownAccountSections(site, { sealer, decider, policy: engine.policy, sessions, sessionProofs, throttle })
+  const own = ownAccountSections(installation, {
+    sealer,
+    decider,
+    policy: engine.policy,
+    sessions,
+    sessionProofs,
+    throttle,
+  })
   provider.use(
     accountRoutes({
       sections: [
@@ -180,11 +187,11 @@ export async function frontOf(site: Stores & Equipment, health: RequestListener)
         own.address,
         devicesSection({ devices }),
         sessionsSection({ sessions, nameOf }),
-        activitySection({ audit: site.audit, trail, accounts, sessions, notices, clock, nameOf }),
+        activitySection({ audit: installation.audit, trail, accounts, sessions, notices, clock, nameOf }),
         own.language,
       ],
       visitors,
-      entrance: createEntrance({ issuer }, { visitors, responder }),
+      entrance: createSignInRedirect({ issuer }, { visitors, responder }),
       browsers,
       responder,
       limits,
@@ -193,24 +200,34 @@ export async function frontOf(site: Stores & Equipment, health: RequestListener)
   provider.use(
     passwordLinkRoutes(
       {
-        pages: linkPagesOf(site, forgot),
+        pages: linkPagesOf(installation, forgot),
         minLength: shortestPassword(engine.policy, config.passwords.minLength),
         serviceName: config.branding.name,
       },
-      { accounts, hasher: site.hasher, sessions, notices, browsers, responder, log: site.log, clock, limits },
+      {
+        accounts,
+        hasher: installation.hasher,
+        sessions,
+        notices,
+        browsers,
+        responder,
+        log: installation.log,
+        clock,
+        limits,
+      },
     ),
   )
   if (resets !== undefined) provider.use(forgotRoutes({ requests: resets, browsers, responder, limits }))
-  provider.use(setupRoutes(setupOf(site, { responder, waiting: undefined })))
+  provider.use(setupRoutes(setupOf(installation, { responder, waiting: undefined })))
   provider.use(boundary.unknown)
-  const handler = doorOf(site, { inside: provider.callback(), health })
+  const handler = frontDoor(installation, { inside: provider.callback(), health })
   const settled = () => Promise.all([engine.backChannel.settled(), resets?.settled(), own.address.settled()])
   return { handler, sessions, keys: orderOf(engine.signingKeys), settled }
 }
 
 /** Undefined where nobody gets a new password by mail. */
-function resetRequestsOf(site: Stores & Equipment, policy: Policy): ResetRequests | undefined {
-  const { config, accounts, bindings, mailer, state, trail, log, clock } = site
+function resetRequestsOf(installation: Stores & Services, policy: Policy): ResetRequests | undefined {
+  const { config, accounts, bindings, mailer, state, trail, log, clock } = installation
   const { issuer, branding, passwords, limits } = config
   if (mailer === undefined || passwords.resetByMail === 'never') return undefined
   return createResetRequests(
@@ -262,7 +279,7 @@ function linkPagesOf({ state, accounts }: Stores, forgot: string | undefined): L
 
 /** What people change of their own account, beside its factors. */
 function ownAccountSections(
-  site: Stores & Equipment,
+  installation: Stores & Services,
   parts: {
     sealer: Sealer
     decider: Decider
@@ -272,11 +289,11 @@ function ownAccountSections(
     throttle: PasswordThrottle
   },
 ): Record<'recovery' | 'password' | 'language', Section> & { address: AddressSection } {
-  const { config, accounts, state, hasher, mailer, notices, trail, log, clock, registry, recoveryCodes } = site
+  const { config, accounts, state, hasher, mailer, notices, trail, log, clock, registry, recoveryCodes } = installation
   const { passwords, branding, limits, languages } = config
   const { sealer, decider, policy, sessions, sessionProofs, throttle } = parts
   const serviceName = branding.name
-  const codeKey = deriveKey(site.secretKey, 'address-code')
+  const codeKey = deriveKey(installation.secretKey, 'address-code')
   const shared = { accounts, sessions, sessionProofs, notices, trail, clock }
   return {
     recovery: createRecoverySection(

@@ -4,9 +4,9 @@ import { type ClockReading, type ClockWatch, createClockWatch, isWrong } from '.
 import type { Config } from '../config/config.ts'
 import { atItsPlace } from '../config/reading/place.ts'
 import { MINUTE, SECOND } from '../kernel/clock.ts'
-import { Unavailable } from '../kernel/errors.ts'
+import { UnavailableError } from '../kernel/errors.ts'
 import { createOutboxRunner, type OutboxRunner } from '../mail/outbox-runner.ts'
-import { keepFileAnswer } from '../mfa/policy/setup-decision.ts'
+import { keepFileDecision } from '../mfa/policy/setup-decision.ts'
 import type { Sessions } from '../mfa/session/sessions.ts'
 import { keptFor, loadSigningKeys, orderOf, removeOldKeys } from '../provider/keys.ts'
 import { createSetupTokens } from '../setup/token.ts'
@@ -14,7 +14,7 @@ import { createHealth } from '../web/health.ts'
 import { createHttpServer, drain, listening } from '../web/server.ts'
 import { shutDown } from '../web/shutdown.ts'
 import { type Front, frontOf } from './front.ts'
-import { type Equipment, equip, type Installation, type Stores } from './installation.ts'
+import { createServices, type Installation, type Services, type Stores } from './installation.ts'
 import { waitingFor } from './waiting.ts'
 
 /** How long requests under way, and after them what applications are still to be told, may take after SIGTERM. */
@@ -45,39 +45,39 @@ export interface Gateway {
 }
 
 /** The gateway over an open installation. Throws ConfigError for clients the engine refuses. */
-export function createGateway(site: Installation): Promise<Gateway> {
-  return atItsPlace(site.config, () => openGateway(site))
+export function createGateway(installation: Installation): Promise<Gateway> {
+  return atItsPlace(installation.config, () => openGateway(installation))
 }
 
-async function openGateway(site: Installation): Promise<Gateway> {
-  let equipment: Equipment = site
+async function openGateway(installation: Installation): Promise<Gateway> {
+  let equipment: Services = installation
   const clockOptions = (): Config['clock'] => equipment.config.clock
-  const time = createClockWatch(clockOptions, site)
-  site.metrics?.watchClock(() =>
+  const time = createClockWatch(clockOptions, installation)
+  installation.metrics?.watchClock(() =>
     time.reading !== undefined && 'offset' in time.reading ? time.reading.offset : undefined,
   )
   const health = createHealth([
-    { name: 'state', check: () => site.state.ping() },
-    { name: 'accounts', check: () => site.database.ping() },
+    { name: 'state', check: () => installation.state.ping() },
+    { name: 'accounts', check: () => installation.database.ping() },
     { name: 'clock', check: async () => refuseWrongClock(time.reading, clockOptions()) },
   ])
-  await keepFileAnswer(site.answer, site)
-  const unanswered = site.answer.from === 'nobody'
-  const tokens = unanswered ? await createSetupTokens(site) : undefined
+  await keepFileDecision(installation.setupDecision, installation)
+  const unanswered = installation.setupDecision.from === 'nobody'
+  const tokens = unanswered ? await createSetupTokens(installation) : undefined
   /** The file as it was read last. */
-  let file = site.config
+  let file = installation.config
   let lastTurn: Promise<unknown> = Promise.resolve()
   let lookedAt = Number.NEGATIVE_INFINITY
   let nextLook: Promise<void> | undefined
-  let front = await open(site)
+  let front = await open(installation)
   const retired = new Set<Promise<unknown>>()
-  const { outbox, clock, log, trail } = site
+  const { outbox, clock, log, trail } = installation
   const runner = createOutboxRunner({}, { outbox, mailer: () => equipment.mailer, clock, log, trail })
 
   /** What cannot work is refused at the start, also where set-up waits. */
-  async function open(next: Stores & Equipment): Promise<Front> {
+  async function open(next: Stores & Services): Promise<Front> {
     const whole = await frontOf(next, health)
-    if (next.answer.from !== 'nobody' || tokens === undefined) return whole
+    if (next.setupDecision.from !== 'nobody' || tokens === undefined) return whole
     return { ...whole, handler: await waitingFor(next, { health, tokens, answered }) }
   }
 
@@ -89,19 +89,19 @@ async function openGateway(site: Installation): Promise<Gateway> {
   }
 
   async function exchange(config: Config): Promise<void> {
-    const next = await equip(config, site)
-    const after = await atItsPlace(config, () => open({ ...site, ...next }))
-    await keepFileAnswer(next.answer, site)
+    const next = await createServices(config, installation)
+    const after = await atItsPlace(config, () => open({ ...installation, ...next }))
+    await keepFileDecision(next.setupDecision, installation)
     const told = front.settled().finally(() => retired.delete(told))
     retired.add(told)
     front = after
     const before = equipment
     equipment = next
-    if (next.answer.from !== 'nobody') await tokens?.close()
+    if (next.setupDecision.from !== 'nobody') await tokens?.close()
     file = config
     runner.nudge()
     // Codes that are on their way out still go through the old pool.
-    if (before !== site) setTimeout(() => before.mailer?.close(), DRAIN).unref()
+    if (before !== installation) setTimeout(() => before.mailer?.close(), DRAIN).unref()
   }
 
   /** Set-up is finished here. When that cannot be taken up now, the next request looks again. */
@@ -111,7 +111,7 @@ async function openGateway(site: Installation): Promise<Gateway> {
 
   async function look(): Promise<void> {
     try {
-      if ((await site.answers.get()) !== undefined) await use()
+      if ((await installation.setupDecisions.get()) !== undefined) await use()
     } catch (error) {
       log.warn('whether set-up is finished could not be found out', { error })
     }
@@ -134,14 +134,15 @@ async function openGateway(site: Installation): Promise<Gateway> {
     const { url = '' } = request
     // The pages of set-up themselves are right also a moment too late: the store has the last word, and the last page is the same.
     const late = performance.now() - lookedAt < LOOK && /^\/setup\b/.test(url)
-    if (equipment.answer.from !== 'nobody' || late || SERVED_ALWAYS.test(url)) return front.handler(request, response)
+    if (equipment.setupDecision.from !== 'nobody' || late || SERVED_ALWAYS.test(url))
+      return front.handler(request, response)
     looked().then(() => front.handler(request, response))
   }
   async function refreshKeys(): Promise<void> {
     try {
       const kept = keptFor(equipment.config)
-      await removeOldKeys(site, kept)
-      if (orderOf(await loadSigningKeys(site, { kept })) !== front.keys) await use()
+      await removeOldKeys(installation, kept)
+      if (orderOf(await loadSigningKeys(installation, { kept })) !== front.keys) await use()
     } catch (error) {
       log.warn('signing keys could not be looked at', { error })
     }
@@ -149,16 +150,16 @@ async function openGateway(site: Installation): Promise<Gateway> {
   const keyWatch = setInterval(() => void refreshKeys(), MINUTE).unref()
 
   const settled = () => Promise.all([front.settled(), ...retired])
-  const served = serving({ site, handler, health, settled, runner, time })
+  const served = serving({ installation, handler, health, settled, runner, time })
   trail.record({ event: 'config.loaded', outcome: 'ok' })
   return {
     ...served,
     get sessions() {
       return front.sessions
     },
-    ...(tokens !== undefined && { setup: { url: `${site.config.issuer}/setup`, token: tokens.token } }),
+    ...(tokens !== undefined && { setup: { url: `${installation.config.issuer}/setup`, token: tokens.token } }),
     async reload(config) {
-      const { listen, stores, secretKey, metrics } = site.config
+      const { listen, stores, secretKey, metrics } = installation.config
       const { host, port } = listen
       await use({ ...config, listen: { ...config.listen, host, port }, stores, secretKey, metrics })
       trail.record({ event: 'config.loaded', outcome: 'ok' })
@@ -174,11 +175,11 @@ async function openGateway(site: Installation): Promise<Gateway> {
 
 /** Only where the file asks for it: a wrong clock refuses the codes of apps, a gateway that is out refuses everybody. */
 function refuseWrongClock(reading: ClockReading | undefined, options: Config['clock']): void {
-  if (options.check === 'fail' && isWrong(reading, options)) throw new Unavailable('clock')
+  if (options.check === 'fail' && isWrong(reading, options)) throw new UnavailableError('clock')
 }
 
 interface Serving {
-  site: Installation
+  installation: Installation
   handler: RequestListener
   health: RequestListener
   settled(): Promise<unknown>
@@ -187,14 +188,14 @@ interface Serving {
 }
 
 function serving({
-  site,
+  installation,
   handler,
   health,
   settled,
   runner,
   time,
 }: Serving): Omit<Gateway, 'reload' | 'refreshKeys' | 'sessions'> {
-  const { config, metrics } = site
+  const { config, metrics } = installation
   const { headerBytes, connections } = config.limits
   const server = createHttpServer({ headerBytes, connections }, handler)
   const metricsServer = metrics?.server(health)
@@ -213,7 +214,7 @@ function serving({
     async close() {
       time.stop()
       const stop = () => Promise.all([drain(server, DRAIN), metricsServer && drain(metricsServer, 0), runner.stop()])
-      await shutDown({ stop, flush: () => site.trail.flush(), settled }, DRAIN)
+      await shutDown({ stop, flush: () => installation.trail.flush(), settled }, DRAIN)
     },
   }
 }

@@ -21,8 +21,8 @@ import { createBypassCodes } from '../mfa/factors/recovery-code/bypass-codes.ts'
 import { createRecoveryCodes } from '../mfa/factors/recovery-code/recovery-codes.ts'
 import { createRegistry, KINDS, type Registry } from '../mfa/factors/registry.ts'
 import type { PostponementStore } from '../mfa/policy/postponement-store.ts'
-import { type Holding, holdingAnswer } from '../mfa/policy/setup-decision.ts'
-import type { AnswerStore } from '../mfa/policy/setup-decision-store.ts'
+import { type HoldingDecision, holdingDecision } from '../mfa/policy/setup-decision.ts'
+import type { SetupDecisionStore } from '../mfa/policy/setup-decision-store.ts'
 import {
   createRememberedDevices,
   type RememberedDevices,
@@ -30,7 +30,6 @@ import {
 } from '../mfa/session/remembered-device.ts'
 import type { KeyStore } from '../provider/key-store.ts'
 import { createSqlAccounts } from '../sql/accounts.ts'
-import { createSqlAnswers } from '../sql/answers.ts'
 import { createSqlAudit } from '../sql/audit.ts'
 import { createSqlBindings } from '../sql/bindings.ts'
 import { type Database, openDatabase } from '../sql/database.ts'
@@ -38,6 +37,7 @@ import { createSqlKeys } from '../sql/keys.ts'
 import { createSqlOutbox } from '../sql/outbox.ts'
 import { createSqlPostponements } from '../sql/postponements.ts'
 import { createSqlSettings } from '../sql/settings.ts'
+import { createSqlSetupDecisions } from '../sql/setup-decisions.ts'
 import { createEmbeddedState } from '../state/embedded.ts'
 import type { RedisState } from '../state/redis.ts'
 import type { StateStore } from '../state/store.ts'
@@ -57,7 +57,7 @@ export interface Stores {
   postponements: PostponementStore
   keys: KeyStore
   settings: SettingStore
-  answers: AnswerStore
+  setupDecisions: SetupDecisionStore
   outbox: Outbox
   audit: AuditStore
   trail: AuditTrail
@@ -67,10 +67,10 @@ export interface Stores {
 }
 
 /** What follows from the file, made anew when it is read again. */
-export interface Equipment {
+export interface Services {
   /** `mfa.enabled` is what holds, whoever said so. */
   config: Config
-  answer: Holding
+  setupDecision: HoldingDecision
   texts: Texts
   renderer: Renderer
   mailer: Mailer | undefined
@@ -82,7 +82,7 @@ export interface Equipment {
 }
 
 /** What a gateway and every command work with. */
-export interface Installation extends Stores, Equipment {
+export interface Installation extends Stores, Services {
   close(): Promise<void>
 }
 
@@ -100,7 +100,7 @@ export interface Parts {
 /** Who has another address has not entered a code sent there. */
 export const BOUND_TO_ADDRESS = KINDS.filter(({ block }) => block?.needs === 'mail').map(({ type }) => type)
 
-/** Opens the stores of an installation; throws ConfigError for what cannot work and `Unavailable` for a store that is down. */
+/** Opens the stores of an installation; throws ConfigError for what cannot work and `UnavailableError` for a store that is down. */
 export function openInstallation(config: Config, parts: Parts = {}): Promise<Installation> {
   return atItsPlace(config, () => openParts(config, parts))
 }
@@ -134,13 +134,13 @@ async function openParts(config: Config, parts: Parts): Promise<Installation> {
     keys: createSqlKeys(database, { sealer: recordSealer }),
     settings: createSqlSettings(database),
     outbox,
-    answers: slow(createSqlAnswers(database, { sealer: recordSealer, clock })),
+    setupDecisions: slow(createSqlSetupDecisions(database, { sealer: recordSealer, clock })),
     audit,
     trail: metrics?.counting(sparing) ?? sparing,
     metrics,
     hasher,
   }
-  const equipment = await equip(config, opened, parts.mailer)
+  const equipment = await createServices(config, opened, parts.mailer)
   return {
     ...opened,
     ...equipment,
@@ -153,10 +153,10 @@ async function openParts(config: Config, parts: Parts): Promise<Installation> {
 }
 
 /** `given`: instead of the mail server. */
-export async function equip(file: Config, stores: Stores, given?: Mailer): Promise<Equipment> {
+export async function createServices(file: Config, stores: Stores, given?: Mailer): Promise<Services> {
   const { secretKey, log, state, bindings, trail, outbox, clock } = stores
-  const answer = await holdingAnswer(file.mfa.enabled, stores)
-  const config = { ...file, mfa: { ...file.mfa, enabled: answer.enabled } }
+  const setupDecision = await holdingDecision(file.mfa.enabled, stores)
+  const config = { ...file, mfa: { ...file.mfa, enabled: setupDecision.enabled } }
   const texts = createTexts({ languages: config.languages })
   const renderer = createRenderer({ texts })
   const mailer = config.mail && (given ?? (await mailerOf(config.mail, { renderer, texts, log })))
@@ -174,7 +174,7 @@ export async function equip(file: Config, stores: Stores, given?: Mailer): Promi
   }
   return {
     config,
-    answer,
+    setupDecision,
     texts,
     renderer,
     mailer,

@@ -1,4 +1,4 @@
-import type { Mail } from '../mail/mailer.ts'
+import type { Mail } from '../kernel/mail.ts'
 
 /** Names of events, in the past tense of the field (LG-1); what each says stands in events.ts. */
 export type AuditEventName =

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { type Clock, SECOND } from '../kernel/clock.ts'
-import { Unavailable } from '../kernel/errors.ts'
+import { UnavailableError } from '../kernel/errors.ts'
 import type { Log } from '../kernel/log.ts'
 import { createSortableIds } from '../kernel/sortable-id.ts'
 import type { AuditEvent, AuditRecord, AuditStore, AuditTrail } from './audit.ts'
@@ -98,7 +98,7 @@ export function createAuditTrail(
     try {
       await store.append(records)
     } catch (error) {
-      if (error instanceof Unavailable || records.length === 1) throw error
+      if (error instanceof UnavailableError || records.length === 1) throw error
       const refused = await appendOneByOne(records)
       if (refused.length === records.length) throw error
       for (const { event } of refused) log.error('an audit event was refused', { event, reason: reasonOf(error) })
@@ -112,7 +112,7 @@ export function createAuditTrail(
       try {
         await store.append([record])
       } catch (error) {
-        if (error instanceof Unavailable) throw error
+        if (error instanceof UnavailableError) throw error
         refused.push(record)
       }
     }

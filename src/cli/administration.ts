@@ -4,46 +4,49 @@ import type { Account } from '../accounts/account.ts'
 import type { Installation } from '../app/installation.ts'
 import type { AuditEvent, AuditEventName, Change } from '../audit/audit.ts'
 import { createLogger } from '../kernel/logger.ts'
+import type { Mail } from '../kernel/mail.ts'
 import { createSortableIds } from '../kernel/sortable-id.ts'
-import type { Mail } from '../mail/mailer.ts'
 import type { NoticeKind } from '../mail/notices.ts'
-import { keepFileAnswer } from '../mfa/policy/setup-decision.ts'
+import { keepFileDecision } from '../mfa/policy/setup-decision.ts'
 import { readConfig } from './configuration.ts'
-import { CommandFailed } from './failure.ts'
+import { CommandError } from './failure.ts'
 import { invocationOf } from './invocation.ts'
 import { print, type Result, say } from './output.ts'
 
 /** Opens what the configuration names, does the work, prints its result and closes everything again. */
-export function administer(command: Command, work: (site: Installation) => Promise<Result>): Promise<void> {
+export function administer(command: Command, work: (installation: Installation) => Promise<Result>): Promise<void> {
   const { form } = invocationOf(command)
-  return onInstallation(command, async (site) => print(await work(site), form))
+  return onInstallation(command, async (installation) => print(await work(installation), form))
 }
 
 /** The same for work that prints by itself. */
-export async function onInstallation(command: Command, work: (site: Installation) => Promise<void>): Promise<void> {
+export async function onInstallation(
+  command: Command,
+  work: (installation: Installation) => Promise<void>,
+): Promise<void> {
   const { file } = invocationOf(command)
   const log = await createLogger({ level: 'error', descriptor: 2, pretty: process.stderr.isTTY === true })
   const config = readConfig(file)
   const { openInstallation } = await import('../app/installation.ts')
-  const site = await openInstallation(config, { log })
+  const installation = await openInstallation(config, { log })
   try {
-    await work(site)
+    await work(installation)
   } finally {
-    await site.close()
+    await installation.close()
   }
 }
 
 /** The account called so, by name or address; fails with a line that names it. */
-export async function accountOf(site: Installation, name: string): Promise<Account> {
-  const account = await site.accounts.findByLogin(name)
-  if (account === undefined) throw new CommandFailed(`user "${name}" does not exist`)
+export async function accountOf(installation: Installation, name: string): Promise<Account> {
+  const account = await installation.accounts.findByLogin(name)
+  if (account === undefined) throw new CommandError(`user "${name}" does not exist`)
   return account
 }
 
 /** Before the first accounts come from here: what the file answers holds also when it says nothing any more (A5, A10). */
-export async function keepAnswer(site: Installation): Promise<void> {
-  await keepFileAnswer(site.answer, site)
-  if (site.answer.from !== 'nobody') return
+export async function keepAnswer(installation: Installation): Promise<void> {
+  await keepFileDecision(installation.setupDecision, installation)
+  if (installation.setupDecision.from !== 'nobody') return
   say(
     'stepgate: nobody has answered whether a second factor is needed: with accounts and no answer the gateway starts without',
   )
@@ -74,9 +77,11 @@ export function noticeOf(
 }
 
 /** For what changes no row of an account: the command itself is the event. Throws when it cannot be written. */
-export async function recordCommand(site: Installation, name: string, account: Account): Promise<void> {
+export async function recordCommand(installation: Installation, name: string, account: Account): Promise<void> {
   const event: AuditEvent = eventOf('admin.command', { account, details: { command: name } })
-  await site.audit.append([{ ...event, id: createSortableIds(site.clock)(), time: site.clock.now() }])
+  await installation.audit.append([
+    { ...event, id: createSortableIds(installation.clock)(), time: installation.clock.now() },
+  ])
 }
 
 function operator(): string | undefined {

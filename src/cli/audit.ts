@@ -5,7 +5,7 @@ import type { AuditRecord } from '../audit/audit.ts'
 import { parseDuration } from '../config/schema/durations.ts'
 import { MINUTE, SECOND } from '../kernel/clock.ts'
 import { onInstallation } from './administration.ts'
-import { CommandFailed, UsageError } from './failure.ts'
+import { CommandError, UsageError } from './failure.ts'
 import { type Invocation, invocationOf } from './invocation.ts'
 import { clean, jsonLine, timeText } from './output.ts'
 
@@ -31,21 +31,21 @@ export function addAudit(program: Command): void {
     .option('--since <time>', 'how far back, such as 30d, or a date such as 2026-01-31 or 2026-01-31T12:00Z')
     .option('--follow', 'wait for more until a signal ends it; begins ten minutes back without --since')
     .action((options: AuditOptions, command: Command) =>
-      onInstallation(command, (site) => show(site, options, invocationOf(command).form)),
+      onInstallation(command, (installation) => show(installation, options, invocationOf(command).form)),
     )
 }
 
-async function show(site: Installation, options: AuditOptions, form: Invocation['form']): Promise<void> {
-  const now = site.clock.now()
+async function show(installation: Installation, options: AuditOptions, form: Invocation['form']): Promise<void> {
+  const now = installation.clock.now()
   const given = options.since === undefined ? undefined : timeOf(options.since, now)
   const since = given ?? (options.follow === true ? now - BEGINNING : undefined)
-  const account = options.user === undefined ? undefined : await idOf(site, options.user)
-  const write = await writer(site, form)
+  const account = options.user === undefined ? undefined : await idOf(installation, options.user)
+  const write = await writer(installation, form)
   const query = { ...(account !== undefined && { account }), ...(since !== undefined && { since }) }
   const shown = new Map<string, number>()
   let after: string | undefined
   for (;;) {
-    const page = await site.audit.list({ ...query, ...(after !== undefined && { after }), limit: PAGE })
+    const page = await installation.audit.list({ ...query, ...(after !== undefined && { after }), limit: PAGE })
     for (const record of page) {
       await write(record)
       if (options.follow === true && record.time > now - LATE) shown.set(record.id, record.time)
@@ -53,18 +53,18 @@ async function show(site: Installation, options: AuditOptions, form: Invocation[
     after = page.at(-1)?.id
     if (page.length < PAGE) break
   }
-  if (options.follow === true) await follow(site, { account, shown, write })
+  if (options.follow === true) await follow(installation, { account, shown, write })
 }
 
 async function follow(
-  site: Installation,
+  installation: Installation,
   { account, shown, write }: { account: string | undefined; shown: Map<string, number>; write: Write },
 ): Promise<void> {
   const ended = new AbortController()
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => ended.abort())
   while (!ended.signal.aborted) {
-    const since = site.clock.now() - LATE
-    for (const record of await site.audit.list({ ...(account !== undefined && { account }), since })) {
+    const since = installation.clock.now() - LATE
+    for (const record of await installation.audit.list({ ...(account !== undefined && { account }), since })) {
       if (shown.has(record.id)) continue
       shown.set(record.id, record.time)
       await write(record)
@@ -84,12 +84,12 @@ function timeOf(text: string, now: number): number {
   return time
 }
 
-async function idOf(site: Installation, name: string): Promise<string> {
-  const account = await site.accounts.findByLogin(name)
+async function idOf(installation: Installation, name: string): Promise<string> {
+  const account = await installation.accounts.findByLogin(name)
   if (account !== undefined) return account.id
   // Of a removed account only its id is left.
-  const [known] = await site.audit.list({ account: name, limit: 1 })
-  if (known === undefined) throw new CommandFailed(`user "${clean(name)}" does not exist`)
+  const [known] = await installation.audit.list({ account: name, limit: 1 })
+  if (known === undefined) throw new CommandError(`user "${clean(name)}" does not exist`)
   return name
 }
 
@@ -106,10 +106,10 @@ const COLUMNS = [
 ] as const
 
 /** Line by line: nobody waits for the width of what is still to come. */
-async function writer(site: Installation, form: Invocation['form']): Promise<Write> {
+async function writer(installation: Installation, form: Invocation['form']): Promise<Write> {
   const names = new Map<string, string>()
   const nameOf = async (id: string): Promise<string> => {
-    const known = names.get(id) ?? (await site.accounts.find(id))?.username ?? id
+    const known = names.get(id) ?? (await installation.accounts.find(id))?.username ?? id
     names.set(id, known)
     return known
   }

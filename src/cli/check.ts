@@ -4,12 +4,12 @@ import { isWrong, readClock } from '../clock/clock-check.ts'
 import { warningsOf } from '../config/checks/warnings.ts'
 import type { Config } from '../config/config.ts'
 import { DAY, HOUR, MINUTE, SECOND } from '../kernel/clock.ts'
-import { Unavailable } from '../kernel/errors.ts'
+import { UnavailableError } from '../kernel/errors.ts'
 import { silentLog } from '../kernel/log.ts'
 import { schedule } from '../provider/key-schedule.ts'
 import { keptFor } from '../provider/keys.ts'
 import { readConfig } from './configuration.ts'
-import { type Finding, fail, find, ok, skip, type Verdict, warn } from './findings.ts'
+import { type CheckResult, type Finding, fail, find, ok, skip, warn } from './findings.ts'
 import { invocationOf } from './invocation.ts'
 import { clean, print } from './output.ts'
 import { accountsWithoutFactor } from './reachability.ts'
@@ -59,20 +59,20 @@ async function checkAll(config: Config): Promise<Finding[]> {
   const configuration = checkConfiguration(config)
   const { openInstallation } = await import('../app/installation.ts')
   try {
-    const site = await openInstallation(config, { log: silentLog })
+    const installation = await openInstallation(config, { log: silentLog })
     try {
-      return [...configuration, ...(await checkSite(site))]
+      return [...configuration, ...(await checkSite(installation))]
     } finally {
-      await site.close()
+      await installation.close()
     }
   } catch (error) {
-    if (!(error instanceof Unavailable)) throw error
+    if (!(error instanceof UnavailableError)) throw error
     return [...configuration, ...withoutStore(error)]
   }
 }
 
 /** What does not even open is named; what needs it is left out. */
-function withoutStore(error: Unavailable): Finding[] {
+function withoutStore(error: UnavailableError): Finding[] {
   const broken = error.part === 'redis' ? NAMES.state : NAMES.accounts
   const { configuration: _, ...others } = NAMES
   return Object.values(others).map((check) => ({ check, ...(check === broken ? fail(error) : skip(NOT_CHECKED)) }))
@@ -84,20 +84,20 @@ function checkConfiguration(config: Config): Finding[] {
   return warnings.length > 0 ? warnings : [{ check, ...ok(config.file) }]
 }
 
-async function checkSite(site: Installation): Promise<Finding[]> {
+async function checkSite(installation: Installation): Promise<Finding[]> {
   return Promise.all([
-    find(NAMES.state, () => checkState(site)),
-    find(NAMES.accounts, async () => ok(`${await site.accounts.count()} accounts`)),
-    find(NAMES.mail, () => checkMail(site)),
-    find(NAMES.outbox, () => checkOutbox(site)),
-    find(NAMES.keys, () => checkKeys(site)),
-    find(NAMES.answer, async () => checkAnswer(site)),
-    find(NAMES.addresses, () => checkAddresses(site)),
-    find(NAMES.clock, () => checkClock(site)),
+    find(NAMES.state, () => checkState(installation)),
+    find(NAMES.accounts, async () => ok(`${await installation.accounts.count()} accounts`)),
+    find(NAMES.mail, () => checkMail(installation)),
+    find(NAMES.outbox, () => checkOutbox(installation)),
+    find(NAMES.keys, () => checkKeys(installation)),
+    find(NAMES.answer, async () => checkAnswer(installation)),
+    find(NAMES.addresses, () => checkAddresses(installation)),
+    find(NAMES.clock, () => checkClock(installation)),
   ])
 }
 
-async function checkState({ state }: Installation): Promise<Verdict> {
+async function checkState({ state }: Installation): Promise<CheckResult> {
   await state.ping()
   if (!('evictionPolicy' in state)) return ok('answers')
   const policy = await state.evictionPolicy()
@@ -105,14 +105,14 @@ async function checkState({ state }: Installation): Promise<Verdict> {
   return policy === 'noeviction' ? ok('answers') : fail(`maxmemory-policy is ${policy}: set noeviction`)
 }
 
-async function checkMail({ mailer }: Installation): Promise<Verdict> {
+async function checkMail({ mailer }: Installation): Promise<CheckResult> {
   if (mailer === undefined) return skip('not configured')
   await mailer.check()
   return ok('answers')
 }
 
 /** Letters about changes of accounts (FA-11); a running gateway looks every few seconds. */
-async function checkOutbox({ outbox, clock }: Installation): Promise<Verdict> {
+async function checkOutbox({ outbox, clock }: Installation): Promise<CheckResult> {
   const { count, oldest } = await outbox.waiting()
   if (oldest === undefined) return ok('nothing waits')
   const letters = count === 1 ? '1 letter waits' : `${count} letters wait`
@@ -126,7 +126,7 @@ function ageText(age: number): string {
   return `${Math.floor(age / size)} ${word}`
 }
 
-async function checkKeys({ keys, clock, config }: Installation): Promise<Verdict> {
+async function checkKeys({ keys, clock, config }: Installation): Promise<CheckResult> {
   const stored = await keys.list()
   if (stored.length === 0) return ok('the first start makes them')
   const scheduled = schedule(stored, { now: clock.now(), kept: keptFor(config) })
@@ -135,13 +135,13 @@ async function checkKeys({ keys, clock, config }: Installation): Promise<Verdict
 }
 
 /** A10: what was never answered is off where accounts are, and that should be no surprise. */
-function checkAnswer({ answer }: Installation): Verdict {
-  if (answer.from === 'nobody') return skip('set-up is not finished: nobody has answered yet')
-  if (answer.from === 'accounts') return warn(`off: ${NEVER_ANSWERED}`)
-  return ok(`${answer.enabled ? 'required' : 'asked where one is bound'} (${SOURCES[answer.from]})`)
+function checkAnswer({ setupDecision }: Installation): CheckResult {
+  if (setupDecision.from === 'nobody') return skip('set-up is not finished: nobody has answered yet')
+  if (setupDecision.from === 'accounts') return warn(`off: ${NEVER_ANSWERED}`)
+  return ok(`${setupDecision.enabled ? 'required' : 'asked where one is bound'} (${SOURCES[setupDecision.from]})`)
 }
 
-async function checkClock({ config, clock }: Installation): Promise<Verdict> {
+async function checkClock({ config, clock }: Installation): Promise<CheckResult> {
   const options = config.clock
   if (options.check === 'off') return skip('switched off')
   const reading = await readClock(options, { clock })
@@ -155,8 +155,8 @@ async function checkClock({ config, clock }: Installation): Promise<Verdict> {
 }
 
 /** C6: who can use none of the allowed methods for want of an address. */
-async function checkAddresses(site: Installation): Promise<Verdict> {
-  const names = (await accountsWithoutFactor(site)).map(({ username }) => username)
+async function checkAddresses(installation: Installation): Promise<CheckResult> {
+  const names = (await accountsWithoutFactor(installation)).map(({ username }) => username)
   if (names.length === 0) return ok('nobody needs one')
   const more = names.length > SHOWN_NAMES ? ` and ${names.length - SHOWN_NAMES} more` : ''
   return fail(`cannot sign in without one: ${names.slice(0, SHOWN_NAMES).join(', ')}${more}`)

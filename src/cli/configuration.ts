@@ -2,7 +2,7 @@ import type { Config } from '../config/config.ts'
 import { configFrom, loadConfig } from '../config/reading/load.ts'
 import { BLOCKS } from '../mfa/factors/registry.ts'
 
-/** The configuration of a command. Throws `ConfigErrors`. */
+/** The configuration of a command. Throws `ConfigFileError`. */
 export function readConfig(file: string): Config {
   return loadConfig(file, { blocks: BLOCKS })
 }

@@ -7,9 +7,12 @@ import { say } from './output.ts'
  * Works on the sessions of an account as the gateway does, and waits until relying parties have been told. Who cannot be reached is a
  * warning: the session has ended all the same (LO-5).
  */
-export async function withSessions<T>(site: Installation, work: (sessions: Sessions) => Promise<T>): Promise<T> {
+export async function withSessions<T>(
+  installation: Installation,
+  work: (sessions: Sessions) => Promise<T>,
+): Promise<T> {
   const { openSessions } = await import('../app/engine.ts')
-  const { sessions, unreached } = await openSessions(site)
+  const { sessions, unreached } = await openSessions(installation)
   const result = await work(sessions)
   for (const client of await unreached()) {
     say(`stepgate: client "${client}" could not be told that sessions have ended`)
@@ -18,8 +21,8 @@ export async function withSessions<T>(site: Installation, work: (sessions: Sessi
 }
 
 /** Ends everything that an account is signed in to; answers how many sessions there were. */
-export async function endAllSessions(site: Installation, accountId: string): Promise<number> {
+export async function endAllSessions(installation: Installation, accountId: string): Promise<number> {
   // The engine is not built for somebody who has not signed in for days.
-  const kept = await site.state.indexList(sessionsOf(accountId))
-  return kept.length === 0 ? 0 : withSessions(site, (sessions) => sessions.endAll(accountId))
+  const kept = await installation.state.indexList(sessionsOf(accountId))
+  return kept.length === 0 ? 0 : withSessions(installation, (sessions) => sessions.endAll(accountId))
 }

@@ -1,6 +1,6 @@
 /** A command that could not do what it was asked: one line on standard error, exit status 1. */
-export class CommandFailed extends Error {
-  override name = 'CommandFailed'
+export class CommandError extends Error {
+  override name = 'CommandError'
 }
 
 /** An argument that cannot be meant: one line that names it, exit status 2. */

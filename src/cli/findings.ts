@@ -5,15 +5,15 @@ export interface Finding {
   detail: string
 }
 
-export type Verdict = Omit<Finding, 'check'>
+export type CheckResult = Omit<Finding, 'check'>
 
-export const ok = (detail: string): Verdict => ({ status: 'ok', detail })
-export const warn = (detail: string): Verdict => ({ status: 'warn', detail })
-export const skip = (detail: string): Verdict => ({ status: 'skip', detail })
-export const fail = (reason: unknown): Verdict => ({ status: 'fail', detail: detailOf(reason) })
+export const ok = (detail: string): CheckResult => ({ status: 'ok', detail })
+export const warn = (detail: string): CheckResult => ({ status: 'warn', detail })
+export const skip = (detail: string): CheckResult => ({ status: 'skip', detail })
+export const fail = (reason: unknown): CheckResult => ({ status: 'fail', detail: detailOf(reason) })
 
 /** Runs one check; what it throws is the finding. */
-export async function find(check: string, work: () => Promise<Verdict>): Promise<Finding> {
+export async function find(check: string, work: () => Promise<CheckResult>): Promise<Finding> {
   try {
     return { check, ...(await work()) }
   } catch (error) {

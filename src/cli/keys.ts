@@ -3,7 +3,7 @@ import type { Installation } from '../app/installation.ts'
 import { type ScheduledKey, schedule } from '../provider/key-schedule.ts'
 import { keptFor, rotateKeys } from '../provider/keys.ts'
 import { administer, eventOf } from './administration.ts'
-import { CommandFailed } from './failure.ts'
+import { CommandError } from './failure.ts'
 import { type Result, table, timeText } from './output.ts'
 
 export function addKeys(program: Command): void {
@@ -23,8 +23,8 @@ export function addKeys(program: Command): void {
 const scheduled = async ({ keys, clock, config }: Installation): Promise<ScheduledKey[]> =>
   schedule(await keys.list(), { now: clock.now(), kept: keptFor(config) })
 
-async function list(site: Installation): Promise<Result> {
-  const json = (await scheduled(site)).map(jsonOf)
+async function list(installation: Installation): Promise<Result> {
+  const json = (await scheduled(installation)).map(jsonOf)
   const head = ['KID', 'ALG', 'STATUS', 'CREATED', 'SIGNS FROM', 'SIGNS UNTIL', 'PUBLISHED UNTIL']
   const rows = json.map(({ kid, alg, status, createdAt, signsFrom, signsUntil, publishedUntil }) =>
     [kid, alg, status, createdAt, signsFrom, signsUntil, publishedUntil].map((cell) => cell ?? '-'),
@@ -32,15 +32,15 @@ async function list(site: Installation): Promise<Result> {
   return { text: table(head, rows), json }
 }
 
-async function rotate(site: Installation): Promise<Result> {
-  const rotation = await rotateKeys(site, {
-    kept: keptFor(site.config),
-    rsaBits: site.config.tokens.rsaBits,
+async function rotate(installation: Installation): Promise<Result> {
+  const rotation = await rotateKeys(installation, {
+    kept: keptFor(installation.config),
+    rsaBits: installation.config.tokens.rsaBits,
     audit: (made) => eventOf('key.rotated', { details: { keys: made.map(({ kid }) => kid) } }),
   })
-  if (!rotation.ok) throw new CommandFailed(problemOf(rotation.waiting))
+  if (!rotation.ok) throw new CommandError(problemOf(rotation.waiting))
   const made = new Set(rotation.made.map(({ kid }) => kid))
-  const json = (await scheduled(site)).map(jsonOf).filter(({ kid }) => made.has(kid))
+  const json = (await scheduled(installation)).map(jsonOf).filter(({ kid }) => made.has(kid))
   const lines = json.map(({ kid, alg, signsFrom }) => `${alg} ${kid} is published and signs from ${signsFrom}`)
   return { text: lines.join('\n'), json }
 }

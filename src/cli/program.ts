@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
-import { LoginTaken } from '../accounts/account-store.ts'
-import { ConfigErrors } from '../config/reading/config-errors.ts'
-import { ConfigError, Unavailable } from '../kernel/errors.ts'
-import { MailFailed } from '../mail/mailer.ts'
+import { LoginTakenError } from '../accounts/account-store.ts'
+import { ConfigFileError } from '../config/reading/config-errors.ts'
+import { ConfigError, UnavailableError } from '../kernel/errors.ts'
+import { MailError } from '../mail/mailer.ts'
 import { addAudit } from './audit.ts'
 import { addCheck } from './check.ts'
 import { addClient } from './client/client.ts'
 import { addConfig } from './config/config.ts'
-import { CommandFailed, UsageError } from './failure.ts'
+import { CommandError, UsageError } from './failure.ts'
 import { detailOf } from './findings.ts'
 import { addHashPassword } from './hash-password.ts'
 import { addInit } from './init/init.ts'
@@ -72,7 +72,7 @@ function statusOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? DONE : WRONG_USAGE
   if (error instanceof ConfigError) {
     // Without our name in front, so that editors find file and line.
-    for (const { message } of error instanceof ConfigErrors ? error.all : [error]) say(oneLine(message))
+    for (const { message } of error instanceof ConfigFileError ? error.all : [error]) say(oneLine(message))
     return WRONG_USAGE
   }
   say(`stepgate: ${oneLine(reasonOf(error))}`)
@@ -81,7 +81,7 @@ function statusOf(error: unknown): number {
 
 /** Known failures speak for themselves; of the others the kind is said too, because nobody expected them. */
 function reasonOf(error: unknown): string {
-  const expected = [UsageError, CommandFailed, LoginTaken, Unavailable, MailFailed].some(
+  const expected = [UsageError, CommandError, LoginTakenError, UnavailableError, MailError].some(
     (kind) => error instanceof kind,
   )
   return expected || !(error instanceof Error) ? detailOf(error) : `${error.name}: ${detailOf(error)}`

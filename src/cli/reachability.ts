@@ -5,11 +5,11 @@ import type { Installation } from '../app/installation.ts'
  * Accounts that are stopped after the password: none of the allowed methods works without an address, and they have none (C6). Where
  * a method can be bound at the sign-in, nobody is stopped.
  */
-export async function accountsWithoutFactor(site: Installation): Promise<Account[]> {
-  const methods = await methodsOf(site)
-  const allowed = site.registry.list().filter(({ type }) => methods.includes(type))
+export async function accountsWithoutFactor(installation: Installation): Promise<Account[]> {
+  const methods = await methodsOf(installation)
+  const allowed = installation.registry.list().filter(({ type }) => methods.includes(type))
   if (allowed.some(({ bind }) => bind !== undefined)) return []
-  const without = await site.accounts.withoutEmail()
+  const without = await installation.accounts.withoutEmail()
   return without.filter((account) => !allowed.some((authenticator) => authenticator.usableUnbound(account)))
 }
 

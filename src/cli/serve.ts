@@ -8,7 +8,7 @@ import type { Log } from '../kernel/log.ts'
 import { createLogger } from '../kernel/logger.ts'
 import { BLOCKS } from '../mfa/factors/registry.ts'
 import { readConfig } from './configuration.ts'
-import { CommandFailed } from './failure.ts'
+import { CommandError } from './failure.ts'
 import { type Invocation, invocationOf } from './invocation.ts'
 import { warnAtStart } from './start-warnings.ts'
 import { superviseWorkers } from './workers.ts'
@@ -44,21 +44,21 @@ async function serve(config: Config, { log, form }: { log: Log; form: Invocation
   const asked = askedToEnd()
   const { createGateway } = await import('../app/gateway.ts')
   const { openInstallation } = await import('../app/installation.ts')
-  const site = await openInstallation(config, { log })
+  const installation = await openInstallation(config, { log })
   try {
-    const gateway = await createGateway(site)
+    const gateway = await createGateway(installation)
     const { port } = await listen(gateway, config)
     log.info('the gateway listens', { issuer: config.issuer, host: config.listen.host, port })
     if (gateway.setup !== undefined) announceSetup(gateway.setup, { log, form })
     const reloader = createReloader(config, { blocks: BLOCKS, apply: (next) => gateway.reload(next), log })
     process.on('SIGHUP', () => void reloader.reload())
-    await warnAtStart(site)
+    await warnAtStart(installation)
     log.info('the gateway stops', { signal: await asked })
     reloader.close()
     setTimeout(() => process.exit(0), LAST_MOMENT).unref()
     await gateway.close()
   } finally {
-    await site.close()
+    await installation.close()
     // The channel to the first process would keep this one alive.
     cluster.worker?.disconnect()
   }
@@ -78,7 +78,7 @@ async function listen(gateway: Gateway, config: Config): Promise<{ port: number 
     const problem = error instanceof Error && 'code' in error ? PORT_PROBLEMS[String(error.code)] : undefined
     if (problem === undefined) throw error
     const { host, port } = config.listen
-    throw new CommandFailed(`listen: ${host}:${port} ${problem}`)
+    throw new CommandError(`listen: ${host}:${port} ${problem}`)
   }
 }
 

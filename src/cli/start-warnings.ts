@@ -10,11 +10,11 @@ export const NEVER_ANSWERED =
   'there were accounts before anybody answered whether a second factor is needed; mfa.enabled: true in the file turns it on'
 
 /** Says what works and will hurt: weak settings, a Redis that evicts (FA-2), accounts that no mail can reach (C6). Never stops the start. */
-export async function warnAtStart(site: Installation): Promise<void> {
-  const { config, log } = site
+export async function warnAtStart(installation: Installation): Promise<void> {
+  const { config, log } = installation
   for (const { key, reason } of warningsOf(config)) log.warn('a setting deserves a thought', { key, reason })
-  if (site.answer.from === 'accounts') log.warn(`multi-factor authentication is off: ${NEVER_ANSWERED}`)
-  await Promise.allSettled([warnAboutEviction(site), warnAboutAddresses(site)])
+  if (installation.setupDecision.from === 'accounts') log.warn(`multi-factor authentication is off: ${NEVER_ANSWERED}`)
+  await Promise.allSettled([warnAboutEviction(installation), warnAboutAddresses(installation)])
 }
 
 async function warnAboutEviction({ state, log }: Installation): Promise<void> {
@@ -23,10 +23,10 @@ async function warnAboutEviction({ state, log }: Installation): Promise<void> {
   if (policy !== 'noeviction') log.error('redis may evict counters and used codes: set noeviction', { policy })
 }
 
-async function warnAboutAddresses(site: Installation): Promise<void> {
-  const names = (await accountsWithoutFactor(site)).map(({ username }) => username)
+async function warnAboutAddresses(installation: Installation): Promise<void> {
+  const names = (await accountsWithoutFactor(installation)).map(({ username }) => username)
   if (names.length === 0) return
-  site.log.warn('accounts without an address cannot sign in', {
+  installation.log.warn('accounts without an address cannot sign in', {
     count: names.length,
     users: names.slice(0, SHOWN_NAMES),
   })

@@ -1,7 +1,7 @@
 import cluster, { type Worker } from 'node:cluster'
 import { MINUTE, SECOND } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
-import { CommandFailed } from './failure.ts'
+import { CommandError } from './failure.ts'
 
 const FIRST_WAIT = SECOND
 const LONGEST_WAIT = 30 * SECOND
@@ -34,7 +34,7 @@ export function superviseWorkers(options: { count: number }, dependencies: { log
   }
 
   function settle(): void {
-    if (failed) reject(new CommandFailed('a worker did not start'))
+    if (failed) reject(new CommandError('a worker did not start'))
     else resolve()
   }
 

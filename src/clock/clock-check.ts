@@ -4,7 +4,7 @@ import { promisify } from 'node:util'
 import type { AuditTrail } from '../audit/audit.ts'
 import type { Config } from '../config/config.ts'
 import { type Clock, HOUR, SECOND } from '../kernel/clock.ts'
-import { Unavailable } from '../kernel/errors.ts'
+import { UnavailableError } from '../kernel/errors.ts'
 import type { Log } from '../kernel/log.ts'
 import { keyOf, type StateStore } from '../state/store.ts'
 import { askOffset } from './sntp.ts'
@@ -105,7 +105,7 @@ export function createClockWatch(
     try {
       return await dependencies.state.add(keyOf('clock-wrong', hostname()), '1', HOUR / 2)
     } catch (error) {
-      if (!(error instanceof Unavailable)) throw error
+      if (!(error instanceof UnavailableError)) throw error
       return true
     }
   }

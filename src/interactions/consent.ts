@@ -4,7 +4,7 @@ import type { AccountStore } from '../accounts/account-store.ts'
 import type { AuditTrail } from '../audit/audit.ts'
 import { RequestError } from '../kernel/errors.ts'
 import type { Form } from '../web/form.ts'
-import type { Answer } from '../web/responder.ts'
+import type { PageModel } from '../web/responder.ts'
 import { type Interaction, missingIn } from './engine.ts'
 
 export interface ConsentDependencies {
@@ -18,7 +18,7 @@ export interface ConsentDependencies {
 
 /** What a third-party relying party may learn, asked of the person whose data it is (OA-17). */
 export interface Consent {
-  page(interaction: Interaction): Answer
+  page(interaction: Interaction): PageModel
   /** Where the browser goes. */
   answer(ctx: Context, interaction: Interaction, form: Form): Promise<string>
 }

@@ -1,7 +1,7 @@
 import type { Context } from 'koa'
 import type { AccountStore } from '../accounts/account-store.ts'
-import { Unavailable } from '../kernel/errors.ts'
-import type { Boundary } from '../web/error-pages.ts'
+import { UnavailableError } from '../kernel/errors.ts'
+import type { ErrorPages } from '../web/error-pages.ts'
 import type { Responder } from '../web/responder.ts'
 
 /** As much of the engine's context as its pages need. */
@@ -32,7 +32,7 @@ const RESUME = /^\/auth\/([\w-]{16,64})$/
 
 export interface EnginePageDependencies {
   responder: Responder
-  boundary: Boundary
+  boundary: ErrorPages
   accounts: Pick<AccountStore, 'find'>
 }
 
@@ -51,7 +51,7 @@ export function createEnginePages({ responder, boundary, accounts }: EnginePageD
       const uid = RESUME.exec(ctx.path)?.[1]
       if (error instanceof Error && error.name === 'SessionNotFound')
         return boundary.show(ctx, { code: 'expired' }, uid)
-      const down = error instanceof Error && error.cause instanceof Unavailable
+      const down = error instanceof Error && error.cause instanceof UnavailableError
       if (down) return boundary.show(ctx, { code: 'unavailable' })
       if (out.error === 'server_error') return boundary.show(ctx, { code: 'internal' })
       const { status } = ctx

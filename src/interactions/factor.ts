@@ -9,7 +9,7 @@ import type { RememberedDevices } from '../mfa/session/remembered-device.ts'
 import type { PageError } from '../views/pages.ts'
 import type { Form } from '../web/form.ts'
 import { problemOf } from '../web/refusal.ts'
-import type { Answer } from '../web/responder.ts'
+import type { PageModel } from '../web/responder.ts'
 import type { AccountCookies } from './remembered-browsers.ts'
 import type { SignIn } from './sign-in.ts'
 
@@ -31,9 +31,9 @@ export type FactorAnswer =
 /** The pages on which codes are typed: binding and verifying, whatever the authenticator. */
 export interface Factors {
   /** The page; makes and sends a code where the step has none yet. */
-  page(ctx: Context, signIn: SignIn, step: FactorStep): Promise<Answer>
+  page(ctx: Context, signIn: SignIn, step: FactorStep): Promise<PageModel>
   /** The page again, with what was wrong. */
-  pageWith(ctx: Context, signIn: SignIn, problem: { step: FactorStep; error: PageError }): Promise<Answer>
+  pageWith(ctx: Context, signIn: SignIn, problem: { step: FactorStep; error: PageError }): Promise<PageModel>
   /** What keeps the step's code from being made or sent; undefined: nothing. */
   begin(ctx: Context, signIn: SignIn, step: FactorStep): Promise<PageError | undefined>
   /** A new code in place of the old. */
@@ -68,7 +68,7 @@ export function createFactors(dependencies: FactorDependencies): Factors {
     signIn: SignIn,
     step: FactorStep,
     { begun, error }: { begun?: Begun | undefined; error?: PageError | undefined },
-  ): Answer {
+  ): PageModel {
     const now = clock.now()
     const authenticator = authenticators.get(step.type)
     const fallback = authenticator?.fallback !== undefined
@@ -131,7 +131,7 @@ export function createFactors(dependencies: FactorDependencies): Factors {
   }
 }
 
-export function clientOf({ interaction: { client } }: SignIn): NonNullable<Answer['client']> {
+export function clientOf({ interaction: { client } }: SignIn): NonNullable<PageModel['client']> {
   const { name, uri, logo } = client
   return { name, ...(uri !== undefined && { uri }), ...(logo !== undefined && { logo }) }
 }

@@ -5,28 +5,28 @@ import type { Step } from '../mfa/policy/steps.ts'
 import type { Browser, Browsers } from '../web/browser.ts'
 import { type Form, type FormLimits, readForm } from '../web/form.ts'
 import type { Responder } from '../web/responder.ts'
-import type { Answers } from './answers.ts'
+import type { ConcurrentForms } from './concurrent-forms.ts'
 import type { Consent } from './consent.ts'
-import type { Progress } from './progress.ts'
+import type { FormHandlers } from './form-handlers.ts'
 import type { SignIn, SignIns } from './sign-in.ts'
+import type { SignInFlow } from './sign-in-flow.ts'
 import { type StepPages, switchesAccount } from './step-pages.ts'
-import type { Twins } from './twins.ts'
 
 export interface RouteDependencies {
   browsers: Browsers
   signIns: SignIns
   pages: StepPages
-  answers: Answers
-  progress: Progress
+  formHandlers: FormHandlers
+  flow: SignInFlow
   consent: Consent
-  twins: Twins
+  concurrentForms: ConcurrentForms
   responder: Responder
   limits: FormLimits
 }
 
 /** The pages of a sign-in, all behind one address: GET shows where it stands, POST moves it on. */
 export function interactionRoutes(dependencies: RouteDependencies): Middleware {
-  const { browsers, signIns, pages, answers, progress, consent, twins, responder, limits } = dependencies
+  const { browsers, signIns, pages, formHandlers, flow, consent, concurrentForms, responder, limits } = dependencies
   const router = new Router()
 
   async function loaded(ctx: Context, uid: string, browser: Browser): Promise<SignIn> {
@@ -36,11 +36,11 @@ export function interactionRoutes(dependencies: RouteDependencies): Middleware {
   async function answer(ctx: Context, signIn: SignIn, form: Form): Promise<void> {
     const { interaction } = signIn
     if (interaction.finished !== undefined) {
-      await twins.waitForEarlier(ctx)
+      await concurrentForms.waitForEarlier(ctx)
       return responder.redirect(ctx, interaction.finished)
     }
-    if (form.get('action') === 'cancel') return progress.cancel(ctx, signIn)
-    if (interaction.prompt.name !== 'consent') return answers.act(ctx, signIn, form)
+    if (form.get('action') === 'cancel') return flow.cancel(ctx, signIn)
+    if (interaction.prompt.name !== 'consent') return formHandlers.act(ctx, signIn, form)
     responder.redirect(ctx, await consent.answer(ctx, interaction, form))
   }
 
@@ -51,7 +51,7 @@ export function interactionRoutes(dependencies: RouteDependencies): Middleware {
     // A look of a link checker makes no code, sends no mail and finishes nothing (WE-4).
     if (ctx.method === 'HEAD') return responder.nothing(ctx)
     if (interaction.prompt.name === 'consent') return pages.send(ctx, signIn, consent.page(interaction))
-    if (ENDINGS.has(signIn.step.kind) && !switchesAccount(signIn)) return progress.moveOn(ctx, signIn)
+    if (ENDINGS.has(signIn.step.kind) && !switchesAccount(signIn)) return flow.moveOn(ctx, signIn)
     await pages.show(ctx, signIn)
   })
 
@@ -59,7 +59,7 @@ export function interactionRoutes(dependencies: RouteDependencies): Middleware {
     const uid = uidIn(ctx.params)
     const form = await readForm(ctx, limits)
     const browser = browsers.check(ctx, form, { purpose: uid, facts: { interaction: uid } })
-    await twins.run(ctx, { uid, browser }, async () => answer(ctx, await loaded(ctx, uid, browser), form))
+    await concurrentForms.run(ctx, { uid, browser }, async () => answer(ctx, await loaded(ctx, uid, browser), form))
   })
 
   router.all('/interaction/:uid', () => {

@@ -3,7 +3,7 @@ import type { AccountStore } from '../accounts/account-store.ts'
 import { type Clock, MINUTE } from '../kernel/clock.ts'
 import type { Step } from '../mfa/policy/steps.ts'
 import type { PageError } from '../views/pages.ts'
-import type { Answer, Responder } from '../web/responder.ts'
+import type { PageModel, Responder } from '../web/responder.ts'
 import { clientOf, type FactorStep, type Factors } from './factor.ts'
 import type { SignIn } from './sign-in.ts'
 
@@ -27,14 +27,14 @@ export interface StepPages {
   again(ctx: Context, signIn: SignIn, error: PageError): Promise<void>
   /** The login page: `username` as it was typed. */
   login(ctx: Context, signIn: SignIn, problem: { error: PageError; username?: string }): void
-  send(ctx: Context, signIn: SignIn, answer: Answer): void
+  send(ctx: Context, signIn: SignIn, answer: PageModel): void
 }
 
 export function createStepPages(
   { forgot }: StepPageOptions,
   { factors, responder, accounts, clock }: StepPageDependencies,
 ): StepPages {
-  function send(ctx: Context, signIn: SignIn, answer: Answer): void {
+  function send(ctx: Context, signIn: SignIn, answer: PageModel): void {
     const { interaction, browser, locale } = signIn
     const { uid } = interaction
     const form = { action: `/interaction/${uid}`, csrf: browser.csrf(uid), step: answer.name }
@@ -42,7 +42,7 @@ export function createStepPages(
     responder.page(ctx, { client: clientOf(signIn), ...answer, ...(notice !== undefined && { notice }), form }, locale)
   }
 
-  function plainPage(signIn: SignIn, step: Exclude<Step, FactorStep>): Answer {
+  function plainPage(signIn: SignIn, step: Exclude<Step, FactorStep>): PageModel {
     if (step.kind === 'choose') {
       return { name: 'choose', view: 'pages/choose', data: { methods: factors.choice(signIn, step.types) } }
     }
@@ -51,7 +51,7 @@ export function createStepPages(
     return loginPage(signIn, { forgot })
   }
 
-  async function switchPage({ interaction, account }: SignIn): Promise<Answer> {
+  async function switchPage({ interaction, account }: SignIn): Promise<PageModel> {
     const current = interaction.current && (await accounts.find(interaction.current.accountId))
     const data = { current: current?.username ?? '', next: account?.username ?? '' }
     return { name: 'switch-account', view: 'pages/switch-account', data }
@@ -99,7 +99,7 @@ function noticeFor(signIn: SignIn, now: number): string | undefined {
 function loginPage(
   { interaction, account }: SignIn,
   { username, forgot }: StepPageOptions & { username?: string | undefined },
-): Answer {
+): PageModel {
   const hint = interaction.params.login_hint
   const hinted = account?.username ?? (typeof hint === 'string' ? hint.slice(0, 254) : '')
   return { name: 'login', view: 'pages/login', data: { username: username ?? hinted, forgot } }

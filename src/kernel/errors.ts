@@ -41,8 +41,8 @@ export class RequestError extends Error {
 }
 
 /** A store, or the hasher's queue, cannot serve now: 503 with Retry-After, never a skipped check (FA-1). */
-export class Unavailable extends Error {
-  override name = 'Unavailable'
+export class UnavailableError extends Error {
+  override name = 'UnavailableError'
   readonly part: string
 
   /** `part` names what is missing for the log: `redis`, `postgres`, `sqlite`, `hasher`. */

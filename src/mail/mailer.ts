@@ -1,32 +1,19 @@
-/** A mail as its sender means it: one recipient, a template in the reader's language, facts. */
-export interface Mail {
-  /** One plain addr-spec (IN-1); it is checked again before it goes out. */
-  to: string
-  /** Folder under `views/mail/`. */
-  template: string
-  /** BCP 47. */
-  locale: string
-  data: Record<string, string | number | undefined>
-  /** The account it is about, for the audit alone. */
-  account?: string | undefined
-  /** The same for a letter that is sent again, so that mail programs show it once; absent: it is sent once. */
-  id?: string
-}
+import type { Mail } from '../kernel/mail.ts'
 
 /** The mail server is down or refused; nobody gets in because of it (EM-11). */
-export class MailFailed extends Error {
-  override name = 'MailFailed'
+export class MailError extends Error {
+  override name = 'MailError'
 }
 
 /** The mail server answers, and does not take this letter. */
-export class MailRefused extends MailFailed {
-  override name = 'MailRefused'
+export class MailRefusedError extends MailError {
+  override name = 'MailRefusedError'
 }
 
 export interface Mailer {
-  /** Resolves when the server has taken the mail; throws `MailFailed`, and `MailRefused` where others would be taken. */
+  /** Resolves when the server has taken the mail; throws `MailError`, and `MailRefusedError` where others would be taken. */
   send(mail: Mail): Promise<void>
-  /** Connect, EHLO, TLS and AUTH where configured; throws `MailFailed` with the cause. */
+  /** Connect, EHLO, TLS and AUTH where configured; throws `MailError` with the cause. */
   check(): Promise<void>
   close(): void
 }

@@ -1,4 +1,4 @@
-import type { Mail } from './mailer.ts'
+import type { Mail } from '../kernel/mail.ts'
 
 /** What owners are told about their account (FB-8, G4); each is a text below `mail.notice` in the locales. */
 export const NOTICE_KINDS = [

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { AuditTrail } from '../audit/audit.ts'
 import { type Clock, DAY, HOUR, MINUTE, SECOND } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
-import { type Mailer, MailFailed, MailRefused } from './mailer.ts'
+import { MailError, type Mailer, MailRefusedError } from './mailer.ts'
 import type { Outbox, WaitingMail } from './outbox.ts'
 
 /** Durations in milliseconds. */
@@ -50,7 +50,7 @@ export interface OutboxRunner {
   stop(): Promise<void>
 }
 
-type Outcome = 'sent' | 'refused' | 'down'
+type Delivery = 'sent' | 'refused' | 'down'
 
 export function createOutboxRunner(options: OutboxRunnerOptions, dependencies: OutboxRunnerDependencies): OutboxRunner {
   const settings = { ...DEFAULTS, ...options }
@@ -64,13 +64,13 @@ export function createOutboxRunner(options: OutboxRunnerOptions, dependencies: O
   let down = false
   let storeFailed = false
 
-  async function send(letter: WaitingMail, by: Mailer): Promise<Outcome> {
+  async function send(letter: WaitingMail, by: Mailer): Promise<Delivery> {
     const { id, mail } = letter
     try {
       await by.send(mail)
     } catch (error) {
       await failed(letter, error)
-      return error instanceof MailFailed && !(error instanceof MailRefused) ? 'down' : 'refused'
+      return error instanceof MailError && !(error instanceof MailRefusedError) ? 'down' : 'refused'
     }
     await outbox.remove(id)
     record('mail.sent', letter)
@@ -81,7 +81,7 @@ export function createOutboxRunner(options: OutboxRunnerOptions, dependencies: O
     const { id, mail, tries, createdAt } = letter
     const { template } = mail
     // The mailer tells of its own failures.
-    if (!(error instanceof MailFailed)) log.error('a letter could not be made', { template, error })
+    if (!(error instanceof MailError)) log.error('a letter could not be made', { template, error })
     const now = clock.now()
     if (now - createdAt < settings.patience) {
       return outbox.postpone(id, now + Math.min(settings.retry * 2 ** tries, settings.retryMax))

@@ -1,4 +1,4 @@
-import type { Mail } from './mailer.ts'
+import type { Mail } from '../kernel/mail.ts'
 
 /** A letter that waits, as its sender claimed it. */
 export interface WaitingMail {

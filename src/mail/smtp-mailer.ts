@@ -3,13 +3,14 @@ import { createTransport, type SMTPPoolOptions } from 'nodemailer'
 import { SECOND } from '../kernel/clock.ts'
 import { ConfigError } from '../kernel/errors.ts'
 import type { Log } from '../kernel/log.ts'
+import type { Mail } from '../kernel/mail.ts'
 import { randomToken } from '../kernel/secrets.ts'
 import type { Renderer } from '../views/renderer.ts'
 import type { Texts } from '../views/texts.ts'
 import { parseAddress } from './address.ts'
-import { composeLetter } from './letter.ts'
-import { type Mail, type Mailer, MailFailed, MailRefused } from './mailer.ts'
+import { MailError, type Mailer, MailRefusedError } from './mailer.ts'
 import { oneLine } from './one-line.ts'
+import { composeMail } from './rendered-mail.ts'
 import { withoutFacts } from './smtp-failure.ts'
 import { parseSmtpUrl, type SmtpServer } from './smtp-url.ts'
 
@@ -39,7 +40,7 @@ const CONNECTIONS = 5
 const REQUEUES = 2
 const NAME_LENGTH = 100
 /** Nodemailer's codes for what the server has against this recipient or this message. */
-const OF_THE_LETTER: ReadonlySet<string> = new Set(['EENVELOPE', 'EMESSAGE'])
+const OF_THE_MAIL: ReadonlySet<string> = new Set(['EENVELOPE', 'EMESSAGE'])
 
 /** Mails through one SMTP server. Throws `ConfigError` for a URL or sender that cannot work. */
 export function createSmtpMailer(options: SmtpMailerOptions, dependencies: SmtpMailerDependencies): Mailer {
@@ -53,7 +54,7 @@ export function createSmtpMailer(options: SmtpMailerOptions, dependencies: SmtpM
       const address = parseAddress(mail.to)
       if (address === undefined)
         throw failed(mail, Object.assign(new Error('not one plain address'), { code: 'EENVELOPE' }))
-      const { locale, ...parts } = composeLetter(mail, dependencies)
+      const { locale, ...parts } = composeMail(mail, dependencies)
       const message = {
         ...parts,
         from,
@@ -84,7 +85,7 @@ export function createSmtpMailer(options: SmtpMailerOptions, dependencies: SmtpM
       try {
         await Promise.race([transport.verify(), tooLate(deadline.signal)])
       } catch (error) {
-        throw new MailFailed('the mail server did not answer as it should', { cause: withoutFacts(error, []) })
+        throw new MailError('the mail server did not answer as it should', { cause: withoutFacts(error, []) })
       } finally {
         deadline.abort()
       }
@@ -93,12 +94,12 @@ export function createSmtpMailer(options: SmtpMailerOptions, dependencies: SmtpM
     close: () => transport.close(),
   }
 
-  function failed(mail: Mail, error: unknown): MailFailed {
+  function failed(mail: Mail, error: unknown): MailError {
     const facts = Object.values(mail.data).filter((value) => typeof value === 'string')
     const cause = withoutFacts(error, [mail.to, ...facts])
     const { code, responseCode, command } = cause
     log.warn('mail was not sent', { template: mail.template, code, responseCode, command, reason: cause.message })
-    const Failure = code !== undefined && OF_THE_LETTER.has(code) ? MailRefused : MailFailed
+    const Failure = code !== undefined && OF_THE_MAIL.has(code) ? MailRefusedError : MailError
     return new Failure('the mail was not sent', { cause })
   }
 }

@@ -7,7 +7,7 @@ import { passwordProblem, personalWords, samePassword } from '../accounts/passwo
 import type { Hasher } from '../accounts/passwords.ts'
 import type { AuditEventName } from '../audit/audit.ts'
 import type { Clock } from '../kernel/clock.ts'
-import { RequestError, Unavailable } from '../kernel/errors.ts'
+import { RequestError, UnavailableError } from '../kernel/errors.ts'
 import type { Log } from '../kernel/log.ts'
 import type { NoticeKind, Notices } from '../mail/notices.ts'
 import type { Sessions } from '../mfa/session/sessions.ts'
@@ -96,7 +96,7 @@ export function passwordLinkRoutes(
       await sessions.endAll(account.id)
     } catch (error) {
       // They are dead by the change of the password; only the relying parties are not told.
-      if (!(error instanceof Unavailable)) throw error
+      if (!(error instanceof UnavailableError)) throw error
       log.warn('sessions could not be ended one by one', { error })
     }
   }

@@ -4,10 +4,10 @@ import { createGate } from '../accounts/gate.ts'
 import { LINK_TTL, type PasswordLinks } from '../accounts/password-links.ts'
 import type { AuditTrail } from '../audit/audit.ts'
 import { type Clock, HOUR, MINUTE } from '../kernel/clock.ts'
-import { Unavailable } from '../kernel/errors.ts'
+import { UnavailableError } from '../kernel/errors.ts'
 import type { Log } from '../kernel/log.ts'
 import { networkOf } from '../kernel/network.ts'
-import { type Mailer, MailFailed } from '../mail/mailer.ts'
+import { MailError, type Mailer } from '../mail/mailer.ts'
 import type { BindingStore } from '../mfa/factors/binding-store.ts'
 import { mayResetByMail, type ResetFacts } from '../mfa/policy/reset-by-mail.ts'
 import { type Limit, spend } from '../state/allowance.ts'
@@ -111,7 +111,7 @@ export function createResetRequests(
     try {
       await pass(() => handle(request))
     } catch (error) {
-      const expected = error instanceof Unavailable || error instanceof MailFailed
+      const expected = error instanceof UnavailableError || error instanceof MailError
       log[expected ? 'warn' : 'error']('a link to a new password could not be sent', { error })
     }
   }

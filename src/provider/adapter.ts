@@ -1,11 +1,11 @@
 import { type Adapter, type AdapterFactory, type AdapterPayload, errors } from 'oidc-provider'
 import { type Clock, SECOND } from '../kernel/clock.ts'
-import { Unavailable } from '../kernel/errors.ts'
+import { UnavailableError } from '../kernel/errors.ts'
 import type { Sealer } from '../kernel/secrets.ts'
 import { createRecords, type Records } from '../state/records.ts'
 import { keyOf, type StateKey, type StateStore } from '../state/store.ts'
+import { interactionAdapter } from './ended-interactions.ts'
 import { beginGeneration } from './grants.ts'
-import { interactionAdapter } from './past-requests.ts'
 import { guarded } from './store-down.ts'
 
 /** Seconds by which clocks of several gateways may differ; the engine's own `clockTolerance`. */
@@ -216,5 +216,5 @@ async function merge(records: Records<Stored>, { id, payload, ttl, current }: Me
     }
     seen = await records.get(id)
   }
-  throw new Unavailable('session merge')
+  throw new UnavailableError('session merge')
 }

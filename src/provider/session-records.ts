@@ -1,7 +1,7 @@
 import { errors, type KoaContextWithOIDC } from 'oidc-provider'
 import type { AuditTrail } from '../audit/audit.ts'
 import { type Clock, MINUTE } from '../kernel/clock.ts'
-import { Unavailable } from '../kernel/errors.ts'
+import { UnavailableError } from '../kernel/errors.ts'
 import {
   keepForAccount,
   type Parties,
@@ -10,7 +10,7 @@ import {
 } from '../mfa/session/session-proofs.ts'
 import type { Versioned } from '../state/records.ts'
 import type { StateStore } from '../state/store.ts'
-import { StoreDown } from './store-down.ts'
+import { StoreUnavailableError } from './store-down.ts'
 
 export interface SessionRecordsDependencies {
   proofs: SessionProofRecords
@@ -90,7 +90,7 @@ export function createSessionRecords({
       tell(ctx, brought, before?.value)
       return { value: kept, version: '' }
     }
-    throw new StoreDown(new Unavailable('session proofs'))
+    throw new StoreUnavailableError(new UnavailableError('session proofs'))
   }
 
   function tell(ctx: KoaContextWithOIDC, brought: SessionProofs, before: SessionProofs | undefined): void {
@@ -144,7 +144,7 @@ export function createSessionRecords({
         if (next === undefined || (await write(session.uid, next, found))) return
         found = await proofs.get(session.uid)
       }
-      throw new StoreDown(new Unavailable('session proofs'))
+      throw new StoreUnavailableError(new UnavailableError('session proofs'))
     },
   }
 }

@@ -3,7 +3,7 @@ import type { Account } from '../accounts/account.ts'
 import type { AuditTrail } from '../audit/audit.ts'
 import { OWN_CLIENTS } from '../config/own-clients.ts'
 import { type Clock, SECOND } from '../kernel/clock.ts'
-import { Unavailable } from '../kernel/errors.ts'
+import { UnavailableError } from '../kernel/errors.ts'
 import {
   aliveFor,
   markEnded,
@@ -119,13 +119,13 @@ async function revoke(provider: Provider, grantId: string): Promise<void> {
   await (await provider.Grant.find(grantId))?.destroy()
 }
 
-/** The engine's adapter says a dead store in the protocol's words; callers of a port know `Unavailable` (FA-5). */
+/** The engine's adapter says a dead store in the protocol's words; callers of a port know `UnavailableError` (FA-5). */
 function failing<A extends unknown[], R>(work: (...given: A) => Promise<R>): (...given: A) => Promise<R> {
   return async (...given) => {
     try {
       return await work(...given)
     } catch (error) {
-      throw error instanceof Error && error.cause instanceof Unavailable ? error.cause : error
+      throw error instanceof Error && error.cause instanceof UnavailableError ? error.cause : error
     }
   }
 }

@@ -1,8 +1,8 @@
 import { errors } from 'oidc-provider'
-import { Unavailable } from '../kernel/errors.ts'
+import { UnavailableError } from '../kernel/errors.ts'
 
 /** A dead store as the protocol says it: 503, and on a checked redirect URI the relying party hears it too (architecture, section 6). */
-export class StoreDown extends errors.CustomOIDCProviderError {
+export class StoreUnavailableError extends errors.CustomOIDCProviderError {
   constructor(cause: unknown) {
     super('temporarily_unavailable', 'the service is temporarily unavailable')
     this.status = 503
@@ -18,7 +18,7 @@ export function guarded<A extends unknown[], R>(call: (...args: A) => Promise<R>
     try {
       return await call(...args)
     } catch (error) {
-      throw error instanceof Unavailable ? new StoreDown(error) : error
+      throw error instanceof UnavailableError ? new StoreUnavailableError(error) : error
     }
   }
 }

@@ -12,7 +12,7 @@ import { type Limit, spend } from '../state/allowance.ts'
 import { keyOf, type StateStore } from '../state/store.ts'
 import type { PageError } from '../views/pages.ts'
 import type { Form } from '../web/form.ts'
-import type { Draft, SetupChallenge } from './progress.ts'
+import type { Draft, SetupChallenge } from './setup-state.ts'
 
 export interface AdministratorOptions {
   serviceName: string

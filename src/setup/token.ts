@@ -2,7 +2,7 @@ import { MINUTE } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
 import { networkOf } from '../kernel/network.ts'
 import { equalSecrets, randomToken, sha256 } from '../kernel/secrets.ts'
-import type { AnswerStore } from '../mfa/policy/setup-decision-store.ts'
+import type { SetupDecisionStore } from '../mfa/policy/setup-decision-store.ts'
 import { spend } from '../state/allowance.ts'
 import { keyOf, type StateStore } from '../state/store.ts'
 
@@ -18,7 +18,7 @@ export interface SetupTokens {
 
 interface SetupTokensDependencies {
   state: StateStore
-  answers: Pick<AnswerStore, 'get'>
+  setupDecisions: Pick<SetupDecisionStore, 'get'>
   log: Log
 }
 
@@ -35,7 +35,7 @@ const RENEWED = 3 * MINUTE
  * browser has reached is kept for an hour and in that browser alone, and who lost either would need a restart to go on, whereas somebody
  * else who has read the token could as well have been the first.
  */
-export async function createSetupTokens({ state, answers, log }: SetupTokensDependencies): Promise<SetupTokens> {
+export async function createSetupTokens({ state, setupDecisions, log }: SetupTokensDependencies): Promise<SetupTokens> {
   const token = randomToken()
   const own = sha256(token)
   const keyFor = (hash: string) => keyOf('setup-token', hash)
@@ -44,7 +44,7 @@ export async function createSetupTokens({ state, answers, log }: SetupTokensDepe
 
   async function renew(): Promise<void> {
     try {
-      if (closed || (await answers.get()) !== undefined) return
+      if (closed || (await setupDecisions.get()) !== undefined) return
       await state.set(keyFor(own), '1', SHARED)
     } catch (error) {
       // This process knows it all the same.
@@ -58,7 +58,7 @@ export async function createSetupTokens({ state, answers, log }: SetupTokensDepe
   }, RENEWED).unref()
 
   async function known(hash: string): Promise<boolean> {
-    if (closed || (await answers.get()) !== undefined) return false
+    if (closed || (await setupDecisions.get()) !== undefined) return false
     return equalSecrets(hash, own) || (await state.get(keyFor(hash))) !== undefined
   }
 

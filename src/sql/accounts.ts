@@ -4,14 +4,14 @@ import { type Account, loginKey } from '../accounts/account.ts'
 import {
   type AccountAdmin,
   type AccountChanges,
-  AccountGone,
-  LoginTaken,
+  AccountGoneError,
+  LoginTakenError,
   type NewAccount,
 } from '../accounts/account-store.ts'
 import type { Hasher } from '../accounts/passwords.ts'
 import type { Change } from '../audit/audit.ts'
 import type { Clock } from '../kernel/clock.ts'
-import { Unavailable } from '../kernel/errors.ts'
+import { UnavailableError } from '../kernel/errors.ts'
 import type { Database } from './database.ts'
 import type { AccountRow, Tables } from './tables.ts'
 
@@ -50,7 +50,7 @@ export function createSqlAccounts(db: Database, dependencies: SqlAccountDependen
         .set((row) => ({ ...set(row), updated_at: clock.now() }))
         .where('id', '=', id)
         .executeTakeFirstOrThrow()
-      if (numUpdatedRows === 0n) throw new AccountGone()
+      if (numUpdatedRows === 0n) throw new AccountGoneError()
       await db.writeAudit(transaction, audit)
     })
   }
@@ -71,7 +71,7 @@ export function createSqlAccounts(db: Database, dependencies: SqlAccountDependen
       })
     } catch (error) {
       // The password was right, and the next sign-in tries again.
-      if (!(error instanceof Unavailable)) throw error
+      if (!(error instanceof UnavailableError)) throw error
     }
   }
 
@@ -177,7 +177,7 @@ export function createSqlAccounts(db: Database, dependencies: SqlAccountDependen
           .deleteFrom('accounts')
           .where('id', '=', id)
           .executeTakeFirstOrThrow()
-        if (numDeletedRows === 0n) throw new AccountGone()
+        if (numDeletedRows === 0n) throw new AccountGoneError()
         await db.writeAudit(transaction, audit)
       }),
     async list({ after, limit } = {}) {
@@ -206,7 +206,7 @@ export function createSqlAccounts(db: Database, dependencies: SqlAccountDependen
   }
 }
 
-/** Throws `LoginTaken`; the caller writes the audit row. */
+/** Throws `LoginTakenError`; the caller writes the audit row. */
 export async function insertAccount(
   transaction: Transaction<Tables>,
   account: NewAccount & { emailVerified?: boolean },
@@ -320,7 +320,7 @@ function claimsOf(row: AccountRow): Claim[] {
   return [...loginsOf(row)].map(([key, login]) => ({ key, login, accountId: row.id }))
 }
 
-/** Throws `LoginTaken` when another account has one of them. */
+/** Throws `LoginTakenError` when another account has one of them. */
 async function claim(transaction: Transaction<Tables>, claims: readonly Claim[]): Promise<void> {
   if (claims.length === 0) return
   // In one order for all, so that two accounts claiming the same names do not wait for each other.
@@ -332,7 +332,7 @@ async function claim(transaction: Transaction<Tables>, claims: readonly Claim[])
     .returning(['key', 'account_id'])
     .execute()
   const owners = new Map(claimed.map(({ key, account_id }) => [key, account_id]))
-  for (const { key, login, accountId } of claims) if (owners.get(key) !== accountId) throw new LoginTaken(login)
+  for (const { key, login, accountId } of claims) if (owners.get(key) !== accountId) throw new LoginTakenError(login)
 }
 
 function chunks<T>(items: readonly T[], size: number): T[][] {

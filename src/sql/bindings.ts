@@ -1,5 +1,5 @@
 import type { Kysely, Transaction } from 'kysely'
-import { AccountGone } from '../accounts/account-store.ts'
+import { AccountGoneError } from '../accounts/account-store.ts'
 import type { Sealer } from '../kernel/secrets.ts'
 import type { Binding, BindingStore } from '../mfa/factors/binding-store.ts'
 import type { Database } from './database.ts'
@@ -228,7 +228,7 @@ async function lockAccount(transaction: Transaction<Tables>, accountId: string):
     .set(({ ref }) => ({ factor_epoch: ref('factor_epoch') }))
     .where('id', '=', accountId)
     .executeTakeFirstOrThrow()
-  if (numUpdatedRows === 0n) throw new AccountGone()
+  if (numUpdatedRows === 0n) throw new AccountGoneError()
 }
 
 async function raiseEpochs(

@@ -19,7 +19,7 @@ const MIGRATION_TIMEOUT = MINUTE
 const MIGRATION_RETRY_AFTER = Array.from({ length: 100 }, () => 50)
 const MIGRATION_LOCK = 7_836_104_225
 
-/** Everything durable, in PostgreSQL or in one SQLite file. Whatever runs on it throws `Unavailable` when the store cannot serve. */
+/** Everything durable, in PostgreSQL or in one SQLite file. Whatever runs on it throws `UnavailableError` when the store cannot serve. */
 export interface Database {
   readonly kind: Kind
   readonly kysely: Kysely<Tables>
@@ -28,7 +28,7 @@ export interface Database {
   transaction<R>(work: (transaction: Transaction<Tables>) => Promise<R>): Promise<R>
   /** Writes the audit rows of a change and its letters in the change's own transaction (LG-4). */
   writeAudit(transaction: Transaction<Tables>, ...events: readonly Change[]): Promise<void>
-  /** Throws `Unavailable` unless the store answers. */
+  /** Throws `UnavailableError` unless the store answers. */
   ping(): Promise<void>
   close(): Promise<void>
 }

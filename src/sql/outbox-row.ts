@@ -1,4 +1,4 @@
-import type { Mail } from '../mail/mailer.ts'
+import type { Mail } from '../kernel/mail.ts'
 import type { OutboxRow } from './tables.ts'
 
 export function outboxRows(

@@ -1,6 +1,6 @@
 import type { Clock } from '../kernel/clock.ts'
+import type { Mail } from '../kernel/mail.ts'
 import { createSortableIds } from '../kernel/sortable-id.ts'
-import type { Mail } from '../mail/mailer.ts'
 import type { Outbox, WaitingMail } from '../mail/outbox.ts'
 import type { Database } from './database.ts'
 import { outboxRows } from './outbox-row.ts'

@@ -8,7 +8,7 @@ import {
 } from 'kysely'
 import pg from 'pg'
 import { SECOND } from '../kernel/clock.ts'
-import { Unavailable } from '../kernel/errors.ts'
+import { UnavailableError } from '../kernel/errors.ts'
 import type { Log } from '../kernel/log.ts'
 import { toParameter } from './parameters.ts'
 
@@ -29,7 +29,7 @@ export interface PostgresOptions {
   statementTimeout: number
 }
 
-/** Kysely on `pg`, where everything but a mistake in a statement or its values is `Unavailable('postgres')`. */
+/** Kysely on `pg`, where everything but a mistake in a statement or its values is `UnavailableError('postgres')`. */
 export function createPostgresDialect(options: PostgresOptions, dependencies: { log: Log }): Dialect {
   return {
     createDriver: () => createDriver(options, dependencies.log),
@@ -61,7 +61,7 @@ function createDriver(options: PostgresOptions, log: Log): Driver {
       try {
         return connectionOf(await pool.connect(), nameOf)
       } catch (error) {
-        throw new Unavailable('postgres', { cause: error })
+        throw new UnavailableError('postgres', { cause: error })
       }
     },
     async beginTransaction(connection) {
@@ -124,13 +124,13 @@ function connectionOf(client: pg.PoolClient, nameOf: ReturnType<typeof createSta
   let broken = false
 
   async function query(config: pg.QueryConfig): Promise<pg.QueryResult> {
-    if (broken) throw new Unavailable('postgres')
+    if (broken) throw new UnavailableError('postgres')
     try {
       return await client.query(config)
     } catch (error) {
       if (isMistake(error)) throw error
       broken = true
-      throw new Unavailable('postgres', { cause: error })
+      throw new UnavailableError('postgres', { cause: error })
     }
   }
 

@@ -10,7 +10,7 @@ import {
   SqliteIntrospector,
   SqliteQueryCompiler,
 } from 'kysely'
-import { Unavailable } from '../kernel/errors.ts'
+import { UnavailableError } from '../kernel/errors.ts'
 import { toParameter } from './parameters.ts'
 
 /** Milliseconds SQLite itself waits for another process's lock; the event loop stands still meanwhile. */
@@ -41,7 +41,7 @@ export async function openSqliteFile(file: string, retryAfter: readonly number[]
 
 /**
  * Kysely on one connection of node:sqlite, where everything but a mistake in a statement or its values is
- * `Unavailable('sqlite')`. Ending the dialect leaves `database` open.
+ * `UnavailableError('sqlite')`. Ending the dialect leaves `database` open.
  */
 export function createSqliteDialect(database: DatabaseSync, retryAfter: readonly number[]): Dialect {
   return {
@@ -115,7 +115,7 @@ async function whenFree<R>(retryAfter: readonly number[], work: () => R): Promis
     } catch (error) {
       if (isMistake(error)) throw error
       const wait = retryAfter[attempt]
-      if (!isBusy(error) || wait === undefined) throw new Unavailable('sqlite', { cause: error })
+      if (!isBusy(error) || wait === undefined) throw new UnavailableError('sqlite', { cause: error })
       await pause(wait)
     }
   }

@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as pause } from 'node:timers/promises'
 import { type Clock, SECOND } from '../kernel/clock.ts'
-import { Unavailable } from '../kernel/errors.ts'
+import { UnavailableError } from '../kernel/errors.ts'
 import type { Log } from '../kernel/log.ts'
 import { randomToken } from '../kernel/secrets.ts'
 import type { StateKey, StateStore } from './store.ts'
@@ -100,7 +100,7 @@ export function createEmbeddedState(options: { file: string }, dependencies: { c
         return operation()
       } catch (error) {
         const wait = RETRY_AFTER[attempt]
-        if (!isBusy(error) || wait === undefined) throw new Unavailable('sqlite', { cause: error })
+        if (!isBusy(error) || wait === undefined) throw new UnavailableError('sqlite', { cause: error })
         await pause(wait)
       }
     }

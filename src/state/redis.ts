@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
-import { ConfigError, Unavailable } from '../kernel/errors.ts'
+import { ConfigError, UnavailableError } from '../kernel/errors.ts'
 import type { Log } from '../kernel/log.ts'
 import { randomToken } from '../kernel/secrets.ts'
 import type { StateKey, StateStore } from './store.ts'
@@ -77,7 +77,7 @@ export interface RedisState extends StateStore {
 /**
  * `url`: `redis://`, `rediss://` (TLS), `redis+sentinel://host,host/master-name/database`, `redis+cluster://host,host`, each with
  * `user:password@` in front of the hosts; `prefix` is put before every key, `sg:` by default. Throws ConfigError for another
- * address, and does not wait for the connection: operations do, once, and answer `Unavailable` when it does not come.
+ * address, and does not wait for the connection: operations do, once, and answer `UnavailableError` when it does not come.
  */
 export function createRedisState(options: { url: string; prefix?: string }, dependencies: { log: Log }): RedisState {
   const { prefix = 'sg:' } = options
@@ -115,7 +115,7 @@ export function createRedisState(options: { url: string; prefix?: string }, depe
       if (client.status !== 'ready') await connected()
       return await withinTime(operation())
     } catch (error) {
-      throw new Unavailable('redis', { cause: withoutArguments(error) })
+      throw new UnavailableError('redis', { cause: withoutArguments(error) })
     }
   }
 

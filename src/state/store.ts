@@ -17,7 +17,7 @@ export type Reservation =
 
 /**
  * Short-lived state shared by every gateway process. Each operation is atomic on its key; each value has a time to live,
- * in milliseconds, and is gone when that is over. Every operation throws `Unavailable` when the store cannot serve: nobody
+ * in milliseconds, and is gone when that is over. Every operation throws `UnavailableError` when the store cannot serve: nobody
  * may go on as if the answer had been "nothing there" (FA-1).
  */
 export interface StateStore {
@@ -48,7 +48,7 @@ export interface StateStore {
   /** The members whose time is not over, in no order. */
   indexList(index: StateKey): Promise<string[]>
   indexRemove(index: StateKey, ...members: string[]): Promise<void>
-  /** Throws `Unavailable` unless the store answers. */
+  /** Throws `UnavailableError` unless the store answers. */
   ping(): Promise<void>
   close(): Promise<void>
 }

@@ -1,23 +1,24 @@
 import type { Context, Middleware } from 'koa'
 import type { Clock } from '../kernel/clock.ts'
-import { RequestError, Unavailable } from '../kernel/errors.ts'
+import { RequestError, UnavailableError } from '../kernel/errors.ts'
 import type { Log } from '../kernel/log.ts'
 import { randomToken } from '../kernel/secrets.ts'
+import type { EndedInteraction, EndedInteractions } from '../mfa/session/ended-interaction.ts'
 import type { PageError } from '../views/pages.ts'
 import type { RelyingParties } from './relying-parties.ts'
 import type { Responder } from './responder.ts'
-import { type PastRequest, requestAgain, type WayBack, wayBack } from './restart.ts'
+import { requestAgain, type WayBack, wayBack } from './restart.ts'
 import { withoutSecret } from './secret-address.ts'
 
-export interface BoundaryDependencies {
+export interface ErrorPagesDependencies {
   responder: Responder
   parties: RelyingParties
-  past: { find(uid: string): Promise<PastRequest | undefined> }
+  endedInteractions: EndedInteractions
   clock: Clock
   log: Log
 }
 
-export interface Boundary {
+export interface ErrorPages {
   /** Outermost: what flew past everything becomes a page, poor outside and precise in the log (WE-12, FA-9). */
   middleware: Middleware
   /** Innermost: an address that is nobody's. */
@@ -28,9 +29,15 @@ export interface Boundary {
 
 const INTERACTION = /^\/(?:interaction|auth)\/([\w-]{16,64})$/
 
-export function createBoundary({ responder, parties, past, clock, log }: BoundaryDependencies): Boundary {
-  async function wayOut(uid: string | undefined): Promise<{ past: PastRequest; link: WayBack } | undefined> {
-    const found = uid === undefined ? undefined : await past.find(uid).catch(() => undefined)
+export function createErrorPages({
+  responder,
+  parties,
+  endedInteractions,
+  clock,
+  log,
+}: ErrorPagesDependencies): ErrorPages {
+  async function wayOut(uid: string | undefined): Promise<{ past: EndedInteraction; link: WayBack } | undefined> {
+    const found = uid === undefined ? undefined : await endedInteractions.find(uid).catch(() => undefined)
     const client = found && parties.get(found.clientId)
     return client && { past: found, link: wayBack(found, { client, now: clock.now() }) }
   }
@@ -85,5 +92,5 @@ function problemOf(error: unknown, { req }: Context): PageError {
 
 /** Ours, or the engine's words for it. */
 function unavailable(error: unknown): boolean {
-  return error instanceof Unavailable || (error instanceof Error && error.cause instanceof Unavailable)
+  return error instanceof UnavailableError || (error instanceof Error && error.cause instanceof UnavailableError)
 }

@@ -6,12 +6,12 @@ import { FORMS_STAY } from './headers.ts'
 import { isSecretAddress } from './secret-address.ts'
 
 /** A page without what every request decides anew. */
-export type Answer = Omit<Page, 'locale' | 'referrer'>
+export type PageModel = Omit<Page, 'locale' | 'referrer'>
 
 export interface Responder {
   /** What the request asks for (`ui_locales`), then what its person has chosen, then what the browser prefers. */
   locale(ctx: Context, uiLocales?: unknown, chosen?: string): string
-  page(ctx: Context, answer: Answer, locale: string): void
+  page(ctx: Context, answer: PageModel, locale: string): void
   /** What a page's HEAD says, without making the page. */
   nothing(ctx: Context): void
   /** 303: the answer to every form that succeeded (OA-7). */

@@ -1,14 +1,6 @@
 import { MINUTE } from '../kernel/clock.ts'
+import type { EndedInteraction } from '../mfa/session/ended-interaction.ts'
 import type { RelyingParty } from './relying-parties.ts'
-
-/** What an interaction was about, also after it ended. */
-export interface PastRequest {
-  clientId: string
-  params: Readonly<Record<string, unknown>>
-  /** Milliseconds since the epoch. */
-  startedAt: number
-  ended: boolean
-}
 
 export interface WayBack {
   href: string
@@ -23,7 +15,7 @@ const RELYING_PARTY_STATE = 5 * MINUTE
  * Where somebody goes whose page is over: the relying party's own request while its state can still be alive, else the relying party's
  * place to start (`initiate_login_uri`, `client_uri`, the origin of a web redirect URI), and its request again where there is no such place.
  */
-export function wayBack(past: PastRequest, { client, now }: { client: RelyingParty; now: number }): WayBack {
+export function wayBack(past: EndedInteraction, { client, now }: { client: RelyingParty; now: number }): WayBack {
   const key = past.ended ? 'continue' : 'start-again'
   const request = requestAgain(past.params)
   if (now - past.startedAt < RELYING_PARTY_STATE && !past.ended) return { href: request, key }

@@ -5,7 +5,7 @@ import { connect, type Socket } from 'node:net'
 import { describe, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { createHasher } from '../../src/accounts/passwords.ts'
-import { Unavailable } from '../../src/kernel/errors.ts'
+import { UnavailableError } from '../../src/kernel/errors.ts'
 import type { Answer } from '../harness/exchange.ts'
 import { CLIENT } from '../harness/gateway.ts'
 import {
@@ -173,7 +173,7 @@ onServers('resource limits', (site) => {
       const browser = here.browser()
       const page = await here.open(browser)
       const { username, password } = person
-      hasher.verify = () => Promise.reject(new Unavailable('hasher'))
+      hasher.verify = () => Promise.reject(new UnavailableError('hasher'))
       try {
         for (let time = 0; time < 12; time++) {
           assertPage(await browser.submit(page, { username, password }), 'error', 'unavailable', 503)

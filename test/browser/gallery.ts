@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { BrowserContext, Page } from 'playwright-core'
 import type { Hasher } from '../../src/accounts/passwords.ts'
-import { Unavailable } from '../../src/kernel/errors.ts'
+import { UnavailableError } from '../../src/kernel/errors.ts'
 import { randomToken } from '../../src/kernel/secrets.ts'
 import { newSecret } from '../../src/mfa/factors/totp/codes.ts'
 import { type Chromium, startChromium } from '../harness/browser.ts'
@@ -173,7 +173,7 @@ function breakable(hasher: Hasher): Hasher {
   return {
     ...hasher,
     async verify(hash, password) {
-      if (password === BROKEN.unavailable) throw new Unavailable('hasher')
+      if (password === BROKEN.unavailable) throw new UnavailableError('hasher')
       if (password === BROKEN.internal) throw new Error('broken on purpose')
       return hasher.verify(hash, password)
     },

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { before, test } from 'node:test'
 import { type Account, loginKey } from '../../src/accounts/account.ts'
-import { type AccountAdmin, AccountGone, LoginTaken } from '../../src/accounts/account-store.ts'
+import { type AccountAdmin, AccountGoneError, LoginTakenError } from '../../src/accounts/account-store.ts'
 import { createHasher, type Hasher } from '../../src/accounts/passwords.ts'
 import type { AuditEvent, AuditStore } from '../../src/audit/audit.ts'
-import { Unavailable } from '../../src/kernel/errors.ts'
+import { UnavailableError } from '../../src/kernel/errors.ts'
 import { createSqlAccounts } from '../../src/sql/accounts.ts'
 import { createSqlAudit } from '../../src/sql/audit.ts'
 import type { Database } from '../../src/sql/database.ts'
@@ -24,7 +24,7 @@ function counting(hasher: Hasher): Hasher & { verified: (string | undefined)[]; 
   const own = { verified: [] as (string | undefined)[], broken: false }
   return Object.assign(own, {
     async hash(password: string) {
-      if (own.broken) throw new Unavailable('hasher')
+      if (own.broken) throw new UnavailableError('hasher')
       return await hasher.hash(password)
     },
     verify(hash: string | undefined, password: string) {
@@ -107,10 +107,10 @@ onEachDatabase('account store', (databases) => {
       { username: uniqueName(), email },
       { username: uniqueName(), email: username },
     ])
-      await assert.rejects(accounts.insert(taken, created), LoginTaken)
+      await assert.rejects(accounts.insert(taken, created), LoginTakenError)
     const other = await insert()
     await assert.rejects(accounts.update(other.id, { email }, changedBy(other.id)), (error: unknown) => {
-      return error instanceof LoginTaken && error.login === email
+      return error instanceof LoginTakenError && error.login === email
     })
     assert.deepEqual(await accounts.find(other.id), other)
     assert.deepEqual({ count: (await accounts.count()) - 1, audit: (await auditCount()) - 1 }, before)
@@ -130,7 +130,7 @@ onEachDatabase('account store', (databases) => {
     const username = uniqueName()
     const answers = await Promise.allSettled(Array.from({ length: PARALLEL }, () => insert({ username })))
     assert.equal(answers.filter(({ status }) => status === 'fulfilled').length, 1)
-    for (const answer of answers) if (answer.status === 'rejected') assert.ok(answer.reason instanceof LoginTaken)
+    for (const answer of answers) if (answer.status === 'rejected') assert.ok(answer.reason instanceof LoginTakenError)
   })
 
   test('many inserted at once are all there, each with its audit row, and the progress is told', async () => {
@@ -167,7 +167,7 @@ onEachDatabase('account store', (databases) => {
       [{ username: uniqueName(), email: twin }, { username: twin }],
     ]) {
       const entries = spoilt.map((account) => ({ account, audit: created }))
-      await assert.rejects(accounts.insertMany(entries), LoginTaken)
+      await assert.rejects(accounts.insertMany(entries), LoginTakenError)
       assert.deepEqual({ count: await accounts.count(), audit: await auditCount() }, before)
     }
     await insert({ username: twin })
@@ -250,10 +250,10 @@ onEachDatabase('account store', (databases) => {
     const id = randomUUID()
     const before = await auditCount()
     assert.equal(await accounts.update(id, { name: 'Nobody' }, changedBy(id)), undefined)
-    await assert.rejects(accounts.setPassword(id, hash, changedBy(id)), AccountGone)
-    await assert.rejects(accounts.setDisabled(id, true, changedBy(id)), AccountGone)
-    await assert.rejects(accounts.endEverything(id, changedBy(id)), AccountGone)
-    await assert.rejects(accounts.remove(id, changedBy(id)), AccountGone)
+    await assert.rejects(accounts.setPassword(id, hash, changedBy(id)), AccountGoneError)
+    await assert.rejects(accounts.setDisabled(id, true, changedBy(id)), AccountGoneError)
+    await assert.rejects(accounts.endEverything(id, changedBy(id)), AccountGoneError)
+    await assert.rejects(accounts.remove(id, changedBy(id)), AccountGoneError)
     assert.equal(await auditCount(), before)
   })
 

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
-import { LoginTaken } from '../../src/accounts/account-store.ts'
+import { LoginTakenError } from '../../src/accounts/account-store.ts'
 import { createHasher } from '../../src/accounts/passwords.ts'
 import type { AuditEvent } from '../../src/audit/audit.ts'
 import { createSealer, deriveKey } from '../../src/kernel/secrets.ts'
-import type { AnswerStore, MfaAnswer } from '../../src/mfa/policy/setup-decision-store.ts'
+import type { SetupDecision, SetupDecisionStore } from '../../src/mfa/policy/setup-decision-store.ts'
 import { createSqlAccounts } from '../../src/sql/accounts.ts'
-import { createSqlAnswers } from '../../src/sql/answers.ts'
 import { createSqlAudit } from '../../src/sql/audit.ts'
 import { createSqlBindings } from '../../src/sql/bindings.ts'
 import type { Database } from '../../src/sql/database.ts'
+import { createSqlSetupDecisions } from '../../src/sql/setup-decisions.ts'
 import { onEachDatabase } from '../harness/databases.ts'
 import { slow } from '../harness/slow.ts'
 
@@ -21,13 +21,13 @@ onEachDatabase('answer store', (databases) => {
   const { clock } = databases
   const sealer = createSealer(deriveKey(Buffer.alloc(32, 1), 'records'))
   const hasher = createHasher({ concurrency: 1, queue: 0, wait: 0 })
-  const answerOf = (enabled: boolean, at = clock.now()): MfaAnswer => ({ enabled, by: 'page', at })
+  const answerOf = (enabled: boolean, at = clock.now()): SetupDecision => ({ enabled, by: 'page', at })
   let db: Database
-  let answers: AnswerStore
+  let answers: SetupDecisionStore
   /** A database of its own for each test: there is one answer in each. */
   async function fresh(): Promise<void> {
     db = await databases.open()
-    answers = slow(createSqlAnswers(db, { sealer, clock }))
+    answers = slow(createSqlSetupDecisions(db, { sealer, clock }))
   }
   before(fresh)
   const accounts = () => createSqlAccounts(db, { hasher, clock })
@@ -91,7 +91,7 @@ onEachDatabase('answer store', (databases) => {
     await fresh()
     await accounts().insert({ username: 'anna' }, { event: 'user.created', outcome: 'ok' })
     const administrator = { username: 'ANNA', email: 'anna@example.test', admin: true }
-    await assert.rejects(answers.finish(answerOf(true), administrator, [ANSWERED, DONE]), LoginTaken)
+    await assert.rejects(answers.finish(answerOf(true), administrator, [ANSWERED, DONE]), LoginTakenError)
     assert.equal(await answers.get(), undefined)
     assert.equal(await accounts().count(), 1)
     assert.deepEqual(await events(), ['user.created'])

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { before, test } from 'node:test'
-import { AccountGone } from '../../src/accounts/account-store.ts'
+import { AccountGoneError } from '../../src/accounts/account-store.ts'
 import { createHasher } from '../../src/accounts/passwords.ts'
 import type { AuditEvent } from '../../src/audit/audit.ts'
 import { silentLog } from '../../src/kernel/log.ts'
@@ -358,7 +358,7 @@ onEachDatabase('binding store', (databases) => {
     assert.deepEqual(await bindings.list(account), [])
     assert.equal(await bindings.replace(id, 1, { record: 1, lastUsedAt: 0 }), false)
     const binding = { id, accountId: account, type: 'totp', label: undefined, record: RECORD, boundAt: 0 }
-    await assert.rejects(bindings.insert(binding, { maxOfType: 1, audit: added(account) }), AccountGone)
+    await assert.rejects(bindings.insert(binding, { maxOfType: 1, audit: added(account) }), AccountGoneError)
     await assert.rejects(bindings.countAttempt(account, 'totp'))
     const rows = await db.kysely.selectFrom('attempts').selectAll().where('account_id', '=', account).execute()
     assert.deepEqual(rows, [])

@@ -7,7 +7,8 @@ import { inspect } from 'node:util'
 import { SECOND } from '../../src/kernel/clock.ts'
 import { ConfigError } from '../../src/kernel/errors.ts'
 import type { Log } from '../../src/kernel/log.ts'
-import { type Mail, type Mailer, MailFailed, MailRefused } from '../../src/mail/mailer.ts'
+import type { Mail } from '../../src/kernel/mail.ts'
+import { MailError, type Mailer, MailRefusedError } from '../../src/mail/mailer.ts'
 import { createSmtpMailer } from '../../src/mail/smtp-mailer.ts'
 import { createRenderer } from '../../src/views/renderer.ts'
 import { createTexts } from '../../src/views/texts.ts'
@@ -44,7 +45,7 @@ function codeMail(change: Partial<Omit<Mail, 'data'>> & { data?: Mail['data'] } 
 }
 
 /** Runs to its failure, which must come within `limit` ms. */
-async function failure(work: Promise<unknown>, limit: number): Promise<MailFailed> {
+async function failure(work: Promise<unknown>, limit: number): Promise<MailError> {
   const done = work.then(
     () => 'nothing failed',
     (reason: unknown) => reason,
@@ -53,7 +54,7 @@ async function failure(work: Promise<unknown>, limit: number): Promise<MailFaile
   const late = pause(limit, `nothing within ${limit} ms`, { signal: deadline.signal })
   const error: unknown = await Promise.race([done, late])
   deadline.abort()
-  assert.ok(error instanceof MailFailed, inspect(error))
+  assert.ok(error instanceof MailError, inspect(error))
   assert.ok(error.cause instanceof Error)
   return error
 }
@@ -201,7 +202,7 @@ describe('a code by mail (C8)', () => {
 
   test('an unknown template is a bug of ours, not a failure of the mail', async () => {
     await assert.rejects(mailerFor(smtp.url).send(codeMail({ template: 'nothing' })), (error) => {
-      return !(error instanceof MailFailed)
+      return !(error instanceof MailError)
     })
   })
 })
@@ -238,7 +239,7 @@ describe('a mail server that does not take the mail (EM-11)', () => {
   test('refuses the connection', async () => {
     smtp.setRefuse('connect')
     const error = await failure(mailerFor(smtp.url).send(codeMail()), 5 * SECOND)
-    assert.ok(!(error instanceof MailRefused), 'nothing else would be taken either')
+    assert.ok(!(error instanceof MailRefusedError), 'nothing else would be taken either')
     await failure(mailerFor(smtp.url).check(), 5 * SECOND)
     assert.deepEqual(smtp.messages, [])
   })
@@ -248,7 +249,7 @@ describe('a mail server that does not take the mail (EM-11)', () => {
       const mailer = mailerFor(smtp.url)
       smtp.setRefuse(refusal)
       const error = await failure(mailer.send(codeMail()), 5 * SECOND)
-      assert.ok(error instanceof MailRefused, 'others would be taken')
+      assert.ok(error instanceof MailRefusedError, 'others would be taken')
       const { cause } = error
       assert.match(inspect(cause), refusal === 'rcpt' ? /550/ : /554/)
       assert.deepEqual(smtp.messages, [])

@@ -4,9 +4,10 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { inspect } from 'node:util'
 import type { AuditEvent, AuditTrail } from '../../src/audit/audit.ts'
 import { DAY, HOUR, MINUTE, SECOND } from '../../src/kernel/clock.ts'
-import { Unavailable } from '../../src/kernel/errors.ts'
+import { UnavailableError } from '../../src/kernel/errors.ts'
 import { type Log, silentLog } from '../../src/kernel/log.ts'
-import { type Mail, type Mailer, MailFailed, MailRefused } from '../../src/mail/mailer.ts'
+import type { Mail } from '../../src/kernel/mail.ts'
+import { MailError, type Mailer, MailRefusedError } from '../../src/mail/mailer.ts'
 import type { Outbox } from '../../src/mail/outbox.ts'
 import { createOutboxRunner, type OutboxRunner, type OutboxRunnerOptions } from '../../src/mail/outbox-runner.ts'
 import { type Database, openDatabase } from '../../src/sql/database.ts'
@@ -99,7 +100,7 @@ describe('the runner of the outbox (FA-11)', () => {
   })
 
   test('a failed letter is tried again after 30 s, then after twice as long each time, up to an hour', async () => {
-    answer = () => new MailFailed('down')
+    answer = () => new MailError('down')
     await outbox.add([letter('anna')])
     run()
     for (const wait of [30, 60, 120, 240, 480, 960, 1920, 3600, 3600].map((seconds) => seconds * SECOND)) {
@@ -119,7 +120,7 @@ describe('the runner of the outbox (FA-11)', () => {
   })
 
   test('after seven days it is given up, which is an error and an event, again without address or content', async () => {
-    answer = () => new MailFailed('down')
+    answer = () => new MailError('down')
     await outbox.add([letter('anna')])
     run()
     await until(() => tried.length === 1)
@@ -139,7 +140,7 @@ describe('the runner of the outbox (FA-11)', () => {
   })
 
   test('while the server is down, letters are tried a few at a time; once it takes one, all others are due', async () => {
-    answer = () => new MailFailed('down')
+    answer = () => new MailError('down')
     await outbox.add(['a', 'b', 'c', 'd', 'e', 'f'].map(letter))
     run({ batch: 2 })
     await until(() => tried.length === 6)
@@ -155,7 +156,7 @@ describe('the runner of the outbox (FA-11)', () => {
   })
 
   test('a letter that the server refuses holds up no other and is not tried with each of them', async () => {
-    answer = (mail) => (nameOf(mail) === 'poison' ? new MailRefused('no such mailbox') : undefined)
+    answer = (mail) => (nameOf(mail) === 'poison' ? new MailRefusedError('no such mailbox') : undefined)
     await outbox.add([letter('poison'), letter('anna')])
     run({ batch: 1 })
     await until(() => sent.length === 1)
@@ -187,7 +188,7 @@ describe('the runner of the outbox (FA-11)', () => {
 
   test('a process that dies between sending and noting it: sent again with the same message id, when the lease is over', async () => {
     await outbox.add([letter('anna')])
-    const remove = (): Promise<void> => Promise.reject(new Unavailable('postgres'))
+    const remove = (): Promise<void> => Promise.reject(new UnavailableError('postgres'))
     const dying = run({}, { ...outbox, remove })
     await until(() => sent.length === 1)
     await dying.stop()
@@ -204,7 +205,7 @@ describe('the runner of the outbox (FA-11)', () => {
   test('a store that is down is told once, and letters go on when it is back', async () => {
     let down = true
     const claim: Outbox['claim'] = (limit, lease) =>
-      down ? Promise.reject(new Unavailable('postgres')) : outbox.claim(limit, lease)
+      down ? Promise.reject(new UnavailableError('postgres')) : outbox.claim(limit, lease)
     await outbox.add([letter('anna')])
     run({}, { ...outbox, claim })
     await looks()
@@ -225,7 +226,7 @@ describe('the runner of the outbox (FA-11)', () => {
   })
 
   test('a nudge tries at once what was postponed: the mail server may be another one', async () => {
-    answer = () => new MailFailed('down')
+    answer = () => new MailError('down')
     await outbox.add([letter('anna')])
     const runner = run()
     await until(() => tried.length === 1)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { before, beforeEach, test } from 'node:test'
 import { HOUR, MINUTE, SECOND } from '../../src/kernel/clock.ts'
-import type { Mail } from '../../src/mail/mailer.ts'
+import type { Mail } from '../../src/kernel/mail.ts'
 import type { Outbox } from '../../src/mail/outbox.ts'
 import { createSqlOutbox } from '../../src/sql/outbox.ts'
 import { onEachDatabase } from '../harness/databases.ts'

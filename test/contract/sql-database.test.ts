@@ -14,7 +14,7 @@ import pg from 'pg'
 import { createHasher } from '../../src/accounts/passwords.ts'
 import type { AuditEvent } from '../../src/audit/audit.ts'
 import { SECOND } from '../../src/kernel/clock.ts'
-import { Unavailable } from '../../src/kernel/errors.ts'
+import { UnavailableError } from '../../src/kernel/errors.ts'
 import { silentLog } from '../../src/kernel/log.ts'
 import { createSealer, deriveKey } from '../../src/kernel/secrets.ts'
 import { createSqlAccounts } from '../../src/sql/accounts.ts'
@@ -73,7 +73,7 @@ async function assertUnavailable(db: Database, part: string): Promise<void> {
 
 function assertIsUnavailable(answer: PromiseSettledResult<unknown>, part: string): Error {
   assert.equal(answer.status, 'rejected')
-  assert.ok(answer.reason instanceof Unavailable, String(answer.reason))
+  assert.ok(answer.reason instanceof UnavailableError, String(answer.reason))
   assert.equal(answer.reason.part, part)
   assert.ok(answer.reason.cause instanceof Error)
   return answer.reason.cause
@@ -151,7 +151,7 @@ onEachDatabase('database', (databases) => {
         }),
     ]
     for (const mistake of mistakes) {
-      await assert.rejects(mistake, (error: unknown) => error instanceof Error && !(error instanceof Unavailable))
+      await assert.rejects(mistake, (error: unknown) => error instanceof Error && !(error instanceof UnavailableError))
       await db.ping()
     }
   })
@@ -278,7 +278,7 @@ describe('database: sqlite alone', () => {
   test('a file that is no database is Unavailable and is left alone', async () => {
     const file = join(folder, 'text.db')
     writeFileSync(file, 'no database at all, but long enough to have a header'.repeat(100))
-    await assert.rejects(open(file), Unavailable)
+    await assert.rejects(open(file), UnavailableError)
   })
 })
 
@@ -306,7 +306,7 @@ describe('database: postgres alone', { skip: needs('postgres') }, () => {
     await Promise.all(Array.from({ length: 10 }, () => db.ping()))
     await service.kill()
     await assertUnavailable(db, 'postgres')
-    await assert.rejects(openDatabase({ url }, { clock, log: silentLog }), Unavailable)
+    await assert.rejects(openDatabase({ url }, { clock, log: silentLog }), UnavailableError)
     await service.restart()
     await eventually(() => db.ping())
     assert.equal((await createSqlAccounts(db, { hasher, clock }).find(id))?.id, id)
@@ -344,7 +344,7 @@ describe('database: postgres alone', { skip: needs('postgres') }, () => {
       await pause(50)
       await transaction.insertInto('settings').values({ name: 'other', value: '1' }).execute()
     })
-    await assert.rejects(work, Unavailable)
+    await assert.rejects(work, UnavailableError)
     assert.equal(await createSqlSettings(db).get('half'), undefined)
     await end.execute(db.kysely)
   })

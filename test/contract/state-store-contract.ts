@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import fc from 'fast-check'
 import { MINUTE } from '../../src/kernel/clock.ts'
-import { Unavailable } from '../../src/kernel/errors.ts'
+import { UnavailableError } from '../../src/kernel/errors.ts'
 import { keyOf, type Reservation, type StateKey, type StateStore } from '../../src/state/store.ts'
 
 export interface Subject {
@@ -240,8 +240,8 @@ export function stateStoreContract(name: string, open: () => Promise<Subject>): 
     const { store, end } = await open()
     await store.close()
     await store.close()
-    await assert.rejects(store.get(fresh()), Unavailable)
-    await assert.rejects(store.ping(), Unavailable)
+    await assert.rejects(store.get(fresh()), UnavailableError)
+    await assert.rejects(store.ping(), UnavailableError)
     await end()
   })
 }

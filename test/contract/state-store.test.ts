@@ -11,7 +11,7 @@ import { after, before, describe, type TestContext, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { inspect } from 'node:util'
 import { HOUR, MINUTE, SECOND, systemClock } from '../../src/kernel/clock.ts'
-import { ConfigError, Unavailable } from '../../src/kernel/errors.ts'
+import { ConfigError, UnavailableError } from '../../src/kernel/errors.ts'
 import { type Log, silentLog } from '../../src/kernel/log.ts'
 import { createSealer, deriveKey } from '../../src/kernel/secrets.ts'
 import { createEmbeddedState } from '../../src/state/embedded.ts'
@@ -59,7 +59,7 @@ async function assertUnavailable(store: StateStore): Promise<void> {
   ]
   for (const answer of await Promise.allSettled(operations)) {
     assert.equal(answer.status, 'rejected')
-    assert.ok(answer.reason instanceof Unavailable)
+    assert.ok(answer.reason instanceof UnavailableError)
     assert.equal(answer.reason.part, 'redis')
   }
   assert.ok(performance.now() - start < QUICK, `took ${performance.now() - start} ms`)
@@ -165,7 +165,7 @@ describe('redis out of order', () => {
   test('a command whose answer was lost is not sent a second time', async () => {
     const counter = fresh()
     process.kill(redis.pid, 'SIGSTOP')
-    const lost = assert.rejects(store.increment(counter, MINUTE), Unavailable)
+    const lost = assert.rejects(store.increment(counter, MINUTE), UnavailableError)
     await redis.restart()
     await lost
     await eventually(() => store.ping())
@@ -188,22 +188,22 @@ describe('redis out of order', () => {
     const behind = stateFor(t, `redis://127.0.0.1:${(wire.address() as AddressInfo).port}`)
     await behind.ping()
     for (const socket of held) socket.unpipe().pause()
-    await assert.rejects(behind.ping(), Unavailable)
+    await assert.rejects(behind.ping(), UnavailableError)
     await eventually(() => behind.ping())
   })
 
   test('FA-1: a read-only Redis is unavailable for writing, until it may write again', async () => {
     await redis.command('replicaof', '127.0.0.1', `${await freePort()}`)
-    await assert.rejects(store.increment(fresh(), MINUTE), Unavailable)
-    await assert.rejects(store.add(fresh(), 'value', MINUTE), Unavailable)
+    await assert.rejects(store.increment(fresh(), MINUTE), UnavailableError)
+    await assert.rejects(store.add(fresh(), 'value', MINUTE), UnavailableError)
     await redis.command('replicaof', 'no', 'one')
     await eventually(() => store.add(fresh(), 'value', MINUTE))
   })
 
   test('FA-1: a full Redis is unavailable for writing, until there is room', async () => {
     await redis.command('config', 'set', 'maxmemory', '1')
-    await assert.rejects(store.set(fresh(), 'value', MINUTE), Unavailable)
-    await assert.rejects(store.increment(fresh(), MINUTE), Unavailable)
+    await assert.rejects(store.set(fresh(), 'value', MINUTE), UnavailableError)
+    await assert.rejects(store.increment(fresh(), MINUTE), UnavailableError)
     await redis.command('config', 'set', 'maxmemory', '0')
     await store.set(fresh(), 'value', MINUTE)
   })
@@ -230,11 +230,11 @@ describe('redis out of order', () => {
     const listening = { debug: say, info: say, warn: say, error: say }
     const stranger = stateFor(t, locked.url.replace('//', '//:wrong-secret@'), listening)
     const refusal = await stranger.set(fresh(), 'value-secret', MINUTE).catch((error: unknown) => error)
-    assert.ok(refusal instanceof Unavailable)
+    assert.ok(refusal instanceof UnavailableError)
     const friend = stateFor(t, locked.url.replace('//', '//:right@'), listening)
     await locked.command('-a', 'right', 'config', 'set', 'maxmemory', '1')
     const full = await friend.set(fresh(), 'value-secret', MINUTE).catch((error: unknown) => error)
-    assert.ok(full instanceof Unavailable)
+    assert.ok(full instanceof UnavailableError)
     assert.match(inspect(full), /OOM/)
     assert.ok(said.length > 0)
     assert.doesNotMatch(inspect([said, refusal, full], { depth: 20, showHidden: true }), /-secret/)
@@ -457,7 +457,7 @@ describe('embedded state in a file', () => {
     other.exec('begin immediate')
     const start = performance.now()
     await assert.rejects(store.increment(fresh(), MINUTE), (error: unknown) => {
-      return error instanceof Unavailable && error.part === 'sqlite'
+      return error instanceof UnavailableError && error.part === 'sqlite'
     })
     assert.ok(performance.now() - start < QUICK)
     const waiting = store.increment(fresh(), MINUTE)

@@ -8,8 +8,9 @@ import { createHasher } from '../../src/accounts/passwords.ts'
 import type { AuditEvent } from '../../src/audit/audit.ts'
 import { MINUTE, SECOND } from '../../src/kernel/clock.ts'
 import { silentLog } from '../../src/kernel/log.ts'
+import type { Mail } from '../../src/kernel/mail.ts'
 import { createSealer, deriveKey, randomToken } from '../../src/kernel/secrets.ts'
-import { type Mail, type Mailer, MailFailed } from '../../src/mail/mailer.ts'
+import { MailError, type Mailer } from '../../src/mail/mailer.ts'
 import { createNotices, type NoticeKind } from '../../src/mail/notices.ts'
 import type { BindingStore } from '../../src/mfa/factors/binding-store.ts'
 import { createEmailOtp } from '../../src/mfa/factors/email-otp/email-otp.ts'
@@ -87,7 +88,7 @@ onEachDatabase('the verifier', (databases) => {
 
   const mailer: Mailer = {
     async send(mail) {
-      if (mailDown) throw new MailFailed('down')
+      if (mailDown) throw new MailError('down')
       sent.push(mail)
     },
     check: async () => undefined,

@@ -9,7 +9,7 @@ import type { AuditEventName } from '../../src/audit/audit.ts'
 import { warnAtStart } from '../../src/cli/start-warnings.ts'
 import { configFrom } from '../../src/config/reading/load.ts'
 import { MINUTE } from '../../src/kernel/clock.ts'
-import { Unavailable } from '../../src/kernel/errors.ts'
+import { UnavailableError } from '../../src/kernel/errors.ts'
 import { type Log, silentLog } from '../../src/kernel/log.ts'
 import { BLOCKS } from '../../src/mfa/factors/registry.ts'
 import { CLIENT, type RunningGateway, type Stores, startGateway, startStores, testHasher } from '../harness/gateway.ts'
@@ -70,25 +70,25 @@ const appCode = (gateway: RunningGateway, page: BrowserResponse): string =>
   codeAt(page.text('[data-secret]'), gateway.clock.now())
 
 async function nothingStored({ site }: RunningGateway): Promise<void> {
-  assert.equal(await site.answers.get(), undefined)
+  assert.equal(await site.setupDecisions.get(), undefined)
   assert.equal(await site.accounts.count(), 0)
 }
 
 /** A store that blinks when the administrator is made; answers what ends it. */
 const OUTAGES: Record<string, (site: Installation) => () => void> = {
-  'the answer cannot be read'({ answers }) {
-    const { get } = answers
-    answers.get = async () => {
-      throw new Unavailable('accounts')
+  'the answer cannot be read'({ setupDecisions }) {
+    const { get } = setupDecisions
+    setupDecisions.get = async () => {
+      throw new UnavailableError('accounts')
     }
     return () => {
-      answers.get = get
+      setupDecisions.get = get
     }
   },
   'where the browser stands cannot be kept'({ state }) {
     const { set } = state
     state.set = async () => {
-      throw new Unavailable('state')
+      throw new UnavailableError('state')
     }
     return () => {
       state.set = set
@@ -189,7 +189,7 @@ describe('set-up', () => {
     const account = assertPage(await browser.submit(refused, KEEP), 'setup')
     const bind = await browser.submit(account, ADMIN)
     await browser.submit(bind, { code: appCode(gateway, bind) })
-    assert.equal((await gateway.site.answers.get())?.enabled, true)
+    assert.equal((await gateway.site.setupDecisions.get())?.enabled, true)
   })
 
   test('A3: "not now" needs both ticks; with both, set-up goes on and a password is enough', async () => {
@@ -252,7 +252,7 @@ describe('set-up', () => {
       const gateway = await createGateway(site)
       assert.notEqual(gateway.setup, undefined)
       await gateway.reload(configFrom({ ...config, mfa: { enabled: true } }, { blocks: BLOCKS }))
-      assert.deepEqual((await site.answers.get())?.by, 'file')
+      assert.deepEqual((await site.setupDecisions.get())?.by, 'file')
     } finally {
       await site.close()
       rmSync(folder, { recursive: true, force: true })
@@ -275,7 +275,7 @@ describe('set-up', () => {
     const gateway = await start()
     const person = await gateway.person()
     await gateway.restart()
-    assert.deepEqual(gateway.site.answer, { enabled: false, from: 'accounts' })
+    assert.deepEqual(gateway.site.setupDecision, { enabled: false, from: 'accounts' })
     const told: string[] = []
     await warnAtStart({ ...gateway.site, log: { ...silentLog, warn: (message) => void told.push(message) } })
     assert.match(told.join('\n'), /authentication is off: .*mfa\.enabled: true in the file turns it on/)

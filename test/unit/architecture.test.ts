@@ -3,6 +3,7 @@ import { describe, it } from 'node:test'
 import {
   adaptersKnownToOthers,
   adaptersThatKnowMore,
+  auditsThatKnowMails,
   barrels,
   cycles,
   filesOfInteractionsThatKnowTheEngine,
@@ -40,7 +41,7 @@ describe('the house stands as it was drawn', () => {
     ])
     assert.equal(upwardImports([edge('src/config/reading/load.ts', 'src/state/store.ts')]).length, 1)
     assert.equal(upwardImports([edge('src/app/gateway.ts', 'src/cli/serve.ts')]).length, 1)
-    assert.deepEqual(upwardImports([edge('src/mail/letter.ts', 'src/views/texts.ts')]), [])
+    assert.deepEqual(upwardImports([edge('src/mail/rendered-mail.ts', 'src/views/texts.ts')]), [])
     assert.deepEqual(upwardImports(imports), [])
   })
 
@@ -64,6 +65,12 @@ describe('the house stands as it was drawn', () => {
     assert.equal(adaptersKnownToOthers([edge('src/mfa/factors/challenges.ts', 'src/state/redis.ts')]).length, 1)
     assert.deepEqual(adaptersKnownToOthers([edge('src/app/installation.ts', 'src/state/redis.ts')]), [])
     assert.deepEqual(adaptersKnownToOthers(imports), [])
+  })
+
+  it('mails know the audit, and not the other way round', () => {
+    assert.equal(auditsThatKnowMails([edge('src/audit/audit.ts', 'src/mail/mailer.ts')]).length, 1)
+    assert.deepEqual(auditsThatKnowMails([edge('src/mail/outbox-runner.ts', 'src/audit/audit.ts')]), [])
+    assert.deepEqual(auditsThatKnowMails(imports), [])
   })
 
   it('there are no cycles', () => {

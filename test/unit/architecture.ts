@@ -92,6 +92,11 @@ export function strangersThatMet(imports: readonly Import[]): string[] {
   return imports.filter(met).map(say)
 }
 
+/** Mails tell of what was audited; the audit knows nothing of how they are sent. */
+export function auditsThatKnowMails(imports: readonly Import[]): string[] {
+  return imports.filter(({ from, to }) => from.startsWith('src/audit/') && to.startsWith('src/mail/')).map(say)
+}
+
 const ADAPTERS = ['src/sql/', 'src/state/redis.ts', 'src/state/embedded.ts']
 const ROOTS = ['src/app/', 'src/cli/', 'src/main.ts']
 /** Files that hold a port, or the types that one speaks of. */

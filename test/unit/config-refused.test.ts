@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { ConfigErrors } from '../../src/config/reading/config-errors.ts'
+import { ConfigFileError } from '../../src/config/reading/config-errors.ts'
 import { loadConfig } from '../../src/config/reading/load.ts'
 import type { AuthenticatorBlocks } from '../../src/config/schema/block.ts'
 import { emailOtpBlock } from '../../src/mfa/factors/email-otp/config.ts'
@@ -350,13 +350,13 @@ describe('a configuration that cannot work at night is refused at start, with fi
   })
   after(() => rmSync(folder, { recursive: true }))
 
-  function refusal(yaml: string): ConfigErrors {
+  function refusal(yaml: string): ConfigFileError {
     const file = join(folder, 'stepgate.yaml')
     writeFileSync(file, yaml)
     try {
       loadConfig(file, { blocks, env })
     } catch (error) {
-      assert.ok(error instanceof ConfigErrors, `${error}`)
+      assert.ok(error instanceof ConfigFileError, `${error}`)
       return error
     }
     assert.fail('it was accepted')

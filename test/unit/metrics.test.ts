@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { MINUTE } from '../../src/kernel/clock.ts'
-import { Unavailable } from '../../src/kernel/errors.ts'
+import { UnavailableError } from '../../src/kernel/errors.ts'
 import type { Outbox } from '../../src/mail/outbox.ts'
 import { createMetrics } from '../../src/web/metrics.ts'
 
@@ -34,6 +34,6 @@ test('metrics tell how many letters wait and for how long', async () => {
 })
 
 test('a store that is down makes them no numbers and takes no other metric away', async () => {
-  const down = await gauges(() => Promise.reject(new Unavailable('postgres')))
+  const down = await gauges(() => Promise.reject(new UnavailableError('postgres')))
   assert.deepEqual(down, { outbox_waiting: Number.NaN, outbox_oldest_seconds: Number.NaN })
 })

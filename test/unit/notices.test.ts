@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { composeLetter, type Letter } from '../../src/mail/letter.ts'
 import { createNotices, NOTICE_KINDS, type NoticeFacts, type NoticeKind } from '../../src/mail/notices.ts'
+import { composeMail, type RenderedMail } from '../../src/mail/rendered-mail.ts'
 import { KINDS } from '../../src/mfa/factors/registry.ts'
 import { createRenderer } from '../../src/views/renderer.ts'
 import { createTexts } from '../../src/views/texts.ts'
@@ -16,11 +16,11 @@ const notices = createNotices(settings)
 const time = Date.parse('2026-03-04T13:05:06Z')
 const anna = { id: '1', email: 'anna@example.test', locale: undefined }
 
-function letter(kind: NoticeKind, facts: Partial<NoticeFacts> = {}, locale?: string): Letter {
+function letter(kind: NoticeKind, facts: Partial<NoticeFacts> = {}, locale?: string): RenderedMail {
   const [mail] = notices.of(kind, { ...anna, locale }, { time, ...facts })
   assert.ok(mail)
   // As it comes out of the outbox.
-  return composeLetter(JSON.parse(JSON.stringify(mail)), { renderer, texts })
+  return composeMail(JSON.parse(JSON.stringify(mail)), { renderer, texts })
 }
 
 function assertReadable(part: string): void {

@@ -5,7 +5,7 @@ import { hash as argon2 } from '@node-rs/argon2'
 import { createGate } from '../../src/accounts/gate.ts'
 import { normalizePassword } from '../../src/accounts/password-rules.ts'
 import { createHasher } from '../../src/accounts/passwords.ts'
-import { Unavailable } from '../../src/kernel/errors.ts'
+import { UnavailableError } from '../../src/kernel/errors.ts'
 
 const PASSWORD = 'correct horse battery staple'
 const hasher = createHasher({ concurrency: 2, queue: 100, wait: 60_000 })
@@ -113,7 +113,7 @@ describe('hasher', () => {
     ])
     for (const answer of answers) {
       if (answer.status === 'fulfilled') continue
-      assert.ok(answer.reason instanceof Unavailable)
+      assert.ok(answer.reason instanceof UnavailableError)
       assert.equal(answer.reason.part, 'hasher')
     }
     assert.equal(await full.verify(await full.hash(PASSWORD), PASSWORD), true)
@@ -158,7 +158,7 @@ describe('gate', () => {
     const pass = createGate({ part: 'x', concurrency: 1, queue: 2, wait: 20 })
     const [inside, late, next] = [work(), work(), work()]
     const first = pass(inside.run)
-    await assert.rejects(pass(late.run), Unavailable)
+    await assert.rejects(pass(late.run), UnavailableError)
     inside.resolve()
     await first
     const third = pass(next.run)

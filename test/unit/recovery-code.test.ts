@@ -92,7 +92,7 @@ describe('a code that was typed', () => {
     const binding = await codesOf(codes)
     const finished = await answer([binding], 'bbbb-bbbb-bbbb-bbbb')
     assert.ok(finished.ok && finished.binding === binding && finished.opens === undefined)
-    assert.deepEqual(finished.told, {
+    assert.deepEqual(finished.sideEffect, {
       event: 'recovery.used',
       notice: 'recovery-used',
       details: { left: 1 },
@@ -122,7 +122,7 @@ describe('a code that was typed', () => {
     assert.deepEqual(on.fallback?.reserve([binding], NOW), { codes: 0, bypass: true })
     const finished = await answer([binding], 'CCCC-CCCC-CCCC-CCCC')
     assert.ok(finished.ok && finished.opens === 'binding')
-    assert.deepEqual(finished.told, { event: 'bypass.used' })
+    assert.deepEqual(finished.sideEffect, { event: 'bypass.used' })
     assert.equal(reason(await answer([bindingOf(finished.record, 'bypass')], 'CCCCCCCCCCCCCCCC')), 'replayed')
     const over = await bypassOf('CCCCCCCCCCCCCCCC', NOW)
     assert.equal(reason(await answer([over], 'CCCCCCCCCCCCCCCC')), 'expired')

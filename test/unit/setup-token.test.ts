@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, mock, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { MINUTE } from '../../src/kernel/clock.ts'
 import { silentLog } from '../../src/kernel/log.ts'
-import type { MfaAnswer } from '../../src/mfa/policy/setup-decision-store.ts'
+import type { SetupDecision } from '../../src/mfa/policy/setup-decision-store.ts'
 import { createSetupTokens } from '../../src/setup/token.ts'
 import { createEmbeddedState } from '../../src/state/embedded.ts'
 import type { StateStore } from '../../src/state/store.ts'
@@ -18,7 +18,7 @@ describe('the token of set-up (A7)', () => {
   let folder: string
   let clock: TestClock
   let state: StateStore
-  let answer: MfaAnswer | undefined
+  let answer: SetupDecision | undefined
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'stepgate-setup-token-'))
     clock = createTestClock()
@@ -31,7 +31,7 @@ describe('the token of set-up (A7)', () => {
     await state.close()
     rmSync(folder, { recursive: true, force: true })
   })
-  const process = () => createSetupTokens({ state, answers: { get: async () => answer }, log: silentLog })
+  const process = () => createSetupTokens({ state, setupDecisions: { get: async () => answer }, log: silentLog })
   async function pass(minutes: number): Promise<void> {
     for (let minute = 0; minute < minutes; minute += 1) {
       clock.advance(MINUTE)

@@ -189,8 +189,8 @@ describe('clock hint', () => {
     const record = freshRecord()
     const code = codeAt(record.secret, NOW + 10 * MINUTE)
     const hinted = await verify(record, code)
-    assert.ok(!hinted.ok && hinted.spoil !== undefined)
-    const spoilt = hinted.spoil.record as TotpRecord
+    assert.ok(!hinted.ok && hinted.recordOnRefusal !== undefined)
+    const spoilt = hinted.recordOnRefusal.record as TotpRecord
     const now = NOW + 10 * MINUTE
     assert.deepEqual(await verify(spoilt, code, { now }), { ok: false, reason: 'replayed' })
     recordIn(await verify(spoilt, codeAt(record.secret, now + 30 * SECOND), { now }))

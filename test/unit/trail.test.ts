@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { AuditEvent, AuditRecord, AuditStore } from '../../src/audit/audit.ts'
 import { createAuditTrail } from '../../src/audit/trail.ts'
-import { Unavailable } from '../../src/kernel/errors.ts'
+import { UnavailableError } from '../../src/kernel/errors.ts'
 import { createSortableIds } from '../../src/kernel/sortable-id.ts'
 import { createTestClock, FIXED } from '../harness/clock.ts'
 
@@ -26,7 +26,7 @@ function createMemoryStore(): MemoryStore {
     async append(records) {
       await pause(1)
       if (store.hanging) await new Promise(() => {})
-      if (store.down) throw new Unavailable('postgres')
+      if (store.down) throw new UnavailableError('postgres')
       if (records.some(store.refuses)) throw new Error('value out of range')
       store.batches.push(records.length)
       store.rows.push(...records)

@@ -1,6 +1,6 @@
 import type { AuditEvent } from '../../src/audit/audit.ts'
 import type { BrowserResponse } from '../harness/http-client.ts'
-import { checkOutcome, type Manners, rightAnswer, signIn } from './citizen.ts'
+import { checkOutcome, type Manners, rightAnswer, signIn } from './honest-user.ts'
 import { alive, type Tab, type WalkAccount, type Walker } from './model.ts'
 import { nameOf } from './oracle.ts'
 import { arrive, Broken, type Intent, open, redeem, refresh, send, tell, type Walk } from './walk.ts'

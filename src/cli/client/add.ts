@@ -4,7 +4,7 @@ import type { Config } from '../../config/config.ts'
 import { type ClientEntry, entryOf, PRESETS, type PresetName } from '../../config/schema/client-presets.ts'
 import { ConfigError } from '../../kernel/errors.ts'
 import { makeConfig, readConfig } from '../configuration.ts'
-import { CommandFailed, UsageError } from '../failure.ts'
+import { CommandError, UsageError } from '../failure.ts'
 import { invocationOf } from '../invocation.ts'
 import { print } from '../output.ts'
 import { collect } from '../user/account-options.ts'
@@ -51,7 +51,7 @@ function redirectsOf({ redirect = [], preset }: AddOptions): string[] {
 /** The entry by itself, so that what is wrong with it is said in its own words. */
 function check(entry: ClientEntry, { issuer, clients }: Config): void {
   if (clients.some(({ client_id }) => client_id === entry.client_id)) {
-    throw new CommandFailed(`client "${entry.client_id}" exists already`)
+    throw new CommandError(`client "${entry.client_id}" exists already`)
   }
   try {
     makeConfig({ issuer, clients: [entry] })

@@ -8,13 +8,14 @@ import type { Command } from 'commander'
 import type { Installation } from '../../app/installation.ts'
 import type { Config } from '../../config/config.ts'
 import type { ClientConfig } from '../../config/schema/clients.ts'
+import type { Mail } from '../../kernel/mail.ts'
 import { randomToken } from '../../kernel/secrets.ts'
-import type { Mail, Mailer } from '../../mail/mailer.ts'
+import type { Mailer } from '../../mail/mailer.ts'
 import { readConfig } from '../configuration.ts'
-import { CommandFailed } from '../failure.ts'
+import { CommandError } from '../failure.ts'
 import { invocationOf } from '../invocation.ts'
 import { clean, fields, print, type Result } from '../output.ts'
-import { createRobot, type Robot, USUAL_PERIOD, type Walked } from './robot.ts'
+import { createTrialBrowser, type TrialBrowser, USUAL_PERIOD, type Walked } from './trial-browser.ts'
 
 const SCOPES = ['openid', 'profile', 'email', 'groups']
 
@@ -29,7 +30,7 @@ export function addClientCheck(client: Command): void {
       const { file, form } = invocationOf(command)
       const config = readConfig(file)
       const entry = config.clients.find(({ client_id }) => client_id === id)
-      if (entry === undefined) throw new CommandFailed(`client "${clean(id)}" does not exist`)
+      if (entry === undefined) throw new CommandError(`client "${clean(id)}" does not exist`)
       print(await check(config, entry), form)
     })
 }
@@ -49,7 +50,7 @@ interface Got {
 
 async function check(config: Config, client: ClientConfig): Promise<Result> {
   if (!client.grant_types.includes('authorization_code')) {
-    throw new CommandFailed(`client "${client.client_id}" has no grant authorization_code: nobody signs in to it`)
+    throw new CommandError(`client "${client.client_id}" has no grant authorization_code: nobody signs in to it`)
   }
   const folder = mkdtempSync(join(tmpdir(), 'stepgate-check-'))
   try {
@@ -68,36 +69,47 @@ async function trial(config: Config, client: ClientConfig, folder: string): Prom
   const { createGateway } = await import('../../app/gateway.ts')
   const { openInstallation } = await import('../../app/installation.ts')
   const known = withSecret(client)
-  const site = await openInstallation(trialConfig(config, known, folder), { mailer })
+  const installation = await openInstallation(trialConfig(config, known, folder), { mailer })
   try {
-    const gateway = await createGateway(site)
+    const gateway = await createGateway(installation)
     try {
-      return await tryOut(known, { site, handler: gateway.handler, letters })
+      return await tryOut(known, { installation, handler: gateway.handler, letters })
     } finally {
       await gateway.close()
     }
   } finally {
-    await site.close()
+    await installation.close()
   }
 }
 
 async function tryOut(
   client: ClientConfig,
-  { site, handler, letters }: { site: Installation; handler: RequestListener; letters: readonly Mail[] },
+  {
+    installation,
+    handler,
+    letters,
+  }: { installation: Installation; handler: RequestListener; letters: readonly Mail[] },
 ): Promise<Got> {
   const [username, password] = [`check-${randomToken(6).toLowerCase()}`, randomToken()]
-  const passwordHash = await site.hasher.hash(password)
+  const passwordHash = await installation.hasher.hash(password)
   const profile = { email: `${username}@example.com`, name: 'Throw-away Account', groups: ['example'] }
-  await site.accounts.insert({ username, passwordHash, ...profile }, { event: 'user.created', outcome: 'ok' })
+  await installation.accounts.insert({ username, passwordHash, ...profile }, { event: 'user.created', outcome: 'ok' })
   const server = createServer(handler)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   try {
-    const { issuer } = site.config
+    const { issuer } = installation.config
     const { port } = server.address() as AddressInfo
     const mailedCode = (): string | undefined =>
       letters.flatMap(({ data }) => (data.code === undefined ? [] : `${data.code}`)).at(-1)
-    const robot = createRobot({ issuer, port, username, password, period: periodOf(site.config), mailedCode })
-    return await signIn(robot, { issuer, client })
+    const browser = createTrialBrowser({
+      issuer,
+      port,
+      username,
+      password,
+      period: periodOf(installation.config),
+      mailedCode,
+    })
+    return await signIn(browser, { issuer, client })
   } finally {
     server.closeAllConnections()
     server.close()
@@ -133,7 +145,10 @@ function periodOf({ mfa }: Config): number {
   return periods.find((period) => typeof period === 'number') ?? USUAL_PERIOD
 }
 
-async function signIn(robot: Robot, { issuer, client }: { issuer: string; client: ClientConfig }): Promise<Got> {
+async function signIn(
+  browser: TrialBrowser,
+  { issuer, client }: { issuer: string; client: ClientConfig },
+): Promise<Got> {
   const [redirectUri = ''] = client.redirect_uris
   const [nonce, verifier] = [randomToken(), randomToken()]
   const allowed = client.scope?.split(' ')
@@ -147,16 +162,16 @@ async function signIn(robot: Robot, { issuer, client }: { issuer: string; client
     code_challenge: createHash('sha256').update(verifier).digest('base64url'),
     code_challenge_method: 'S256',
   })
-  const walked = await robot.walk(`${issuer}/auth?${query}`)
+  const walked = await browser.walk(`${issuer}/auth?${query}`)
   const code = codeIn(walked, redirectUri)
   const proof = { client_id: client.client_id, ...(client.client_secret && { client_secret: client.client_secret }) }
   const grant = { grant_type: 'authorization_code', code, redirect_uri: redirectUri, code_verifier: verifier, ...proof }
-  const answered = await robot.send(`${issuer}/token`, { body: new URLSearchParams(grant).toString() })
+  const answered = await browser.send(`${issuer}/token`, { body: new URLSearchParams(grant).toString() })
   const tokens = JSON.parse(answered.body) as Record<string, string | undefined>
   if (answered.status !== 200)
-    throw new CommandFailed(`the token endpoint answered ${tokens.error}: ${tokens.error_description}`)
+    throw new CommandError(`the token endpoint answered ${tokens.error}: ${tokens.error_description}`)
   const headers = { authorization: `Bearer ${tokens.access_token}` }
-  const userinfo = await robot.send(`${issuer}/me`, { body: '', headers })
+  const userinfo = await browser.send(`${issuer}/me`, { body: '', headers })
   return {
     pages: walked.pages,
     scope: tokens.scope ?? '',
@@ -174,8 +189,8 @@ function codeIn({ pages, end }: Walked, redirectUri: string): string {
   const way = pages.length > 0 ? ` after ${pages.join(', ')}` : ''
   const error = location?.searchParams.get('error')
   if (error)
-    throw new CommandFailed(`the sign-in ends${way} with ${error}: ${location?.searchParams.get('error_description')}`)
-  throw new CommandFailed(
+    throw new CommandError(`the sign-in ends${way} with ${error}: ${location?.searchParams.get('error_description')}`)
+  throw new CommandError(
     `the sign-in stops${way} on page ${end.page ?? end.status}${end.error ? ` (${end.error})` : ''}`,
   )
 }

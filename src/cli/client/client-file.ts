@@ -5,7 +5,7 @@ import { isSeq, parseDocument } from 'yaml'
 import type { ClientEntry } from '../../config/schema/client-presets.ts'
 import { ConfigError } from '../../kernel/errors.ts'
 import { readConfig } from '../configuration.ts'
-import { CommandFailed } from '../failure.ts'
+import { CommandError } from '../failure.ts'
 
 /**
  * Adds the entry to the file, comments kept. The new text takes the old one's place at once, and only after it has been read like any
@@ -44,6 +44,6 @@ function explained(error: unknown, file: string): unknown {
     return new ConfigError(key, reason, { file, ...(line !== undefined && { line }) })
   }
   if (error instanceof Error && 'code' in error)
-    return new CommandFailed(`${file} cannot be changed (${String(error.code)})`)
+    return new CommandError(`${file} cannot be changed (${String(error.code)})`)
   return error
 }

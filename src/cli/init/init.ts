@@ -5,14 +5,14 @@ import type { Installation } from '../../app/installation.ts'
 import { createLogger } from '../../kernel/logger.ts'
 import type { FirstAdministrator } from '../../mfa/policy/setup-decision-store.ts'
 import { eventOf } from '../administration.ts'
-import { CommandFailed, UsageError } from '../failure.ts'
+import { CommandError, UsageError } from '../failure.ts'
 import { invocationOf } from '../invocation.ts'
 import { print, type Result } from '../output.ts'
 import { accountJson } from '../user/account-result.ts'
 import { activationLink, readNewPassword } from '../user/password-input.ts'
+import { answersOf, type InitAnswers, type InitOptions } from './init-answers.ts'
 import { existsAlready, type NewFile, writeNewFile } from './new-file.ts'
 import { askWishes, inTerminal } from './questions.ts'
-import { type InitOptions, type Wishes, wishesOf } from './wishes.ts'
 
 export function addInit(program: Command): void {
   program
@@ -40,22 +40,22 @@ export function addInit(program: Command): void {
     })
 }
 
-async function wishesFor(options: InitOptions): Promise<Wishes> {
-  if (options.yes === true) return wishesOf(options)
+async function wishesFor(options: InitOptions): Promise<InitAnswers> {
+  if (options.yes === true) return answersOf(options)
   if (process.stdin.isTTY !== true) throw new UsageError('--yes', 'is needed where there is no terminal to ask in')
   return inTerminal((ask) => askWishes(options, ask))
 }
 
-async function setUp(file: string, wishes: Wishes, password: 'stdin' | 'link'): Promise<Result> {
+async function setUp(file: string, wishes: InitAnswers, password: 'stdin' | 'link'): Promise<Result> {
   const written = writeNewFile(file, wishes)
   try {
     const log = await createLogger({ level: 'error', descriptor: 2, pretty: process.stderr.isTTY === true })
     const { openInstallation } = await import('../../app/installation.ts')
-    const site = await openInstallation(written.config, { log })
+    const installation = await openInstallation(written.config, { log })
     try {
-      return resultOf(file, wishes, await answer(site, { written, wishes, password }))
+      return resultOf(file, wishes, await answer(installation, { written, wishes, password }))
     } finally {
-      await site.close()
+      await installation.close()
     }
   } finally {
     written.close()
@@ -64,7 +64,7 @@ async function setUp(file: string, wishes: Wishes, password: 'stdin' | 'link'): 
 
 interface Order {
   written: NewFile
-  wishes: Wishes
+  wishes: InitAnswers
   password: 'stdin' | 'link'
 }
 
@@ -74,13 +74,15 @@ interface Made {
 }
 
 /** The answer and the administrator at once, and the file only if that is done. */
-async function answer(site: Installation, { written, wishes, password }: Order): Promise<Made> {
+async function answer(installation: Installation, { written, wishes, password }: Order): Promise<Made> {
   const { admin, mfa } = wishes
-  if ((await site.answers.get()) !== undefined || (await site.accounts.count()) > 0) throw setUpAlready(site)
+  if ((await installation.setupDecisions.get()) !== undefined || (await installation.accounts.count()) > 0)
+    throw setUpAlready(installation)
   // The link lives in the state store: find out whether that answers before there is an account.
-  if (admin !== undefined) await site.state.ping()
-  const passwordHash = admin !== undefined && password === 'stdin' ? await readNewPassword(site, admin) : undefined
-  const given = { enabled: mfa === 'keep', by: 'cli', at: site.clock.now() } as const
+  if (admin !== undefined) await installation.state.ping()
+  const passwordHash =
+    admin !== undefined && password === 'stdin' ? await readNewPassword(installation, admin) : undefined
+  const given = { enabled: mfa === 'keep', by: 'cli', at: installation.clock.now() } as const
   const answered = eventOf('setup.answered', { details: { answer: mfa } })
   const audits = [answered, eventOf('user.created'), eventOf('setup.done')]
   written.keep()
@@ -89,23 +91,23 @@ async function answer(site: Installation, { written, wishes, password }: Order):
     throw error
   })
   const invited = account !== undefined && passwordHash === undefined
-  return { account, activation: invited ? await activationLink(site, account) : undefined }
+  return { account, activation: invited ? await activationLink(installation, account) : undefined }
 
   async function store(administrator: FirstAdministrator | undefined): Promise<Account | undefined> {
     const done =
       administrator === undefined
-        ? await site.answers.replace(undefined, given, answered)
-        : await site.answers.finish(given, administrator, audits)
-    if (done === false || done === undefined) throw setUpAlready(site)
+        ? await installation.setupDecisions.replace(undefined, given, answered)
+        : await installation.setupDecisions.finish(given, administrator, audits)
+    if (done === false || done === undefined) throw setUpAlready(installation)
     return done === true ? undefined : done
   }
 }
 
-function setUpAlready({ config }: Installation): CommandFailed {
-  return new CommandFailed(`the installation in ${config.stores.dataDir} is set up already`)
+function setUpAlready({ config }: Installation): CommandError {
+  return new CommandError(`the installation in ${config.stores.dataDir} is set up already`)
 }
 
-function resultOf(file: string, { issuer, mfa, client }: Wishes, { account, activation }: Made): Result {
+function resultOf(file: string, { issuer, mfa, client }: InitAnswers, { account, activation }: Made): Result {
   const lines = [
     `${file} is written: ${issuer}, MFA ${mfa === 'keep' ? 'on' : 'off'}`,
     ...(account === undefined ? [] : [`${account.username} is administrator`]),

@@ -6,8 +6,8 @@ import type { Config } from '../../config/config.ts'
 import { ConfigError } from '../../kernel/errors.ts'
 import { isLoopback } from '../../kernel/network.ts'
 import { readConfig } from '../configuration.ts'
-import { CommandFailed } from '../failure.ts'
-import type { Wishes } from './wishes.ts'
+import { CommandError } from '../failure.ts'
+import type { InitAnswers } from './init-answers.ts'
 
 /** A configuration that is not in its place yet. */
 export interface NewFile {
@@ -21,7 +21,7 @@ export interface NewFile {
 }
 
 /** Writes the configuration beside its place, where relative paths mean the same, and reads it like any other. */
-export function writeNewFile(file: string, wishes: Wishes): NewFile {
+export function writeNewFile(file: string, wishes: InitAnswers): NewFile {
   const target = resolve(file)
   const draft = join(dirname(target), `.${basename(target)}.${randomUUID()}`)
   const close = (): void => rmSync(draft, { force: true })
@@ -52,14 +52,14 @@ export function writeNewFile(file: string, wishes: Wishes): NewFile {
 function explained(error: unknown, file: string): unknown {
   if (error instanceof ConfigError) return new ConfigError(error.key, error.reason, { file })
   if (!(error instanceof Error && 'code' in error)) return error
-  return error.code === 'EEXIST' ? existsAlready(file) : new CommandFailed(`${file} cannot be written (${error.code})`)
+  return error.code === 'EEXIST' ? existsAlready(file) : new CommandError(`${file} cannot be written (${error.code})`)
 }
 
-export function existsAlready(file: string): CommandFailed {
-  return new CommandFailed(`${file} exists already and stays as it is (--config names another)`)
+export function existsAlready(file: string): CommandError {
+  return new CommandError(`${file} exists already and stays as it is (--config names another)`)
 }
 
-function textOf({ issuer, mfa, methods, rememberDays, client }: Wishes): string {
+function textOf({ issuer, mfa, methods, rememberDays, client }: InitAnswers): string {
   const url = new URL(issuer)
   const port = Number(url.port) || 3000
   const optOut = mfa === 'off' ? { optOut: { understood: true, disableMfa: true } } : {}

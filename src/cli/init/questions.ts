@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline/promises'
 import { entryOf, PRESETS, type PresetName } from '../../config/schema/client-presets.ts'
-import { CommandFailed, UsageError } from '../failure.ts'
+import { CommandError, UsageError } from '../failure.ts'
 import { say } from '../output.ts'
 import { checkedAddress, checkedUsername } from '../user/account-options.ts'
 import {
@@ -9,9 +9,9 @@ import {
   checkedIssuer,
   checkedMethods,
   DEFAULTS,
+  type InitAnswers,
   type InitOptions,
-  type Wishes,
-} from './wishes.ts'
+} from './init-answers.ts'
 
 /** Puts one question and answers what was typed. */
 export type Ask = (question: string) => Promise<string>
@@ -20,7 +20,7 @@ export type Ask = (question: string) => Promise<string>
 export async function inTerminal<R>(work: (ask: Ask) => Promise<R>): Promise<R> {
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
   const gone = new Promise<never>((_, reject) => {
-    terminal.once('close', () => reject(new CommandFailed('the questions were not answered, nothing was written')))
+    terminal.once('close', () => reject(new CommandError('the questions were not answered, nothing was written')))
   })
   // It is closed after the last question too, when nobody waits any more.
   gone.catch(() => undefined)
@@ -32,7 +32,7 @@ export async function inTerminal<R>(work: (ask: Ask) => Promise<R>): Promise<R> 
 }
 
 /** The same questions as the flags answer; those that a flag has answered are not put. What cannot be is told and asked again. */
-export async function askWishes(options: InitOptions, ask: Ask): Promise<Wishes> {
+export async function askWishes(options: InitOptions, ask: Ask): Promise<InitAnswers> {
   const again = async <T>(question: string, read: (typed: string) => T): Promise<T> => {
     for (;;) {
       try {
@@ -76,7 +76,10 @@ async function askDecision(ask: Ask): Promise<'keep' | 'off'> {
 
 type Again = <T>(question: string, read: (typed: string) => T) => Promise<T>
 
-async function askClient(ask: Ask, { again, issuer }: { again: Again; issuer: string }): Promise<Wishes['client']> {
+async function askClient(
+  ask: Ask,
+  { again, issuer }: { again: Again; issuer: string },
+): Promise<InitAnswers['client']> {
   const id = (await ask('Client ID of the first application (empty: later): ')).trim()
   if (id === '') return undefined
   const names = Object.keys(PRESETS)

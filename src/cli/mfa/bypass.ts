@@ -3,7 +3,7 @@ import type { Installation } from '../../app/installation.ts'
 import { parseDuration } from '../../config/schema/durations.ts'
 import { HOUR, MINUTE } from '../../kernel/clock.ts'
 import { accountOf, administer, eventOf } from '../administration.ts'
-import { CommandFailed, UsageError } from '../failure.ts'
+import { CommandError, UsageError } from '../failure.ts'
 import { type Result, say, timeText } from '../output.ts'
 import { reasonIn } from './reason.ts'
 
@@ -23,17 +23,17 @@ export function addMfaBypass(mfa: Command): void {
     .option('--ttl <duration>', 'how long it is good, 1m to 24h', '30m')
     .requiredOption('--reason <reason>', 'for the audit log')
     .action((name: string, options: BypassOptions, command: Command) =>
-      administer(command, (site) => bypass(site, name, options)),
+      administer(command, (installation) => bypass(installation, name, options)),
     )
 }
 
-async function bypass(site: Installation, name: string, options: BypassOptions): Promise<Result> {
+async function bypass(installation: Installation, name: string, options: BypassOptions): Promise<Result> {
   const reason = reasonIn(options.reason)
   const ttl = ttlIn(options.ttl)
-  const account = await accountOf(site, name)
-  if (account.disabled) throw new CommandFailed(`user "${name}" is disabled`)
+  const account = await accountOf(installation, name)
+  if (account.disabled) throw new CommandError(`user "${name}" is disabled`)
   const audit = eventOf('bypass.issued', { account, details: { reason, ttl: options.ttl } })
-  const { code, expiresAt } = await site.bypassCodes.issue(account, { ttl, audit })
+  const { code, expiresAt } = await installation.bypassCodes.issue(account, { ttl, audit })
   say(`for ${account.username}: good once, until ${timeText(expiresAt)}`)
   return { text: code, json: { code, expiresAt: timeText(expiresAt) } }
 }

@@ -3,7 +3,7 @@ import type { Account } from '../../accounts/account.ts'
 import type { Installation } from '../../app/installation.ts'
 import type { RememberedDevice } from '../../mfa/session/remembered-device.ts'
 import { accountOf, administer, recordCommand } from '../administration.ts'
-import { CommandFailed } from '../failure.ts'
+import { CommandError } from '../failure.ts'
 import { clean, type Result, table, timeText } from '../output.ts'
 
 interface DeviceOptions {
@@ -19,32 +19,34 @@ export function addMfaDevices(mfa: Command): void {
     .addOption(new Option('--forget <id>', 'forget this one').conflicts('forgetAll'))
     .option('--forget-all', 'forget all of them')
     .action((name: string, options: DeviceOptions, command: Command) =>
-      administer(command, async (site) => {
-        const account = await accountOf(site, name)
-        if (options.forgetAll === true) return forgetAll(site, account)
-        return options.forget === undefined ? list(site, account) : forget(site, account, options.forget)
+      administer(command, async (installation) => {
+        const account = await accountOf(installation, name)
+        if (options.forgetAll === true) return forgetAll(installation, account)
+        return options.forget === undefined
+          ? list(installation, account)
+          : forget(installation, account, options.forget)
       }),
     )
 }
 
-async function list(site: Installation, account: Account): Promise<Result> {
-  const devices = await site.devices.list(account)
+async function list(installation: Installation, account: Account): Promise<Result> {
+  const devices = await installation.devices.list(account)
   const head = ['BROWSER', 'ADDRESS', 'PROVED', 'LAST USED', 'EXPIRES', 'ID']
   const text = devices.length > 0 ? table(head, devices.map(rowOf)) : `no browser is remembered for ${account.username}`
   return { text, json: devices.map(jsonOf) }
 }
 
-async function forget(site: Installation, account: Account, id: string): Promise<Result> {
-  await recordCommand(site, 'mfa devices --forget', account)
+async function forget(installation: Installation, account: Account, id: string): Promise<Result> {
+  await recordCommand(installation, 'mfa devices --forget', account)
   const { username } = account
-  if (!(await site.devices.forget(account.id, id)))
-    throw new CommandFailed(`${username} has no remembered device "${id}"`)
+  if (!(await installation.devices.forget(account.id, id)))
+    throw new CommandError(`${username} has no remembered device "${id}"`)
   return { text: `forgotten: ${clean(id)}`, json: { username, forgotten: 1 } }
 }
 
-async function forgetAll(site: Installation, account: Account): Promise<Result> {
-  await recordCommand(site, 'mfa devices --forget-all', account)
-  const forgotten = await site.devices.forgetAll(account.id)
+async function forgetAll(installation: Installation, account: Account): Promise<Result> {
+  await recordCommand(installation, 'mfa devices --forget-all', account)
+  const forgotten = await installation.devices.forgetAll(account.id)
   const { username } = account
   return { text: `remembered devices forgotten for ${username}: ${forgotten}`, json: { username, forgotten } }
 }

@@ -9,13 +9,15 @@ export function addMfaList(mfa: Command): void {
     .command('list')
     .argument('<name>', 'user name or address')
     .description('the second factors a user has bound; never their secrets')
-    .action((name: string, _options: object, command: Command) => administer(command, (site) => list(site, name)))
+    .action((name: string, _options: object, command: Command) =>
+      administer(command, (installation) => list(installation, name)),
+    )
 }
 
-async function list(site: Installation, name: string): Promise<Result> {
-  const account = await accountOf(site, name)
-  const bindings = await site.bindings.list(account.id)
-  const factors = bindings.map((binding) => factorOf(site, binding))
+async function list(installation: Installation, name: string): Promise<Result> {
+  const account = await accountOf(installation, name)
+  const bindings = await installation.bindings.list(account.id)
+  const factors = bindings.map((binding) => factorOf(installation, binding))
   const rows = factors.map(({ id, type, label, codesLeft, bypass, boundAt, lastUsedAt }) => [
     type,
     label ?? reserveText(codesLeft, bypass),

@@ -11,9 +11,9 @@ export function addMfaReport(mfa: Command): void {
     .action((_options: object, command: Command) => administer(command, report))
 }
 
-async function report(site: Installation): Promise<Result> {
-  const accounts = await site.accounts.list()
-  const people = await Promise.all(accounts.map((account) => lineOf(site, account)))
+async function report(installation: Installation): Promise<Result> {
+  const accounts = await installation.accounts.list()
+  const people = await Promise.all(accounts.map((account) => lineOf(installation, account)))
   const without = people.filter(({ factors, disabled }) => factors.length === 0 && !disabled)
   const rows = people.map(({ username, disabled, factors, postponed }) => [
     username,
@@ -25,16 +25,18 @@ async function report(site: Installation): Promise<Result> {
   return { text, json: { accounts: people, withoutFactor: without.map(({ username }) => username) } }
 }
 
-async function lineOf(site: Installation, account: Account) {
+async function lineOf(installation: Installation, account: Account) {
   const [bindings, postponements] = await Promise.all([
-    site.bindings.list(account.id),
-    site.postponements.list(account.id),
+    installation.bindings.list(account.id),
+    installation.postponements.list(account.id),
   ])
   return {
     username: account.username,
     disabled: account.disabled,
     // Codes for the day of need are no factor that somebody signs in with.
-    factors: [...new Set(bindings.map(({ type }) => type))].filter((type) => !site.registry.get(type)?.fallback),
+    factors: [...new Set(bindings.map(({ type }) => type))].filter(
+      (type) => !installation.registry.get(type)?.fallback,
+    ),
     postponed: postponements.map(({ rule, count, firstAt }) => ({ rule, count, since: timeText(firstAt) })),
   }
 }

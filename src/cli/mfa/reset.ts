@@ -12,23 +12,23 @@ export function addMfaReset(mfa: Command): void {
     .description('end factors, remembered devices and sessions; the user binds again at the next sign-in')
     .requiredOption('--reason <reason>', 'for the audit log')
     .action((name: string, options: { reason: string }, command: Command) =>
-      administer(command, (site) => reset(site, name, options.reason)),
+      administer(command, (installation) => reset(installation, name, options.reason)),
     )
 }
 
-async function reset(site: Installation, name: string, given: string): Promise<Result> {
+async function reset(installation: Installation, name: string, given: string): Promise<Result> {
   const reason = reasonIn(given)
-  const account = await accountOf(site, name)
-  const factors = await site.bindings.removeAll(
+  const account = await accountOf(installation, name)
+  const factors = await installation.bindings.removeAll(
     account.id,
     eventOf('factor.admin_reset', {
       account,
       details: { reason },
-      mails: noticeOf(site, 'factors-reset', { account }),
+      mails: noticeOf(installation, 'factors-reset', { account }),
     }),
   )
-  const devices = await site.devices.forgetAll(account.id)
-  await endAllSessions(site, account.id)
+  const devices = await installation.devices.forgetAll(account.id)
+  await endAllSessions(installation, account.id)
   const { username } = account
   return {
     text: `${username}: factors removed ${factors}, remembered devices forgotten ${devices}, all sessions ended`,

@@ -8,18 +8,20 @@ export function addMfaUnlock(mfa: Command): void {
     .command('unlock')
     .argument('<name>', 'user name or address')
     .description('let a user try the second factors again that too many wrong codes have locked (RL-1)')
-    .action((name: string, _options: object, command: Command) => administer(command, (site) => unlock(site, name)))
+    .action((name: string, _options: object, command: Command) =>
+      administer(command, (installation) => unlock(installation, name)),
+    )
 }
 
-async function unlock(site: Installation, name: string): Promise<Result> {
-  const account = await accountOf(site, name)
+async function unlock(installation: Installation, name: string): Promise<Result> {
+  const account = await accountOf(installation, name)
   const { username } = account
-  const { codeFailuresInARow } = site.config.limits
-  const attempts = await site.bindings.attempts(account.id)
+  const { codeFailuresInARow } = installation.config.limits
+  const attempts = await installation.bindings.attempts(account.id)
   const locked = attempts.filter(({ failures }) => failures >= codeFailuresInARow)
   for (const { type, failures } of locked) {
     const audit = eventOf('factor.unlocked', { account, details: { factor: type, failures } })
-    await site.bindings.clearAttempts(account.id, type, audit)
+    await installation.bindings.clearAttempts(account.id, type, audit)
   }
   const unlocked = locked.map(({ type }) => type)
   const text = unlocked.length > 0 ? `${username}: unlocked ${unlocked.join(', ')}` : `${username}: nothing is locked`

@@ -6,7 +6,7 @@ import { requestedAcr } from '../../mfa/assurance/acr.ts'
 import { explain } from '../../mfa/policy/explanation.ts'
 import type { Demand } from '../../mfa/policy/policy.ts'
 import { accountOf, administer } from '../administration.ts'
-import { CommandFailed, UsageError } from '../failure.ts'
+import { CommandError, UsageError } from '../failure.ts'
 import type { Result } from '../output.ts'
 
 interface Options {
@@ -24,23 +24,25 @@ export function addPolicyExplain(policy: Command): void {
     .requiredOption('--client <id>', 'client id')
     .option('--ip <address>', 'address of the browser', '127.0.0.1')
     .option('--acr <values>', 'acr_values of the request')
-    .action((options: Options, command: Command) => administer(command, (site) => explainTo(site, options)))
+    .action((options: Options, command: Command) =>
+      administer(command, (installation) => explainTo(installation, options)),
+    )
 }
 
-async function explainTo(site: Installation, options: Options): Promise<Result> {
+async function explainTo(installation: Installation, options: Options): Promise<Result> {
   const address = canonicalAddress(options.ip)
   if (address === undefined) throw new UsageError('--ip', 'is no address')
-  const client = site.config.clients.find(({ client_id }) => client_id === options.client)
-  if (client === undefined) throw new CommandFailed(`client "${options.client}" does not exist`)
-  const account = await accountOf(site, options.user)
+  const client = installation.config.clients.find(({ client_id }) => client_id === options.client)
+  if (client === undefined) throw new CommandError(`client "${options.client}" does not exist`)
+  const account = await accountOf(installation, options.user)
   const { decisionsOf } = await import('../../app/decisions.ts')
-  const { decider, acr } = await decisionsOf(site)
+  const { decider, acr } = await decisionsOf(installation)
   const asked = options.acr ?? client.default_acr_values?.join(' ')
   const request = requestedAcr(asked === undefined ? {} : { acr_values: asked }, acr)
   const place = { id: client.client_id, require: client.require }
-  const bindings = await site.bindings.list(account.id)
+  const bindings = await installation.bindings.list(account.id)
   const demanded = decider.demandWith({ account, client: place, address, requested: request.levels }, bindings)
-  const usable = usableOf(site, account, { demanded, bound: bindings.map(({ type }) => type) })
+  const usable = usableOf(installation, account, { demanded, bound: bindings.map(({ type }) => type) })
   const explanation = explain(demanded, { usable, acrValues: request.values }, { acr, lookup: decider.lookup })
   const reasons = account.disabled ? [...explanation.reasons, 'the account is disabled'] : explanation.reasons
   const shown = { ...explanation, acr: account.disabled ? null : explanation.acr, reasons }

@@ -6,7 +6,7 @@ import { ownPageOf } from '../../config/own-clients.ts'
 import { parseDuration } from '../../config/schema/durations.ts'
 import type { Binding } from '../../mfa/factors/binding-store.ts'
 import type { Decider } from '../../mfa/policy/decider.ts'
-import { compare, type Outcome } from '../../mfa/policy/replay.ts'
+import { compare, type ReplayOutcome } from '../../mfa/policy/replay.ts'
 import { administer } from '../administration.ts'
 import { readConfig } from '../configuration.ts'
 import { UsageError } from '../failure.ts'
@@ -19,7 +19,7 @@ export function addPolicyReplay(policy: Command): void {
     .description("what last month's sign-ins would have met under another file")
     .option('--since <duration>', 'how far back, such as 30d', '30d')
     .action((file: string, { since }: { since: string }, command: Command) =>
-      administer(command, (site) => replay(site, { file, since })),
+      administer(command, (installation) => replay(installation, { file, since })),
     )
 }
 
@@ -29,42 +29,45 @@ interface Known {
   bindings: Binding[]
 }
 
-async function replay(site: Installation, given: { file: string; since: string }): Promise<Result> {
+async function replay(installation: Installation, given: { file: string; since: string }): Promise<Result> {
   const span = parseDuration(given.since)
   if (span === undefined) throw new UsageError('--since', 'expected a duration such as 30d')
   const { decisionsOf } = await import('../../app/decisions.ts')
-  const { equip } = await import('../../app/installation.ts')
-  const today = await decisionsOf(site)
-  const other = await decisionsOf({ ...site, ...(await equip(readConfig(given.file), site)) })
-  const events = await site.audit.list({ since: site.clock.now() - span })
+  const { createServices } = await import('../../app/installation.ts')
+  const today = await decisionsOf(installation)
+  const other = await decisionsOf({ ...installation, ...(await createServices(readConfig(given.file), installation)) })
+  const events = await installation.audit.list({ since: installation.clock.now() - span })
   const signIns = events.filter(
     ({ event, account, client }) => event === 'login.ok' && account !== undefined && client !== undefined,
   )
   const people = new Map<string, Known | undefined>()
-  const outcomes = new Map<Outcome, Set<string>>()
-  const counts: Record<Outcome, number> = { same: 0, more: 0, less: 0, denied: 0 }
+  const outcomes = new Map<ReplayOutcome, Set<string>>()
+  const counts: Record<ReplayOutcome, number> = { same: 0, more: 0, less: 0, denied: 0 }
   let gone = 0
   for (const signIn of signIns) {
     const id = signIn.account ?? ''
-    if (!people.has(id)) people.set(id, await knownOf(site, id))
+    if (!people.has(id)) people.set(id, await knownOf(installation, id))
     const known = people.get(id)
     if (known === undefined) {
       gone += 1
       continue
     }
-    const outcome = compare(demandOf(today.decider, site, signIn, known), demandOf(other.decider, site, signIn, known))
+    const outcome = compare(
+      demandOf(today.decider, installation, signIn, known),
+      demandOf(other.decider, installation, signIn, known),
+    )
     counts[outcome] += 1
     outcomes.set(outcome, (outcomes.get(outcome) ?? new Set()).add(known.account.username))
   }
-  const whom = (outcome: Outcome): string[] => [...(outcomes.get(outcome) ?? [])].sort()
+  const whom = (outcome: ReplayOutcome): string[] => [...(outcomes.get(outcome) ?? [])].sort()
   const accounts = { more: whom('more'), less: whom('less'), denied: whom('denied') }
   const json = { since: given.since, signIns: signIns.length, ...counts, gone, accounts }
   return { text: textOf(json), json }
 }
 
-async function knownOf(site: Installation, id: string): Promise<Known | undefined> {
-  const account = await site.accounts.find(id)
-  return account && { account, bindings: await site.bindings.list(id) }
+async function knownOf(installation: Installation, id: string): Promise<Known | undefined> {
+  const account = await installation.accounts.find(id)
+  return account && { account, bindings: await installation.bindings.list(id) }
 }
 
 function demandOf(decider: Decider, { config }: Installation, { client, ip }: AuditRecord, known: Known) {

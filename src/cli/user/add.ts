@@ -25,20 +25,22 @@ export function addUserAdd(user: Command): void {
     .option('--admin', 'an administrator')
     .option('--password-stdin', 'read the password on standard input')
     .action((name: string, options: AccountOptions, command: Command) =>
-      administer(command, (site) => addAccount(site, name, options)),
+      administer(command, (installation) => addAccount(installation, name, options)),
     )
 }
 
-async function addAccount(site: Installation, name: string, options: AccountOptions): Promise<Result> {
+async function addAccount(installation: Installation, name: string, options: AccountOptions): Promise<Result> {
   const username = checkedUsername(name)
   const email = options.email === undefined ? undefined : checkedAddress(options.email)
   // The link lives in the state store: find out whether that answers before there is an account.
-  if (options.passwordStdin !== true) await site.state.ping()
+  if (options.passwordStdin !== true) await installation.state.ping()
   const displayName = options.name === undefined ? undefined : checkedName(options.name)
   const passwordHash =
-    options.passwordStdin === true ? await readNewPassword(site, { username, email, name: displayName }) : undefined
-  await keepAnswer(site)
-  const account = await site.accounts.insert(
+    options.passwordStdin === true
+      ? await readNewPassword(installation, { username, email, name: displayName })
+      : undefined
+  await keepAnswer(installation)
+  const account = await installation.accounts.insert(
     {
       username,
       email,
@@ -49,17 +51,17 @@ async function addAccount(site: Installation, name: string, options: AccountOpti
     },
     eventOf('user.created'),
   )
-  warnWithoutAddress(site, account)
+  warnWithoutAddress(installation, account)
   if (passwordHash !== undefined) {
     return { text: `${account.username} can sign in`, json: accountJson(account) }
   }
-  const link = await activationLink(site, account)
+  const link = await activationLink(installation, account)
   return { text: link, json: { ...accountJson(account), activation: link } }
 }
 
 /** C6: whoever has no address cannot use what needs one. */
-function warnWithoutAddress(site: Installation, account: Account): void {
-  if (account.email === undefined && site.config.mail !== undefined) {
+function warnWithoutAddress(installation: Installation, account: Account): void {
+  if (account.email === undefined && installation.config.mail !== undefined) {
     say(`stepgate: ${account.username} has no address: codes and notices by mail cannot reach this user`)
   }
 }

@@ -10,15 +10,17 @@ export function addUserDisable(user: Command): void {
     .command('disable')
     .argument('<name>', 'user name or address')
     .description('end all sessions and let the user in no more')
-    .action((name: string, _options: object, command: Command) => administer(command, (site) => disable(site, name)))
+    .action((name: string, _options: object, command: Command) =>
+      administer(command, (installation) => disable(installation, name)),
+    )
 }
 
-async function disable(site: Installation, name: string): Promise<Result> {
-  const account = await accountOf(site, name)
-  const mails = noticeOf(site, 'account-disabled', { account })
-  await site.accounts.setDisabled(account.id, true, eventOf('user.disabled', { account, mails }))
-  await createActivations(site).revoke(account.id)
-  await endAllSessions(site, account.id)
+async function disable(installation: Installation, name: string): Promise<Result> {
+  const account = await accountOf(installation, name)
+  const mails = noticeOf(installation, 'account-disabled', { account })
+  await installation.accounts.setDisabled(account.id, true, eventOf('user.disabled', { account, mails }))
+  await createActivations(installation).revoke(account.id)
+  await endAllSessions(installation, account.id)
   const { username } = account
   return { text: `${username} cannot sign in any more`, json: { username, disabled: true } }
 }

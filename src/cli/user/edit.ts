@@ -3,11 +3,11 @@ import type { Account } from '../../accounts/account.ts'
 import type { AccountChanges } from '../../accounts/account-store.ts'
 import { createActivations } from '../../accounts/activation.ts'
 import type { Installation } from '../../app/installation.ts'
+import type { Mail } from '../../kernel/mail.ts'
 import { masked } from '../../mail/address.ts'
-import type { Mail } from '../../mail/mailer.ts'
 import { accountOf, administer, eventOf, noticeOf } from '../administration.ts'
 import { endAllSessions } from '../end-sessions.ts'
-import { CommandFailed, UsageError } from '../failure.ts'
+import { CommandError, UsageError } from '../failure.ts'
 import type { Result } from '../output.ts'
 import { type AccountOptions, checkedAddress, checkedGroups, checkedName, collect } from './account-options.ts'
 import { accountJson, accountText } from './account-result.ts'
@@ -25,46 +25,46 @@ export function addUserEdit(user: Command): void {
     .option('--no-admin', 'not an administrator')
     .option('--password-stdin', 'read a new password on standard input')
     .action((name: string, options: AccountOptions, command: Command) =>
-      administer(command, (site) => editAccount(site, name, options)),
+      administer(command, (installation) => editAccount(installation, name, options)),
     )
 }
 
-async function editAccount(site: Installation, name: string, options: AccountOptions): Promise<Result> {
+async function editAccount(installation: Installation, name: string, options: AccountOptions): Promise<Result> {
   const changes = changesOf(options)
   const changed = Object.keys(changes)
   if (changed.length === 0 && options.passwordStdin !== true)
     throw new UsageError('user edit', 'nothing to change is given')
-  const account = await accountOf(site, name)
+  const account = await accountOf(installation, name)
   if (options.passwordStdin === true) {
-    const hash = await readNewPassword(site, account)
-    const mails = noticeOf(site, 'password-changed', { account })
-    await site.accounts.setPassword(account.id, hash, eventOf('password.changed', { account, mails }))
-    await endAllSessions(site, account.id)
+    const hash = await readNewPassword(installation, account)
+    const mails = noticeOf(installation, 'password-changed', { account })
+    await installation.accounts.setPassword(account.id, hash, eventOf('password.changed', { account, mails }))
+    await endAllSessions(installation, account.id)
   }
   // A link that was sent before may be in other hands now (PW-16).
   if (options.passwordStdin === true || changes.email !== undefined) {
-    await createActivations(site).revoke(account.id)
+    await createActivations(installation).revoke(account.id)
   }
-  const mails = addressNotice(site, account, changes)
+  const mails = addressNotice(installation, account, changes)
   const after =
     changed.length === 0
-      ? await site.accounts.find(account.id)
-      : await site.accounts.update(
+      ? await installation.accounts.find(account.id)
+      : await installation.accounts.update(
           account.id,
           changes,
           eventOf('user.changed', { account, details: { changed }, mails }),
         )
-  if (after === undefined) throw new CommandFailed(`user "${name}" does not exist any more`)
+  if (after === undefined) throw new CommandError(`user "${name}" does not exist any more`)
   // They have ended with the address; relying parties are told.
-  if (after.email !== account.email) await endAllSessions(site, account.id)
+  if (after.email !== account.email) await endAllSessions(installation, account.id)
   return { text: accountText(after), json: accountJson(after) }
 }
 
 /** The address before the change is told too (C7): who took an account over would read only the new one. */
-function addressNotice(site: Installation, account: Account, { email }: AccountChanges): Mail[] {
+function addressNotice(installation: Installation, account: Account, { email }: AccountChanges): Mail[] {
   if (email === undefined || (email ?? undefined) === account.email) return []
   const after = { ...account, email: email ?? undefined }
-  return noticeOf(site, 'address-changed', {
+  return noticeOf(installation, 'address-changed', {
     account: after,
     also: account.email,
     ...(email !== null && { subject: masked(email) }),

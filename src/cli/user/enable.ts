@@ -8,12 +8,14 @@ export function addUserEnable(user: Command): void {
     .command('enable')
     .argument('<name>', 'user name or address')
     .description('let a disabled user in again')
-    .action((name: string, _options: object, command: Command) => administer(command, (site) => enable(site, name)))
+    .action((name: string, _options: object, command: Command) =>
+      administer(command, (installation) => enable(installation, name)),
+    )
 }
 
-async function enable(site: Installation, name: string): Promise<Result> {
-  const account = await accountOf(site, name)
-  await site.accounts.setDisabled(account.id, false, eventOf('user.enabled', { account }))
+async function enable(installation: Installation, name: string): Promise<Result> {
+  const account = await accountOf(installation, name)
+  await installation.accounts.setDisabled(account.id, false, eventOf('user.enabled', { account }))
   const { username } = account
   return { text: `${username} can sign in again`, json: { username, disabled: false } }
 }

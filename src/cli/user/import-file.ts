@@ -13,7 +13,7 @@ export interface ImportRow {
 }
 
 /** Something in the file that cannot be taken. */
-export interface Refusal {
+export interface RowRefusal {
   line: number
   /** null: the line as a whole. */
   column: string | null
@@ -23,7 +23,7 @@ export interface Refusal {
 /** `spoilt`: the file as a whole cannot be read as it was meant, and nothing of it is imported. */
 export interface ImportFile {
   rows: ImportRow[]
-  refused: Refusal[]
+  refused: RowRefusal[]
   spoilt: boolean
 }
 
@@ -47,7 +47,7 @@ function decoded(file: string): string {
   }
 }
 
-const spoilt = (...refused: Refusal[]): ImportFile => ({ rows: [], refused, spoilt: true })
+const spoilt = (...refused: RowRefusal[]): ImportFile => ({ rows: [], refused, spoilt: true })
 
 function fromCsv(text: string): ImportFile {
   let lines: { line: number; values: string[] }[]
@@ -90,7 +90,7 @@ function recordsOf(text: string): { line: number; values: string[] }[] {
   return found
 }
 
-function headProblems(names: readonly string[]): Omit<Refusal, 'line'>[] {
+function headProblems(names: readonly string[]): Omit<RowRefusal, 'line'>[] {
   const unknown = names.filter((name) => !isColumn(name)).map((column) => ({ column, reason: UNKNOWN }))
   const twice = names.filter((name, index) => isColumn(name) && names.indexOf(name) !== index)
   const missing = names.includes('username') ? [] : [{ column: 'username', reason: 'is missing from the header' }]
@@ -111,7 +111,7 @@ function fromJson(text: string): ImportFile {
   if (!Array.isArray(values)) return spoilt({ line: 1, column: null, reason: 'is no array' })
   const lines = linesOfElements(text)
   const rows: ImportRow[] = []
-  const refused: Refusal[] = []
+  const refused: RowRefusal[] = []
   for (const [index, value] of values.entries()) {
     const line = lines[index] ?? 1
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {

@@ -3,7 +3,7 @@ import type { NewAccount } from '../../accounts/account-store.ts'
 import { readHash } from '../../accounts/hashes/read.ts'
 import { parseAddress } from '../../mail/address.ts'
 import { textProblem } from './account-options.ts'
-import type { Column, ImportRow, Refusal } from './import-file.ts'
+import type { Column, ImportRow, RowRefusal } from './import-file.ts'
 
 /** A user that can be made. */
 export interface Importable {
@@ -13,7 +13,7 @@ export interface Importable {
 
 export interface Checked {
   good: Importable[]
-  refused: Refusal[]
+  refused: RowRefusal[]
 }
 
 /** What spreadsheets run when somebody opens a list of users in one (IN-5). */
@@ -23,11 +23,11 @@ const BETWEEN_GROUPS = /[;|\s]+/
 /** Every problem of every row: by itself, among the others and with the names that are `taken` (by `loginKey`). */
 export function checkRows(rows: readonly ImportRow[], taken: ReadonlySet<string>): Checked {
   const good: Importable[] = []
-  const refused: Refusal[] = []
+  const refused: RowRefusal[] = []
   const owners = new Map<string, ImportRow>()
   for (const row of rows) {
     const { line, cells } = row
-    const problems: Omit<Refusal, 'line'>[] = []
+    const problems: Omit<RowRefusal, 'line'>[] = []
     const account = accountOf(cells, (column, reason) => problems.push({ column, reason }))
     for (const column of ['username', 'email'] as const) {
       const key = loginKey(account[column] ?? '')

@@ -3,8 +3,8 @@ import type { Command } from 'commander'
 import type { Installation } from '../../app/installation.ts'
 import { administer, eventOf, keepAnswer } from '../administration.ts'
 import { type Result, say } from '../output.ts'
-import { showProgress } from '../progress.ts'
-import type { ImportFile, Refusal } from './import-file.ts'
+import { showProgress } from '../progress-bar.ts'
+import type { ImportFile, RowRefusal } from './import-file.ts'
 import { checkRows, type Importable, loginsOf } from './import-rows.ts'
 
 /** Problems that are printed one by one. */
@@ -19,7 +19,9 @@ export function addUserImport(user: Command): void {
     .action(async (file: string, options: { partial?: boolean }, command: Command) => {
       const { readImportFile } = await import('./import-file.ts')
       const read = readImportFile(file)
-      await administer(command, (site) => importUsers(site, { file, ...read, partial: options.partial === true }))
+      await administer(command, (installation) =>
+        importUsers(installation, { file, ...read, partial: options.partial === true }),
+      )
     })
 }
 
@@ -28,19 +30,19 @@ interface Order extends ImportFile {
   partial: boolean
 }
 
-async function importUsers(site: Installation, order: Order): Promise<Result> {
+async function importUsers(installation: Installation, order: Order): Promise<Result> {
   const { file, rows, spoilt, partial } = order
-  const taken = await site.accounts.taken(rows.flatMap(({ cells }) => loginsOf(cells)))
+  const taken = await installation.accounts.taken(rows.flatMap(({ cells }) => loginsOf(cells)))
   const { good, refused: wrong } = checkRows(rows, taken)
   const refused = [...order.refused, ...wrong].toSorted((one, other) => one.line - other.line)
   const accepted = spoilt || (refused.length > 0 && !partial) ? [] : good
-  await insert(site, accepted, file)
+  await insert(installation, accepted, file)
   if (refused.length > 0) process.exitCode = 1
   for (const line of problemLines(refused, file)) say(line)
   if (refused.length > 0 && accepted.length === 0) {
     say(`stepgate: nothing was imported${good.length > 0 && !spoilt ? ' (--partial leaves out what cannot be)' : ''}`)
   }
-  warnWithoutAddress(site, accepted)
+  warnWithoutAddress(installation, accepted)
   const imported = accepted.length
   return {
     text: imported === 0 && refused.length > 0 ? '' : `imported ${imported} ${imported === 1 ? 'user' : 'users'}`,
@@ -48,7 +50,7 @@ async function importUsers(site: Installation, order: Order): Promise<Result> {
   }
 }
 
-async function insert(site: Installation, accepted: readonly Importable[], file: string): Promise<void> {
+async function insert(installation: Installation, accepted: readonly Importable[], file: string): Promise<void> {
   const source = basename(file)
   const moved = eventOf('user.created', { details: { import: source, password: 'hash' } })
   const invited = eventOf('user.created', { details: { import: source, password: 'none' } })
@@ -58,15 +60,15 @@ async function insert(site: Installation, accepted: readonly Importable[], file:
   }))
   const progress = showProgress(entries.length)
   try {
-    await keepAnswer(site)
-    await site.accounts.insertMany(entries, progress.at)
+    await keepAnswer(installation)
+    await installation.accounts.insertMany(entries, progress.at)
   } finally {
     progress.end()
   }
 }
 
 /** One a line, so that editors find file and line. */
-function problemLines(refused: readonly Refusal[], file: string): string[] {
+function problemLines(refused: readonly RowRefusal[], file: string): string[] {
   if (refused.length === 0) return []
   const shown = refused.slice(0, SHOWN).map(({ line, column, reason }) => {
     return `${file}:${line}: ${column === null ? '' : `${column}: `}${reason}`
@@ -77,9 +79,9 @@ function problemLines(refused: readonly Refusal[], file: string): string[] {
 }
 
 /** C6: whoever has no address cannot use what needs one. */
-function warnWithoutAddress(site: Installation, accepted: readonly Importable[]): void {
+function warnWithoutAddress(installation: Installation, accepted: readonly Importable[]): void {
   const without = accepted.filter(({ account }) => account.email === undefined).length
-  if (without > 0 && site.config.mail !== undefined) {
+  if (without > 0 && installation.config.mail !== undefined) {
     say(`stepgate: ${without} of them have no address: codes and notices by mail cannot reach these users`)
   }
 }

@@ -13,24 +13,26 @@ export function addUserPasswd(user: Command): void {
     .description('print a one-use link with which the user sets a password, or set the one on standard input')
     .option('--password-stdin', 'read the password on standard input; ends all sessions')
     .action((name: string, options: { passwordStdin?: boolean }, command: Command) =>
-      administer(command, (site) => (options.passwordStdin === true ? setPassword(site, name) : invite(site, name))),
+      administer(command, (installation) =>
+        options.passwordStdin === true ? setPassword(installation, name) : invite(installation, name),
+      ),
     )
 }
 
-async function setPassword(site: Installation, name: string): Promise<Result> {
-  const account = await accountOf(site, name)
-  const hash = await readNewPassword(site, account)
-  await createActivations(site).revoke(account.id)
-  const mails = noticeOf(site, 'password-changed', { account })
-  await site.accounts.setPassword(account.id, hash, eventOf('password.changed', { account, mails }))
-  await endAllSessions(site, account.id)
+async function setPassword(installation: Installation, name: string): Promise<Result> {
+  const account = await accountOf(installation, name)
+  const hash = await readNewPassword(installation, account)
+  await createActivations(installation).revoke(account.id)
+  const mails = noticeOf(installation, 'password-changed', { account })
+  await installation.accounts.setPassword(account.id, hash, eventOf('password.changed', { account, mails }))
+  await endAllSessions(installation, account.id)
   const { username } = account
   return { text: `${username} has a new password, all sessions have ended`, json: { username } }
 }
 
-async function invite(site: Installation, name: string): Promise<Result> {
-  const account = await accountOf(site, name)
-  await recordCommand(site, 'user passwd', account)
-  const activation = await activationLink(site, account)
+async function invite(installation: Installation, name: string): Promise<Result> {
+  const account = await accountOf(installation, name)
+  await recordCommand(installation, 'user passwd', account)
+  const activation = await activationLink(installation, account)
   return { text: activation, json: { username: account.username, activation } }
 }

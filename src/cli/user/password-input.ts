@@ -8,7 +8,7 @@ import {
 } from '../../accounts/password-rules.ts'
 import type { Installation } from '../../app/installation.ts'
 import { shortestPassword } from '../../config/password-length.ts'
-import { CommandFailed } from '../failure.ts'
+import { CommandError } from '../failure.ts'
 import { readSecret } from '../secret-input.ts'
 
 const REASONS: Record<PasswordProblem, (minLength: number) => string> = {
@@ -19,19 +19,19 @@ const REASONS: Record<PasswordProblem, (minLength: number) => string> = {
 }
 
 /** The line that says why a password may not be set. */
-export function refused(problem: PasswordProblem, minLength: number): CommandFailed {
-  return new CommandFailed(`the password is refused: ${REASONS[problem](minLength)}`)
+export function refused(problem: PasswordProblem, minLength: number): CommandError {
+  return new CommandError(`the password is refused: ${REASONS[problem](minLength)}`)
 }
 
 /** The hash of the password on standard input, which must keep the rules. */
 export async function readNewPassword(
-  site: Installation,
+  installation: Installation,
   account: { username: string; email?: string | undefined; name?: string | undefined },
 ): Promise<string> {
-  const { config, hasher } = site
+  const { config, hasher } = installation
   const password = await readSecret('New password')
   const { decisionsOf } = await import('../../app/decisions.ts')
-  const { policy } = await decisionsOf(site)
+  const { policy } = await decisionsOf(installation)
   const minLength = shortestPassword(policy, config.passwords.minLength)
   const personal = personalWords({ ...account, serviceName: config.branding.name })
   const problem = passwordProblem(password, { minLength, personal })
@@ -40,7 +40,7 @@ export async function readNewPassword(
 }
 
 /** A one-use link with which the owner sets the password. */
-export async function activationLink(site: Installation, account: Account): Promise<string> {
-  const token = await createActivations(site).create(account)
-  return `${site.config.issuer}/activate/${token}`
+export async function activationLink(installation: Installation, account: Account): Promise<string> {
+  const token = await createActivations(installation).create(account)
+  return `${installation.config.issuer}/activate/${token}`
 }

@@ -3,7 +3,7 @@ import { createActivations } from '../../accounts/activation.ts'
 import type { Installation } from '../../app/installation.ts'
 import { accountOf, administer, eventOf } from '../administration.ts'
 import { endAllSessions } from '../end-sessions.ts'
-import { CommandFailed } from '../failure.ts'
+import { CommandError } from '../failure.ts'
 import type { Result } from '../output.ts'
 
 export function addUserRemove(user: Command): void {
@@ -11,18 +11,20 @@ export function addUserRemove(user: Command): void {
     .command('remove')
     .argument('<name>', 'the user name, exactly as it is stored')
     .description('remove an account with its factors, for good')
-    .action((name: string, _options: object, command: Command) => administer(command, (site) => remove(site, name)))
+    .action((name: string, _options: object, command: Command) =>
+      administer(command, (installation) => remove(installation, name)),
+    )
 }
 
-async function remove(site: Installation, name: string): Promise<Result> {
-  const account = await accountOf(site, name)
+async function remove(installation: Installation, name: string): Promise<Result> {
+  const account = await accountOf(installation, name)
   const { id, username } = account
   // Nothing brings an account back: an address or another spelling is not enough to mean it.
   if (username !== name)
-    throw new CommandFailed(`user "${name}" is called "${username}": removing needs exactly that name`)
-  await createActivations(site).revoke(id)
-  await site.devices.forgetAll(id)
-  await endAllSessions(site, id)
-  await site.accounts.remove(id, eventOf('user.deleted', { account, details: { username } }))
+    throw new CommandError(`user "${name}" is called "${username}": removing needs exactly that name`)
+  await createActivations(installation).revoke(id)
+  await installation.devices.forgetAll(id)
+  await endAllSessions(installation, id)
+  await installation.accounts.remove(id, eventOf('user.deleted', { account, details: { username } }))
   return { text: `${username} is removed`, json: { username, removed: true } }
 }

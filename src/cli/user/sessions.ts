@@ -5,7 +5,7 @@ import { browserOf } from '../../mail/user-agent.ts'
 import type { SessionView } from '../../mfa/session/sessions.ts'
 import { accountOf, administer, recordCommand } from '../administration.ts'
 import { endAllSessions, withSessions } from '../end-sessions.ts'
-import { CommandFailed } from '../failure.ts'
+import { CommandError } from '../failure.ts'
 import { clean, type Result, table, timeText } from '../output.ts'
 
 export function addUserSessions(user: Command): void {
@@ -17,33 +17,33 @@ export function addUserSessions(user: Command): void {
     .option('--end', 'end all of them; the applications are told')
     .option('--id <id>', 'end this one')
     .action((name: string, { end, id }: { end?: true; id?: string }, command: Command) =>
-      administer(command, async (site) => {
-        const account = await accountOf(site, name)
-        if (id !== undefined) return endOne(site, account, id)
-        return end === undefined ? list(site, account) : endAll(site, account)
+      administer(command, async (installation) => {
+        const account = await accountOf(installation, name)
+        if (id !== undefined) return endOne(installation, account, id)
+        return end === undefined ? list(installation, account) : endAll(installation, account)
       }),
     )
 }
 
-async function list(site: Installation, account: Account): Promise<Result> {
-  const sessions = await withSessions(site, (port) => port.list(account))
+async function list(installation: Installation, account: Account): Promise<Result> {
+  const sessions = await withSessions(installation, (port) => port.list(account))
   const head = ['BROWSER', 'ADDRESS', 'SIGNED IN', 'LAST USED', 'EXPIRES', 'PROVED', 'CLIENTS', 'ID']
   const text = sessions.length > 0 ? table(head, sessions.map(rowOf)) : `${account.username} is not signed in anywhere`
   return { text, json: sessions.map(jsonOf) }
 }
 
-async function endAll(site: Installation, account: Account): Promise<Result> {
-  await recordCommand(site, 'user sessions --end', account)
-  const ended = await endAllSessions(site, account.id)
+async function endAll(installation: Installation, account: Account): Promise<Result> {
+  await recordCommand(installation, 'user sessions --end', account)
+  const ended = await endAllSessions(installation, account.id)
   const { username } = account
   return { text: `sessions ended for ${username}: ${ended}`, json: { username, ended } }
 }
 
-async function endOne(site: Installation, account: Account, id: string): Promise<Result> {
-  await recordCommand(site, 'user sessions --end', account)
+async function endOne(installation: Installation, account: Account, id: string): Promise<Result> {
+  await recordCommand(installation, 'user sessions --end', account)
   const { username } = account
-  if (!(await withSessions(site, (sessions) => sessions.end(account.id, id))))
-    throw new CommandFailed(`${username} has no session "${id}"`)
+  if (!(await withSessions(installation, (sessions) => sessions.end(account.id, id))))
+    throw new CommandError(`${username} has no session "${id}"`)
   return { text: `ended: ${clean(id)}`, json: { username, ended: 1 } }
 }
 

@@ -8,8 +8,8 @@ export function addUserShow(user: Command): void {
     .argument('<name>', 'user name or address')
     .description('one account')
     .action((name: string, _options: object, command: Command) =>
-      administer(command, async (site) => {
-        const account = await accountOf(site, name)
+      administer(command, async (installation) => {
+        const account = await accountOf(installation, name)
         return { text: accountText(account), json: accountJson(account) }
       }),
     )

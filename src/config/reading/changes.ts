@@ -4,7 +4,7 @@ import type { AuthenticatorBlocks } from '../schema/block.ts'
 import { shownConfig } from './print.ts'
 
 /** One key that differs; values are as `config print` shows them, secrets masked. */
-export interface Change {
+export interface ConfigChange {
   /** Dotted: `mfa.rememberDays`, `clients.nocobase.redirect_uris`. */
   key: string
   before: unknown
@@ -12,7 +12,11 @@ export interface Change {
 }
 
 /** What differs between two configurations, key by key; a secret that changed shows as masked on both sides. */
-export function changesBetween(before: Config, after: Config, options: { blocks: AuthenticatorBlocks }): Change[] {
+export function changesBetween(
+  before: Config,
+  after: Config,
+  options: { blocks: AuthenticatorBlocks },
+): ConfigChange[] {
   const [shownBefore, shownAfter] = [leavesOf(shownConfig(before, options)), leavesOf(shownConfig(after, options))]
   const [rawBefore, rawAfter] = [leavesOf({ ...before }), leavesOf({ ...after })]
   const keys = [...new Set([...shownBefore.keys(), ...shownAfter.keys()])]

@@ -1,8 +1,8 @@
 import { ConfigError } from '../../kernel/errors.ts'
 
 /** All that is wrong with a file; as an error it is the first of them. */
-export class ConfigErrors extends ConfigError {
-  override name = 'ConfigErrors'
+export class ConfigFileError extends ConfigError {
+  override name = 'ConfigFileError'
   /** At least one, in the order of the file. */
   readonly all: readonly ConfigError[]
 

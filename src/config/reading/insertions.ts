@@ -14,18 +14,18 @@ export interface InsertionSources {
 }
 
 /** Why a value cannot be inserted; the message never holds it. */
-export class InsertionFailed extends Error {
-  override name = 'InsertionFailed'
+export class InsertionError extends Error {
+  override name = 'InsertionError'
 }
 
 /**
  * The text with its insertions replaced, once: what is inserted is not read again. Behind `://` it is percent-encoded, so that a
- * password cannot become a host. Throws `InsertionFailed`.
+ * password cannot become a host. Throws `InsertionError`.
  */
 export function insert(text: string, sources: InsertionSources): string {
   return text.replace(INSERTION, (whole: string, name: string, offset: number) => {
     const [, kind, rest = ''] = SOURCE.exec(whole.endsWith('}') ? name : '') ?? []
-    if (kind === undefined) throw new InsertionFailed(`has an unknown insertion: write \${env:NAME} or \${file:PATH}`)
+    if (kind === undefined) throw new InsertionError(`has an unknown insertion: write \${env:NAME} or \${file:PATH}`)
     const value = kind === 'env' ? fromEnvironment(rest, sources) : fromFile(rest, sources)
     return text.slice(0, offset).includes('://') ? encodeURIComponent(value) : value
   })
@@ -33,13 +33,13 @@ export function insert(text: string, sources: InsertionSources): string {
 
 function fromEnvironment(name: string, { env }: InsertionSources): string {
   const value = Object.hasOwn(env, name) ? env[name] : undefined
-  if (value === undefined || value === '') throw new InsertionFailed(`the environment variable ${name} is not set`)
+  if (value === undefined || value === '') throw new InsertionError(`the environment variable ${name} is not set`)
   return value
 }
 
 function fromFile(name: string, { base }: InsertionSources): string {
   const text = readSecret(resolve(base, name), name).replace(/\r?\n$/, '')
-  if (text === '') throw new InsertionFailed(`the file ${name} is empty`)
+  if (text === '') throw new InsertionError(`the file ${name} is empty`)
   return text
 }
 
@@ -48,11 +48,11 @@ function readSecret(path: string, name: string): string {
   try {
     const { mode, size } = fstatSync(file)
     // One handle for both: the file that was looked at is the file that is read.
-    if ((mode & OTHERS) !== 0) throw new InsertionFailed(`the file ${name} can be read by others: chmod 600 it (KM-4)`)
-    if (size > LARGEST_BYTES) throw new InsertionFailed(`the file ${name} is too large for a secret`)
+    if ((mode & OTHERS) !== 0) throw new InsertionError(`the file ${name} can be read by others: chmod 600 it (KM-4)`)
+    if (size > LARGEST_BYTES) throw new InsertionError(`the file ${name} is too large for a secret`)
     return readFileSync(file, 'utf8')
   } catch (error) {
-    throw error instanceof InsertionFailed ? error : unreadable(name, error)
+    throw error instanceof InsertionError ? error : unreadable(name, error)
   } finally {
     closeSync(file)
   }
@@ -66,7 +66,7 @@ function open(path: string, name: string): number {
   }
 }
 
-function unreadable(name: string, error: unknown): InsertionFailed {
+function unreadable(name: string, error: unknown): InsertionError {
   const code = (error as NodeJS.ErrnoException).code ?? 'unknown error'
-  return new InsertionFailed(`the file ${name} cannot be read (${code})`)
+  return new InsertionError(`the file ${name} cannot be read (${code})`)
 }

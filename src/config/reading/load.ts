@@ -5,7 +5,7 @@ import { checks } from '../checks/checks.ts'
 import { keyOf, type Path, type Problem } from '../checks/problem.ts'
 import type { Config } from '../config.ts'
 import type { AuthenticatorBlocks } from '../schema/block.ts'
-import { ConfigErrors } from './config-errors.ts'
+import { ConfigFileError } from './config-errors.ts'
 import { toConfig } from './file-form.ts'
 import { shaped } from './shape.ts'
 import { readSource } from './source.ts'
@@ -17,7 +17,7 @@ export interface LoadOptions {
   env?: Readonly<Record<string, string | undefined>>
 }
 
-/** Reads and checks the file. Throws `ConfigErrors`: each names file, line and key, none holds the value of a secret. */
+/** Reads and checks the file. Throws `ConfigFileError`: each names file, line and key, none holds the value of a secret. */
 export function loadConfig(file: string, { blocks, env = process.env }: LoadOptions): Config {
   const path = resolve(file)
   const base = dirname(path)
@@ -53,7 +53,7 @@ function textOf(file: string): string {
     return readFileSync(file, 'utf8')
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? 'unknown error'
-    throw new ConfigErrors([new ConfigError('config', `the file cannot be read (${code})`, { file })])
+    throw new ConfigFileError([new ConfigError('config', `the file cannot be read (${code})`, { file })])
   }
 }
 
@@ -67,5 +67,5 @@ function refuse(problems: Problem[], source: { file: string; lineOf: (path: Path
     })
     .sort((left, right) => (left.line ?? 0) - (right.line ?? 0))
   const [first = new ConfigError('config', 'is wrong'), ...others] = errors
-  throw new ConfigErrors([first, ...others])
+  throw new ConfigFileError([first, ...others])
 }

@@ -13,7 +13,7 @@ import {
   visit,
 } from 'yaml'
 import type { Path, Problem } from '../checks/problem.ts'
-import { InsertionFailed, type InsertionSources, insert } from './insertions.ts'
+import { InsertionError, type InsertionSources, insert } from './insertions.ts'
 
 /** A file as it was written, and what it says. */
 export interface Source {
@@ -80,7 +80,7 @@ function insertAll(document: Document.Parsed, sources: InsertionSources): Proble
       try {
         node.value = insert(node.value, sources)
       } catch (error) {
-        if (!(error instanceof InsertionFailed)) throw error
+        if (!(error instanceof InsertionError)) throw error
         problems.push({ path: pathOf([...ancestors, node]), reason: error.message })
       }
     },

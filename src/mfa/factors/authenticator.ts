@@ -46,12 +46,12 @@ export type Finished =
    * of which this proof shows that its owner reads it; `told`: what is written and told of this use, in the change that
    * makes it; `opens`: this proves nothing, and only lets the owner bind another authenticator.
    */
-  | { ok: true; record: unknown; binding?: Binding; address?: string; told?: Told; opens?: 'binding' }
+  | { ok: true; record: unknown; binding?: Binding; address?: string; sideEffect?: SideEffect; opens?: 'binding' }
   /** `spoil`: what a binding holds from now on although nobody got in; if that cannot be written, the answer is `mismatch`. */
-  | (Refusal & { spoil?: { binding: Binding; record: unknown } })
+  | (Refusal & { recordOnRefusal?: { binding: Binding; record: unknown } })
 
 /** A use that is more than a use. */
-export interface Told {
+export interface SideEffect {
   event: AuditEventName
   notice?: NoticeKind
   details?: AuditEvent['details']

@@ -10,7 +10,7 @@ import type { BindingStore } from './binding-store.ts'
 import type { Attempt, Begun } from './verifier.ts'
 
 /** What an attempt's type stands for: the authenticator and its half in question. */
-export interface Half {
+export interface CeremonyOf {
   authenticator: Authenticator
   ceremony: Ceremony
 }
@@ -34,9 +34,9 @@ export interface KeptChallenge {
 
 export interface Challenges {
   /** The running one, or a new one where there was none; parallel callers get the same. */
-  begin(attempt: Attempt, half: Half): Promise<Begun | Refusal>
+  begin(attempt: Attempt, half: CeremonyOf): Promise<Begun | Refusal>
   /** A new one in place of the old. */
-  renew(attempt: Attempt, half: Half): Promise<Begun | Refusal>
+  renew(attempt: Attempt, half: CeremonyOf): Promise<Begun | Refusal>
   /** The one that may be answered in this attempt now; undefined when there is none, or not for this browser and account. */
   open(attempt: Attempt): Promise<Versioned<KeptChallenge> | undefined>
   /** True for the one caller that ends it; nobody answers it afterwards (EM-6). */
@@ -58,7 +58,7 @@ export function createChallenges(
   const { state, bindings, trail, clock } = dependencies
   const kept = createRecords<KeptChallenge>('challenge', dependencies)
 
-  async function show(attempt: Attempt, half: Half, record: KeptChallenge): Promise<Begun | Refusal> {
+  async function show(attempt: Attempt, half: CeremonyOf, record: KeptChallenge): Promise<Begun | Refusal> {
     if (!isOpen(record, attempt, clock.now())) return { ok: false, reason: 'expired' }
     const { resend } = half.authenticator
     return {
@@ -72,7 +72,7 @@ export function createChallenges(
   /** The caller holds the place: its record says `making`. `undo` gives the place up again. */
   async function make(
     attempt: Attempt,
-    half: Half,
+    half: CeremonyOf,
     place: { making: KeptChallenge; undo: () => Promise<void> },
   ): Promise<Begun | Refusal> {
     try {
@@ -90,7 +90,7 @@ export function createChallenges(
     }
   }
 
-  async function send(attempt: Attempt, { authenticator, ceremony }: Half): ReturnType<Ceremony['begin']> {
+  async function send(attempt: Attempt, { authenticator, ceremony }: CeremonyOf): ReturnType<Ceremony['begin']> {
     const { account } = attempt.context
     const own = (await bindings.list(account.id)).filter((binding) => binding.type === attempt.type)
     const { resend } = authenticator
@@ -108,7 +108,7 @@ export function createChallenges(
     return begun
   }
 
-  function making(attempt: Attempt, half: Half, renewals: number): KeptChallenge {
+  function making(attempt: Attempt, half: CeremonyOf, renewals: number): KeptChallenge {
     const { account } = attempt.context
     const now = clock.now()
     return {
@@ -123,7 +123,7 @@ export function createChallenges(
     }
   }
 
-  async function begin(attempt: Attempt, half: Half): Promise<Begun | Refusal> {
+  async function begin(attempt: Attempt, half: CeremonyOf): Promise<Begun | Refusal> {
     const id = idOf(attempt)
     for (let waited = 0; waited <= MAKING_TTL; ) {
       const found = await kept.get(id)

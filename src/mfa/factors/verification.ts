@@ -2,16 +2,16 @@ import type { Account } from '../../accounts/account.ts'
 import type { AccountAdmin } from '../../accounts/account-store.ts'
 import type { AuditEventName, AuditTrail, Change } from '../../audit/audit.ts'
 import { type Clock, DAY, HOUR } from '../../kernel/clock.ts'
+import type { Mail } from '../../kernel/mail.ts'
 import { randomToken, type Sealer } from '../../kernel/secrets.ts'
-import type { Mail } from '../../mail/mailer.ts'
 import type { NoticeKind, Notices } from '../../mail/notices.ts'
 import type { Outbox } from '../../mail/outbox.ts'
 import { type Limit, spend, waitUntilRoom } from '../../state/allowance.ts'
 import type { Versioned } from '../../state/records.ts'
 import { keyOf, type StateStore } from '../../state/store.ts'
-import type { Authenticator, Finished, Refusal, RefusalReason, Told } from './authenticator.ts'
+import type { Authenticator, Finished, Refusal, RefusalReason, SideEffect } from './authenticator.ts'
 import type { Binding, BindingStore } from './binding-store.ts'
-import { createChallenges, type Half, type KeptChallenge, partiesOf } from './challenges.ts'
+import { type CeremonyOf, createChallenges, type KeptChallenge, partiesOf } from './challenges.ts'
 import type { Registry } from './registry.ts'
 import type { Attempt, Proof, Verdict, Verifier } from './verifier.ts'
 
@@ -58,7 +58,7 @@ export function createVerifier(options: VerifierOptions, dependencies: VerifierD
   const { state, bindings, accounts, authenticators, trail, notices, outbox, clock } = dependencies
   const challenges = createChallenges({ interaction: options.interaction }, dependencies)
 
-  function halfOf(attempt: Attempt): Half | undefined {
+  function halfOf(attempt: Attempt): CeremonyOf | undefined {
     const authenticator = authenticators.get(attempt.type)
     const ceremony = authenticator?.[attempt.ceremony]
     return authenticator && ceremony && { authenticator, ceremony }
@@ -73,7 +73,7 @@ export function createVerifier(options: VerifierOptions, dependencies: VerifierD
   }
 
   /** Counts, then judges; `finish` adds what a success changes. */
-  async function judge(attempt: Attempt, half: Half, given: Given): Promise<Judged> {
+  async function judge(attempt: Attempt, half: CeremonyOf, given: Given): Promise<Judged> {
     const { authenticator, ceremony } = half
     const { challenge, own, code } = given
     const [answers, spent] = await Promise.all([
@@ -104,7 +104,7 @@ export function createVerifier(options: VerifierOptions, dependencies: VerifierD
     const [refusal] = await Promise.all([spoil(finished), ended, tellOfFailures(attempt)])
     failed(attempt, refusal.reason)
     if (inARow !== options.inARow) return refusal
-    await outbox.add(lettersOf('factor-locked', attempt))
+    await outbox.add(mailsOf('factor-locked', attempt))
     return locked(attempt)
   }
 
@@ -116,14 +116,14 @@ export function createVerifier(options: VerifierOptions, dependencies: VerifierD
     const told = keyOf('wrong-codes-told', id)
     if (!(await state.add(told, '1', HOUR))) return
     try {
-      await outbox.add(lettersOf('sign-in-failed', attempt))
+      await outbox.add(mailsOf('sign-in-failed', attempt))
     } catch (error) {
       await state.delete(told)
       throw error
     }
   }
 
-  function lettersOf(kind: NoticeKind, attempt: Attempt, subject?: string): Mail[] {
+  function mailsOf(kind: NoticeKind, attempt: Attempt, subject?: string): Mail[] {
     const { account, now, request, locale } = attempt.context
     const facts = { time: now, ip: request.ip, browser: request.userAgent, factor: attempt.type, subject }
     return notices.of(kind, { ...account, locale: account.locale ?? locale }, facts)
@@ -131,7 +131,7 @@ export function createVerifier(options: VerifierOptions, dependencies: VerifierD
 
   /** Writes what a refused code has used up; a hint that cannot be paid for is not given. */
   async function spoil(finished: Extract<Finished, { ok: false }>): Promise<Refusal> {
-    const { spoil: change, ...refusal } = finished
+    const { recordOnRefusal: change, ...refusal } = finished
     if (change === undefined) return refusal
     const { id, version, lastUsedAt, boundAt } = change.binding
     const written = await bindings.replace(id, version, {
@@ -142,18 +142,18 @@ export function createVerifier(options: VerifierOptions, dependencies: VerifierD
   }
 
   /** Whether a binding was made; a refusal when another answer was faster or there is no room for another binding. */
-  async function keep(attempt: Attempt, half: Half, success: Success): Promise<boolean | Refusal> {
+  async function keep(attempt: Attempt, half: CeremonyOf, success: Success): Promise<boolean | Refusal> {
     const { finished, label } = success
     const { binding: used, record } = finished
     if (used !== undefined) {
-      const told = finished.told && changesOf(attempt, finished.told)
+      const told = finished.sideEffect && changesOf(attempt, finished.sideEffect)
       const moved = await bindings.replace(used.id, used.version, { record, lastUsedAt: attempt.context.now, ...told })
       return moved ? false : lost(attempt)
     }
     const { account, now } = attempt.context
     const binding = { id: randomToken(16), accountId: account.id, type: attempt.type, label, record }
     const details = { factor: attempt.type, ceremony: attempt.ceremony }
-    const mails = lettersOf('factor-added', attempt, label)
+    const mails = mailsOf('factor-added', attempt, label)
     const audit = { event: 'factor.added', outcome: 'ok', ...partiesOf(attempt), details, mails } as const
     const maxOfType = half.authenticator.maxPerAccount
     const { endsSignIns } = attempt
@@ -163,13 +163,16 @@ export function createVerifier(options: VerifierOptions, dependencies: VerifierD
     return attempt.ceremony === 'verify' ? false : refuse('unusable')
   }
 
-  function changesOf(attempt: Attempt, { event, notice, details, ends }: Told): { audit: Change } | { ends: Change } {
+  function changesOf(
+    attempt: Attempt,
+    { event, notice, details, ends }: SideEffect,
+  ): { audit: Change } | { ends: Change } {
     const change: Change = {
       event,
       outcome: 'ok',
       ...partiesOf(attempt),
       details: { factor: attempt.type, ...details },
-      ...(notice !== undefined && { mails: lettersOf(notice, attempt) }),
+      ...(notice !== undefined && { mails: mailsOf(notice, attempt) }),
     }
     return ends === undefined ? { audit: change } : { ends: change }
   }
@@ -234,7 +237,7 @@ export function createVerifier(options: VerifierOptions, dependencies: VerifierD
         finished.giveBack(),
         attempt.ceremony === 'verify' && bindings.clearAttempts(account.id, attempt.type),
       ])
-      const changed = bound || verified || finished.told !== undefined
+      const changed = bound || verified || finished.sideEffect !== undefined
       return { ok: true, proof: provedBy(attempt, finished), bound, changed }
     },
   }

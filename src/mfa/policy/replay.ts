@@ -2,14 +2,14 @@ import type { Level } from '../assurance/assurance.ts'
 import { type Demand, missing } from './policy.ts'
 
 /** How a sign-in of the past would have gone under another policy, as against today's. */
-export type Outcome = 'same' | 'more' | 'less' | 'denied'
+export type ReplayOutcome = 'same' | 'more' | 'less' | 'denied'
 
 /** What a demand costs a person: nothing, a step, a real factor, no way in. */
 const WEIGHT: Record<Level, number> = { pwd: 0, '2sv': 1, mfa: 2, phr: 3, phrh: 4 }
 const DENIED = 5
 
 /** Compares what two demands ask of the same person in the same place, remembered devices aside. */
-export function compare(before: Demand, after: Demand): Outcome {
+export function compare(before: Demand, after: Demand): ReplayOutcome {
   const [was, would] = [weightOf(before), weightOf(after)]
   if (would === was) return sameMethods(before, after) ? 'same' : 'more'
   if (would === DENIED) return 'denied'

@@ -4,7 +4,7 @@ import type { Change } from '../../audit/audit.ts'
 import type { Binding } from '../factors/binding-store.ts'
 
 /** What was answered to the question of set-up: whether everybody needs a second factor. */
-export interface MfaAnswer {
+export interface SetupDecision {
   enabled: boolean
   by: 'file' | 'page' | 'cli'
   /** Milliseconds since the epoch. */
@@ -19,13 +19,17 @@ export interface FirstAdministrator extends NewAccount {
 }
 
 /** The one answer of an installation, kept for good. */
-export interface AnswerStore {
-  get(): Promise<MfaAnswer | undefined>
+export interface SetupDecisionStore {
+  get(): Promise<SetupDecision | undefined>
   /** Writes it with its audit row, unless the one that holds is no longer `before`; answers whether it did. */
-  replace(before: MfaAnswer | undefined, answer: MfaAnswer, audit: Change): Promise<boolean>
+  replace(before: SetupDecision | undefined, answer: SetupDecision, audit: Change): Promise<boolean>
   /**
    * The end of set-up: the first answer, the administrator and what they bound, all or nothing; undefined when there is an answer
-   * already. The audit rows name the account. Throws `LoginTaken`.
+   * already. The audit rows name the account. Throws `LoginTakenError`.
    */
-  finish(answer: MfaAnswer, administrator: FirstAdministrator, audits: readonly Change[]): Promise<Account | undefined>
+  finish(
+    answer: SetupDecision,
+    administrator: FirstAdministrator,
+    audits: readonly Change[],
+  ): Promise<Account | undefined>
 }

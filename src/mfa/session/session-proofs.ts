@@ -1,6 +1,6 @@
 import type { Account } from '../../accounts/account.ts'
 import type { Clock } from '../../kernel/clock.ts'
-import { Unavailable } from '../../kernel/errors.ts'
+import { UnavailableError } from '../../kernel/errors.ts'
 import type { Sealer } from '../../kernel/secrets.ts'
 import { createRecords, type Records } from '../../state/records.ts'
 import { keyOf, type StateKey, type StateStore } from '../../state/store.ts'
@@ -84,5 +84,5 @@ export async function markEnded(
     const left = Math.max(1, (keptUntil ?? expiresAt) - clock.now())
     if (await proofs.replace(uid, found.version, { ...found.value, ended: true }, left)) return found.value
   }
-  throw new Unavailable('session proofs')
+  throw new UnavailableError('session proofs')
 }

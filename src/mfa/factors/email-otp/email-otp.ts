@@ -1,7 +1,7 @@
 import { MINUTE, SECOND } from '../../../kernel/clock.ts'
 import { equalSecrets, hmac, randomDigits, randomToken } from '../../../kernel/secrets.ts'
 import { masked } from '../../../mail/address.ts'
-import { type Mailer, MailFailed } from '../../../mail/mailer.ts'
+import { MailError, type Mailer } from '../../../mail/mailer.ts'
 import type { Authenticator, CeremonyContext, Finished, FinishInput, Refusal } from '../authenticator.ts'
 
 export interface EmailOtpOptions {
@@ -91,11 +91,11 @@ export function createEmailOtp(options: EmailOtpOptions, dependencies: EmailOtpD
       service: serviceName,
     }
     try {
-      if (mailer === undefined) throw new MailFailed('no mail server is configured')
+      if (mailer === undefined) throw new MailError('no mail server is configured')
       await mailer.send({ to: address, template: 'code', locale: context.locale, data })
       return undefined
     } catch (error) {
-      if (error instanceof MailFailed) return { ok: false, reason: 'mail', retryAfter: MAIL_RETRY }
+      if (error instanceof MailError) return { ok: false, reason: 'mail', retryAfter: MAIL_RETRY }
       throw error
     }
   }

@@ -64,11 +64,11 @@ async function finish({ bindings, code: typed, context }: FinishInput<unknown>):
   if (kept.usedAt !== undefined) return { ok: false, reason: 'replayed' }
   if (spent.kind === 'codes') {
     const details = { left: spent.codes.filter(isUnused).length }
-    const told = { event: 'recovery.used', notice: 'recovery-used', details, ends: 'devices' } as const
-    return { ok: true, binding, record: spent, told }
+    const sideEffect = { event: 'recovery.used', notice: 'recovery-used', details, ends: 'devices' } as const
+    return { ok: true, binding, record: spent, sideEffect }
   }
   if (context.now >= spent.expiresAt) return { ok: false, reason: 'expired' }
-  return { ok: true, binding, record: spent, told: { event: 'bypass.used' }, opens: 'binding' }
+  return { ok: true, binding, record: spent, sideEffect: { event: 'bypass.used' }, opens: 'binding' }
 }
 
 /** In one account's bindings an index is there once at most. */

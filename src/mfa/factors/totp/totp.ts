@@ -130,7 +130,10 @@ function hintFor(bindings: Binding[], tried: { code: string; now: number; window
     const hint = clockHint(offset, record)
     if (offset < 0) return hint
     // A success prunes the list, and the hard cap on failures in a row bounds it between two successes.
-    return { ...hint, spoil: { binding, record: { ...record, spoilt: [...(record.spoilt ?? []), current + offset] } } }
+    return {
+      ...hint,
+      recordOnRefusal: { binding, record: { ...record, spoilt: [...(record.spoilt ?? []), current + offset] } },
+    }
   }
   return undefined
 }

@@ -3,14 +3,14 @@ import { request } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { SECOND } from '../../kernel/clock.ts'
 
-export interface Answer {
+export interface TrialResponse {
   status: number
   location: string | undefined
   body: string
 }
 
 /** Who signs in without a person: on a gateway of its own, with an account of its own. */
-export interface RobotOptions {
+export interface TrialBrowserOptions {
   /** Host of every request; the gateway listens on `port` of loopback. */
   issuer: string
   port: number
@@ -26,22 +26,22 @@ export interface RobotOptions {
 export interface Walked {
   /** `data-page` of the pages that were answered, in order. */
   pages: string[]
-  end: Answer & { page: string | undefined; error: string | undefined }
+  end: TrialResponse & { page: string | undefined; error: string | undefined }
 }
 
 const LONGEST_WAY = 12
 
-export interface Robot {
-  send(url: string, form?: { body: string; headers?: Record<string, string> }): Promise<Answer>
+export interface TrialBrowser {
+  send(url: string, form?: { body: string; headers?: Record<string, string> }): Promise<TrialResponse>
   walk(url: string): Promise<Walked>
 }
 
 /** Follows redirects inside the gateway and answers each page's main form as its owner would. */
-export function createRobot(options: RobotOptions): Robot {
+export function createTrialBrowser(options: TrialBrowserOptions): TrialBrowser {
   const { issuer, port } = options
   const jar = new Map<string, string>()
 
-  async function send(url: string, form?: { body: string; headers?: Record<string, string> }): Promise<Answer> {
+  async function send(url: string, form?: { body: string; headers?: Record<string, string> }): Promise<TrialResponse> {
     const { host, pathname, search } = new URL(url, issuer)
     const headers: Record<string, string> = { host, cookie: [...jar].map((pair) => pair.join('=')).join('; ') }
     if (form !== undefined) {

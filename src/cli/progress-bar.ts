@@ -1,6 +1,6 @@
 const WIDTH = 30
 
-export interface Progress {
+export interface ProgressBar {
   /** How many of them are done. */
   at(done: number): void
   /** Takes the bar away. */
@@ -8,7 +8,7 @@ export interface Progress {
 }
 
 /** A bar on standard error while somebody watches; nothing where nobody does. */
-export function showProgress(total: number): Progress {
+export function showProgress(total: number): ProgressBar {
   const { stderr } = process
   if (stderr.isTTY !== true || total === 0) return { at: () => undefined, end: () => undefined }
   return {

@@ -7,7 +7,7 @@ import type { AccountCookies } from './remembered-browsers.ts'
 import type { SignIn, SignIns } from './sign-in.ts'
 import { type StepPages, switchesAccount } from './step-pages.ts'
 
-export interface ProgressDependencies {
+export interface SignInFlowDependencies {
   signIns: SignIns
   factors: Factors
   cookies: AccountCookies
@@ -17,13 +17,20 @@ export interface ProgressDependencies {
 }
 
 /** What follows a step that succeeded. */
-export interface Progress {
+export interface SignInFlow {
   /** The relying party gets its answer, or the next page is shown. */
   moveOn(ctx: Context, signIn: SignIn): Promise<void>
   cancel(ctx: Context, signIn: SignIn): Promise<void>
 }
 
-export function createProgress({ signIns, factors, cookies, pages, responder, trail }: ProgressDependencies): Progress {
+export function createSignInFlow({
+  signIns,
+  factors,
+  cookies,
+  pages,
+  responder,
+  trail,
+}: SignInFlowDependencies): SignInFlow {
   async function moveOn(ctx: Context, signIn: SignIn): Promise<void> {
     const { step, interaction } = signIn
     if (switchesAccount(signIn)) return askFirst(ctx, signIn)

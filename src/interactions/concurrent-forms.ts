@@ -6,7 +6,7 @@ import type { Browser } from '../web/browser.ts'
  * second, which comes too late to be right, is told where the first has led. It decides nothing, and knows of the forms of
  * one process, in the order in which they arrived.
  */
-export interface Twins {
+export interface ConcurrentForms {
   /** Does the work of a form of this browser in this interaction. */
   run(ctx: Context, at: { uid: string; browser: Browser }, work: () => Promise<void>): Promise<void>
   /**
@@ -25,35 +25,35 @@ interface Entry {
 
 /** A form as it sees itself. */
 interface Own {
-  twins: readonly Entry[]
+  forms: readonly Entry[]
   /** Cookies it had set before it took over those of others. */
   cookies: readonly string[] | undefined
 }
 
-export function createTwins(): Twins {
+export function createConcurrentForms(): ConcurrentForms {
   const underWay = new Map<string, Set<Entry>>()
   const earlier = new WeakMap<Context, Own>()
   return {
     async run(ctx, { uid, browser }, work) {
       const key = `${uid} ${browser.id}`
-      const twins = underWay.get(key) ?? new Set()
-      const own: Own = { twins: [...twins], cookies: undefined }
+      const forms = underWay.get(key) ?? new Set()
+      const own: Own = { forms: [...forms], cookies: undefined }
       earlier.set(ctx, own)
       const entry = { work: work(), cookies: () => own.cookies ?? cookiesOf(ctx) }
-      underWay.set(key, twins.add(entry))
+      underWay.set(key, forms.add(entry))
       try {
         await entry.work
       } finally {
-        twins.delete(entry)
-        if (twins.size === 0) underWay.delete(key)
+        forms.delete(entry)
+        if (forms.size === 0) underWay.delete(key)
       }
     },
     async waitForEarlier(ctx) {
       const own = earlier.get(ctx)
       if (own === undefined) throw new Error('a form that nobody runs')
       own.cookies = cookiesOf(ctx)
-      await Promise.allSettled(own.twins.map(({ work }) => work))
-      const lines = own.twins.flatMap(({ cookies }) => cookies())
+      await Promise.allSettled(own.forms.map(({ work }) => work))
+      const lines = own.forms.flatMap(({ cookies }) => cookies())
       const lastOfEach = new Map([...lines, ...own.cookies].map((line) => [line.split('=', 1)[0], line]))
       if (lastOfEach.size > 0) ctx.set('set-cookie', [...lastOfEach.values()])
     },

@@ -22,7 +22,7 @@ export interface SetupChallenge {
 }
 
 /** Where set-up stands in one browser, after the token. */
-export type Progress =
+export type SetupState =
   | { step: 'decision' }
   /** `enabled`: what was decided; it is answered with the account. */
   | { step: 'account'; enabled: boolean; typed?: { username: string; email: string } }
@@ -31,16 +31,16 @@ export type Progress =
   | { step: 'client'; yaml?: string }
 
 /** By the browser's id. */
-export interface SetupProgress {
-  get(browser: string): Promise<Progress | undefined>
-  keep(browser: string, progress: Progress): Promise<void>
+export interface SetupStates {
+  get(browser: string): Promise<SetupState | undefined>
+  keep(browser: string, progress: SetupState): Promise<void>
   end(browser: string): Promise<void>
 }
 
 const TTL = HOUR
 
-export function createSetupProgress(dependencies: { state: StateStore; sealer: Sealer }): SetupProgress {
-  const records: Records<Progress> = createRecords('setup', dependencies)
+export function createSetupStates(dependencies: { state: StateStore; sealer: Sealer }): SetupStates {
+  const records: Records<SetupState> = createRecords('setup', dependencies)
   return {
     get: async (browser) => (await records.get(browser))?.value,
     keep: (browser, progress) => records.set(browser, progress, TTL),

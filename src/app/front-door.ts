@@ -1,11 +1,11 @@
 import type { RequestListener } from 'node:http'
 import { createFrontDoor } from '../web/front-door.ts'
 import { securityHeaders } from '../web/headers.ts'
-import type { Equipment, Stores } from './installation.ts'
+import type { Services, Stores } from './installation.ts'
 
 /** What every request of this installation passes first. */
-export function doorOf(
-  { config, log, trail }: Stores & Equipment,
+export function frontDoor(
+  { config, log, trail }: Stores & Services,
   { inside, health }: { inside: RequestListener; health: RequestListener },
 ): RequestListener {
   const { issuer, listen } = config

@@ -8,7 +8,7 @@ import { SIGNED_IN } from './own-clients.ts'
 import type { Visitors } from './visitors.ts'
 
 /** Where somebody goes after a sign-in for the account page. */
-export interface Errand {
+export interface ReturnTo {
   own: OwnPage
   /** A path from `/account` on. */
   to: string
@@ -19,18 +19,18 @@ export interface Errand {
 }
 
 /** The way in: the gateway's own authorization endpoint, there and back. */
-export interface Entrance {
-  signIn(ctx: Context, browser: Browser, errand: Errand): void
+export interface SignInRedirect {
+  signIn(ctx: Context, browser: Browser, errand: ReturnTo): void
   /** Somebody comes back, with a code that nobody needs, or with an error. */
   arrived(ctx: Context, browser: Browser): Promise<void>
 }
 
 export const HOME = '/account'
 
-export function createEntrance(
+export function createSignInRedirect(
   { issuer }: { issuer: string },
   { visitors, responder }: { visitors: Visitors; responder: Responder },
-): Entrance {
+): SignInRedirect {
   /** Who came back without what they were sent for is not sent again: that would be a loop. */
   function notIn(ctx: Context, to: string): void {
     const link = { href: to, key: 'start-again' }
@@ -67,12 +67,12 @@ export function createEntrance(
 }
 
 /** The way back travels through the address bar: only this browser's own words are followed (WE-8). */
-function sealed(browser: Browser, { own, to }: Pick<Errand, 'own' | 'to'>): string {
+function sealed(browser: Browser, { own, to }: Pick<ReturnTo, 'own' | 'to'>): string {
   const text = `${own} ${to}`
   return `${Buffer.from(text).toString('base64url')}.${browser.csrf(`return ${text}`)}`
 }
 
-function opened(browser: Browser, state: unknown): Pick<Errand, 'own' | 'to'> | undefined {
+function opened(browser: Browser, state: unknown): Pick<ReturnTo, 'own' | 'to'> | undefined {
   const [encoded = '', mac = ''] = typeof state === 'string' ? state.split('.') : []
   const text = Buffer.from(encoded, 'base64url').toString('utf8')
   if (!equalSecrets(mac, browser.csrf(`return ${text}`))) return undefined

@@ -1,7 +1,7 @@
 import type { Transaction } from 'kysely'
 import type { Clock } from '../kernel/clock.ts'
 import { randomToken, type Sealer } from '../kernel/secrets.ts'
-import type { AnswerStore, MfaAnswer } from '../mfa/policy/setup-decision-store.ts'
+import type { SetupDecision, SetupDecisionStore } from '../mfa/policy/setup-decision-store.ts'
 import { insertAccount } from './accounts.ts'
 import { insertBinding } from './bindings.ts'
 import type { Database } from './database.ts'
@@ -10,14 +10,17 @@ import type { Tables } from './tables.ts'
 
 const NAME = 'mfa.answer'
 
-export function createSqlAnswers(db: Database, dependencies: { sealer: Sealer; clock: Clock }): AnswerStore {
+export function createSqlSetupDecisions(
+  db: Database,
+  dependencies: { sealer: Sealer; clock: Clock },
+): SetupDecisionStore {
   const { clock } = dependencies
   const sealed = createSealed({ sealer: dependencies.sealer, log: db.log })
 
   return {
     async get() {
       const row = await db.kysely.selectFrom('settings').select('value').where('name', '=', NAME).executeTakeFirst()
-      return row && (JSON.parse(row.value) as MfaAnswer)
+      return row && (JSON.parse(row.value) as SetupDecision)
     },
     replace: (before, answer, audit) =>
       db.transaction(async (transaction) => {
@@ -44,7 +47,7 @@ export function createSqlAnswers(db: Database, dependencies: { sealer: Sealer; c
 }
 
 /** Written as it is compared. */
-function textOf({ enabled, by, at }: MfaAnswer): string {
+function textOf({ enabled, by, at }: SetupDecision): string {
   return JSON.stringify({ enabled, by, at })
 }
 

@@ -9,20 +9,20 @@ import type { PendingProof } from '../mfa/session/pending-proof.ts'
 import type { PageError } from '../views/pages.ts'
 import type { Form } from '../web/form.ts'
 import type { Responder } from '../web/responder.ts'
+import type { ConcurrentForms } from './concurrent-forms.ts'
 import type { FactorStep, Factors } from './factor.ts'
 import type { Login } from './login.ts'
-import type { Progress } from './progress.ts'
 import type { SignIn, SignIns } from './sign-in.ts'
+import type { SignInFlow } from './sign-in-flow.ts'
 import { type StepPages, switchesAccount } from './step-pages.ts'
-import type { Twins } from './twins.ts'
 
-export interface AnswerDependencies {
+export interface FormHandlerDependencies {
   signIns: SignIns
   login: Login
   factors: Factors
   pages: StepPages
-  progress: Progress
-  twins: Pick<Twins, 'waitForEarlier'>
+  flow: SignInFlow
+  concurrentForms: Pick<ConcurrentForms, 'waitForEarlier'>
   responder: Responder
   accounts: Pick<AccountStore, 'find'>
   postponements: Pick<PostponementStore, 'postpone'>
@@ -30,13 +30,14 @@ export interface AnswerDependencies {
 }
 
 /** What the forms of a sign-in do. */
-export interface Answers {
+export interface FormHandlers {
   act(ctx: Context, signIn: SignIn, form: Form): Promise<void>
 }
 
-export function createAnswers(dependencies: AnswerDependencies): Answers {
-  const { signIns, login, factors, pages, progress, twins, responder, accounts, postponements, clock } = dependencies
-  const { moveOn } = progress
+export function createFormHandlers(dependencies: FormHandlerDependencies): FormHandlers {
+  const { signIns, login, factors, pages, flow, concurrentForms, responder, accounts, postponements, clock } =
+    dependencies
+  const { moveOn } = flow
 
   async function answerPassword(ctx: Context, signIn: SignIn, form: Form): Promise<void> {
     const answer = await login.answer(ctx, signIn, form)
@@ -73,7 +74,7 @@ export function createAnswers(dependencies: AnswerDependencies): Answers {
 
   /** Whether this form came too late, and was sent where another one has led meanwhile: its twin of a double click. */
   async function followed(ctx: Context, signIn: SignIn): Promise<boolean> {
-    await twins.waitForEarlier(ctx)
+    await concurrentForms.waitForEarlier(ctx)
     const location = await signIns.movedTo(ctx, signIn)
     if (location !== undefined) responder.redirect(ctx, location)
     return location !== undefined

@@ -1,26 +1,12 @@
 import type { Adapter, AdapterPayload } from 'oidc-provider'
 import { type Clock, HOUR, SECOND } from '../kernel/clock.ts'
 import type { Sealer } from '../kernel/secrets.ts'
+import type { EndedInteractions } from '../mfa/session/ended-interaction.ts'
 import { createRecords } from '../state/records.ts'
 import { keyOf, type StateKey, type StateStore } from '../state/store.ts'
 
 /** How long after its end an authorization request is remembered, so that an old page can lead back to it (J3). */
 const KEPT = HOUR
-
-/** What an interaction was about, also after it ended. */
-export interface PastRequest {
-  clientId: string
-  /** The authorization request's parameters, as checked by the engine. */
-  params: Readonly<Record<string, unknown>>
-  /** Milliseconds since the epoch. */
-  startedAt: number
-  /** It was finished or cancelled. */
-  ended: boolean
-}
-
-export interface PastRequests {
-  find(uid: string): Promise<PastRequest | undefined>
-}
 
 interface Dependencies {
   state: StateStore
@@ -54,7 +40,7 @@ export function interactionAdapter(dependencies: Dependencies): Adapter {
   }
 }
 
-export function createPastRequests(dependencies: Dependencies): PastRequests {
+export function createEndedInteractions(dependencies: Dependencies): EndedInteractions {
   const { state } = dependencies
   const records = recordsOf(dependencies)
   return {

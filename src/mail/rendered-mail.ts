@@ -1,11 +1,11 @@
+import type { Mail } from '../kernel/mail.ts'
 import type { Renderer } from '../views/renderer.ts'
 import type { Texts } from '../views/texts.ts'
-import type { Mail } from './mailer.ts'
 import { oneLine } from './one-line.ts'
 import { browserOf } from './user-agent.ts'
 
 /** A mail as its reader sees it. */
-export interface Letter {
+export interface RenderedMail {
   /** One of the configured languages. */
   locale: string
   /** A single line. */
@@ -24,10 +24,10 @@ const FACT_LENGTH = 500
  * is a single line of bounded length (IN-2). Two names are shown in the reader's words: `time` (milliseconds since the
  * epoch) as date and time in UTC, `browser` (a User-Agent header) as browser and system.
  */
-export function composeLetter(
+export function composeMail(
   { template, locale: wanted, data }: Mail,
   { renderer, texts }: { renderer: Renderer; texts: Texts },
-): Letter {
+): RenderedMail {
   const locale = texts.negotiate([wanted])
   const facts = Object.fromEntries(Object.entries(data).map(([name, value]) => [name, fact(name, value)]))
   const part = (name: string): string => renderer.render(`mail/${template}/${name}`, locale, facts)

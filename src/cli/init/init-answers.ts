@@ -20,7 +20,7 @@ export interface InitOptions {
 }
 
 /** What an installation is to be, checked. */
-export interface Wishes {
+export interface InitAnswers {
   issuer: string
   mfa: 'keep' | 'off'
   methods: readonly string[] | 'auto'
@@ -32,7 +32,7 @@ export interface Wishes {
 export const DEFAULTS = { issuer: 'http://127.0.0.1:3000', methods: 'auto', rememberDays: '30' } as const
 
 /** From flags alone: what is missing is named (A5). */
-export function wishesOf(options: InitOptions): Wishes {
+export function answersOf(options: InitOptions): InitAnswers {
   const { issuer, mfa, methods = DEFAULTS.methods, rememberDays = DEFAULTS.rememberDays, admin, email } = options
   if (issuer === undefined) throw new UsageError('--issuer', 'is needed with --yes')
   if (mfa === undefined) throw new UsageError('--mfa', 'is needed with --yes: keep or off')
