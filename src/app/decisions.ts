@@ -4,23 +4,26 @@ import { KINDS } from '../mfa/factors/registry.ts'
 import { policyFrom, refuseUnreachable } from '../mfa/policy/configured-policy.ts'
 import { createDecider, type Decider } from '../mfa/policy/decider.ts'
 import type { Policy } from '../mfa/policy/policy.ts'
-import type { Services, Stores } from './installation.ts'
+import type { Services } from './services.ts'
+import type { Stores } from './stores.ts'
 
 /** What `methods: auto` decided, separated by commas. */
 export const METHODS_SETTING = 'mfa.methods'
 
 /** What decides, under one configuration: for the gateway, and for commands that explain it. Throws ConfigError for a rule nobody can meet. */
-export function decisionsOf(installation: Stores & Services): Promise<Decisions> {
+export function decisionsOf(installation: DecisionNeeds): Promise<Decisions> {
   return atItsPlace(installation.config, () => decide(installation))
 }
 
-interface Decisions {
+type DecisionNeeds = Pick<Stores, 'bindings' | 'settings' | 'log'> & Pick<Services, 'config' | 'registry' | 'mailer'>
+
+export interface Decisions {
   policy: Policy
   decider: Decider
   acr: AcrNames
 }
 
-async function decide(installation: Stores & Services): Promise<Decisions> {
+async function decide(installation: DecisionNeeds): Promise<Decisions> {
   const { mfa } = installation.config
   const { bindings, registry } = installation
   const { clients } = installation.config
@@ -32,7 +35,7 @@ async function decide(installation: Stores & Services): Promise<Decisions> {
 }
 
 /** `methods: auto` is decided once, by whether the mail server answers, and never again (A8). */
-async function decidedMethods({ settings, mailer, log }: Stores & Services): Promise<readonly string[]> {
+async function decidedMethods({ settings, mailer, log }: DecisionNeeds): Promise<readonly string[]> {
   const stored = await settings.get(METHODS_SETTING)
   if (stored !== undefined) return stored.split(',')
   const answers =

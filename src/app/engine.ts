@@ -1,5 +1,4 @@
 import { ownClients } from '../account/own-clients.ts'
-import type { Config } from '../config/config.ts'
 import { createEnginePages } from '../interactions/engine-pages.ts'
 import { createSealer, deriveKey } from '../kernel/secrets.ts'
 import { createAdmissions } from '../mfa/policy/admission.ts'
@@ -10,87 +9,67 @@ import { createEndedInteractions } from '../provider/ended-interactions.ts'
 import { keptFor, loadSigningKeys } from '../provider/keys.ts'
 import { createProvider } from '../provider/provider.ts'
 import { createSessions } from '../provider/sessions.ts'
-import { createPages } from '../views/pages.ts'
-import { createErrorPages } from '../web/error-pages.ts'
-import { relyingPartiesOf } from '../web/relying-parties.ts'
-import { createResponder } from '../web/responder.ts'
-import { decisionsOf } from './decisions.ts'
-import type { Services, Stores } from './installation.ts'
+import { createWeb } from '../web/module.ts'
+import { type Decisions, decisionsOf } from './decisions.ts'
+import type { Services } from './services.ts'
+import type { Stores } from './stores.ts'
 
-/** The engine under one configuration, with what it asks and what asks it: a gateway answers by it, a command ends sessions with it. */
-export async function engineOf(installation: Stores & Services) {
-  const { config, clock, log, state, accounts, trail, secretKey, registry, devices, texts, renderer } = installation
-  const { issuer, sessions: lives } = config
-  const { policy, decider, acr } = await decisionsOf(installation)
+export type EngineStores = Pick<
+  Stores,
+  'accounts' | 'bindings' | 'clock' | 'keys' | 'log' | 'secretKey' | 'settings' | 'state' | 'trail'
+>
+export type EngineServices = Pick<Services, 'config' | 'devices' | 'mailer' | 'registry' | 'renderer' | 'texts'>
+
+/**
+ * The protocol engine under one configuration, with what it asks and the pages it shows by itself: a gateway answers by it, a command ends
+ * sessions with it.
+ */
+export async function createEngine(stores: EngineStores, services: EngineServices, decisions: Decisions) {
+  const { clock, log, state, accounts, trail, secretKey } = stores
+  const { config, registry, devices } = services
+  const { issuer } = config
+  const { policy, decider, acr } = decisions
   const sealer = createSealer(deriveKey(secretKey, 'state'))
-  const sessionProofs = createSessionProofs({ state, sealer })
-  const pages = createPages({ branding: config.branding, clientLogos: logosOf(config.clients) }, { texts, renderer })
-  const responder = createResponder({ texts, pages })
+  const proofs = createSessionProofs({ state, sealer })
+  const admissions = createAdmissions({ decider, devices, clock })
   const clients = [...config.clients, ...ownClients({ issuer, name: config.branding.name })]
-  const parties = relyingPartiesOf(clients)
   const endedInteractions = createEndedInteractions({
     state,
     sealer: createSealer(deriveKey(secretKey, 'engine')),
     clock,
   })
-  const boundary = createErrorPages({ responder, parties, endedInteractions, clock, log })
-  const admissions = createAdmissions({ decider, devices, clock })
-  const signingKeys = await loadSigningKeys(installation, { kept: keptFor(config), rsaBits: config.tokens.rsaBits })
+  const csrfKey = deriveKey(secretKey, 'csrf')
+  const web = createWeb(
+    { issuer, branding: config.branding, clients },
+    { ...stores, ...services, endedInteractions, csrfKey },
+  )
+  const signingKeys = await loadSigningKeys(stores, { kept: keptFor(config), rsaBits: config.tokens.rsaBits })
   const { provider, grants, backChannel } = await createProvider(
     {
       issuer,
       clients,
       resources: config.resources,
-      sessions: lives,
+      sessions: config.sessions,
       tokens: config.tokens,
       allowHosts: config.outbound.allowHosts,
       languages: config.languages,
       reachable: reachableLevels(policy, registry),
     },
     {
-      decider,
-      acr,
-      proofs: sessionProofs,
-      admissions,
-      trail,
-      clock,
-      log,
+      ...{ decider, acr, proofs, admissions, accounts, state, secretKey, signingKeys, trail, clock, log },
       refresh: config.tokens.refresh,
-      accounts,
-      state,
-      secretKey,
-      signingKeys,
-      pages: createEnginePages({ responder, boundary, accounts }),
+      pages: createEnginePages({ responder: web.responder, boundary: web.errorPages, accounts }),
     },
   )
-  const sessions = createSessions({ provider, backChannel, proofs: sessionProofs, state, trail, clock })
-  return {
-    provider,
-    signingKeys,
-    grants,
-    backChannel,
-    sessions,
-    sessionProofs,
-    sealer,
-    policy,
-    decider,
-    admissions,
-    acr,
-    pages,
-    responder,
-    parties,
-    boundary,
-  }
+  const sessions = createSessions({ provider, backChannel, proofs, state, trail, clock })
+  return { provider, signingKeys, grants, backChannel, sessions, sessionProofs: proofs, sealer, admissions, web }
 }
 
 /** Ends sessions of an installation whose gateways run elsewhere. `unreached`: clients that could not be told, once everything else is done. */
 export async function openSessions(
-  installation: Stores & Services,
+  installation: EngineStores & EngineServices,
 ): Promise<{ sessions: Sessions; unreached(): Promise<string[]> }> {
-  const { sessions, backChannel } = await engineOf(installation)
+  const decisions = await decisionsOf(installation)
+  const { sessions, backChannel } = await createEngine(installation, installation, decisions)
   return { sessions, unreached: backChannel.settled }
-}
-
-function logosOf(clients: Config['clients']): string[] {
-  return [...new Set(clients.flatMap(({ logo }) => logo ?? []))]
 }

@@ -13,16 +13,14 @@ import { createSetupTokens } from '../setup/token.ts'
 import { createHealth } from '../web/health.ts'
 import { createHttpServer, drain, listening } from '../web/server.ts'
 import { shutDown } from '../web/shutdown.ts'
-import { type Front, frontOf } from './front.ts'
-import { createServices, type Installation, type Services, type Stores } from './installation.ts'
-import { waitingFor } from './waiting.ts'
+import { createGeneration, type Generation } from './generation.ts'
+import type { Installation } from './installation.ts'
+import type { Services } from './services.ts'
+import { createSetupLook } from './setup-look.ts'
+import type { Stores } from './stores.ts'
 
 /** How long requests under way, and after them what applications are still to be told, may take after SIGTERM. */
 const DRAIN = 10 * SECOND
-/** How long a gateway that waits at least leaves between two looks whether somebody has answered. */
-const LOOK = 200
-/** What does not depend on it. */
-const SERVED_ALWAYS = /^\/(livez|readyz|assets\/)/
 
 export interface Gateway {
   handler: RequestListener
@@ -50,36 +48,85 @@ export function createGateway(installation: Installation): Promise<Gateway> {
 }
 
 async function openGateway(installation: Installation): Promise<Gateway> {
-  let equipment: Services = installation
-  const clockOptions = (): Config['clock'] => equipment.config.clock
-  const time = createClockWatch(clockOptions, installation)
-  installation.metrics?.watchClock(() =>
-    time.reading !== undefined && 'offset' in time.reading ? time.reading.offset : undefined,
-  )
-  const health = createHealth([
-    { name: 'state', check: () => installation.state.ping() },
-    { name: 'accounts', check: () => installation.database.ping() },
-    { name: 'clock', check: async () => refuseWrongClock(time.reading, clockOptions()) },
-  ])
+  const { trail, config: first } = installation
   await keepFileDecision(installation.setupDecision, installation)
   const unanswered = installation.setupDecision.from === 'nobody'
   const tokens = unanswered ? await createSetupTokens(installation) : undefined
-  /** The file as it was read last. */
-  let file = installation.config
-  let lastTurn: Promise<unknown> = Promise.resolve()
-  let lookedAt = Number.NEGATIVE_INFINITY
-  let nextLook: Promise<void> | undefined
-  let front = await open(installation)
-  const retired = new Set<Promise<unknown>>()
-  const { outbox, clock, log, trail } = installation
-  const runner = createOutboxRunner({}, { outbox, mailer: () => equipment.mailer, clock, log, trail })
-
-  /** What cannot work is refused at the start, also where set-up waits. */
-  async function open(next: Stores & Services): Promise<Front> {
-    const whole = await frontOf(next, health)
-    if (next.setupDecision.from !== 'nobody' || tokens === undefined) return whole
-    return { ...whole, handler: await waitingFor(next, { health, tokens, answered }) }
+  const time = createClockWatch(() => served.current.config.clock, installation)
+  const health = healthOf(installation, time, () => served.current.config.clock)
+  let opened: Services | undefined = installation
+  /** The first generation ends what the installation was opened with. */
+  const takeOver = (): Services | undefined => {
+    const services = opened
+    opened = undefined
+    return services
   }
+  const setup = tokens && { tokens, answered: () => served.answered() }
+  const served = await serveGenerations(installation, {
+    open: (config) => createGeneration(installation, config, { health, setup, services: takeOver() }),
+    replaced: async ({ setupDecision }) => {
+      if (setupDecision.from !== 'nobody') await tokens?.close()
+      runner.nudge()
+    },
+  })
+  const runner = createOutboxRunner({}, { ...installation, mailer: () => served.current.mailer })
+  const look = createSetupLook(installation, {
+    waits: () => served.current.setupDecision.from === 'nobody',
+    answered: () => served.use(),
+    serve: (request, response) => served.current.handler(request, response),
+  })
+  const listener = listenerOf(installation, { handler: look.handler, health, runner, time })
+  const keyWatch = setInterval(() => void served.refreshKeys(), MINUTE).unref()
+  trail.record({ event: 'config.loaded', outcome: 'ok' })
+  return {
+    handler: look.handler,
+    server: listener.server,
+    listen: listener.listen,
+    get sessions() {
+      return served.current.sessions
+    },
+    ...(tokens !== undefined && { setup: { url: `${first.issuer}/setup`, token: tokens.token } }),
+    async reload(config) {
+      const { listen, stores, secretKey, metrics } = first
+      const { host, port } = listen
+      await served.use({ ...config, listen: { ...config.listen, host, port }, stores, secretKey, metrics })
+      trail.record({ event: 'config.loaded', outcome: 'ok' })
+    },
+    refreshKeys: served.refreshKeys,
+    async close() {
+      clearInterval(keyWatch)
+      await tokens?.close()
+      time.stop()
+      await shutDown({ stop: listener.stop, flush: () => trail.flush(), settled: served.idle }, DRAIN)
+      served.close()
+    },
+  }
+}
+
+interface Served {
+  readonly current: Generation
+  /** Serves by this file from the next request on; without one, by the last that was served. */
+  use(config?: Config): Promise<void>
+  /** Set-up is finished here. When that cannot be taken up now, the next request looks again. Never rejects. */
+  answered(): Promise<void>
+  refreshKeys(): Promise<void>
+  /** Waits for what is under way in every generation that is not closed yet. */
+  idle(): Promise<unknown>
+  /** Closes them all. */
+  close(): void
+}
+
+/** One generation after the other: each serves until the next one stands, and is closed when nothing is under way in it any more. */
+async function serveGenerations(
+  installation: Pick<Installation, 'clock' | 'file' | 'keys' | 'log' | 'setupDecisions'>,
+  on: { open(config: Config): Promise<Generation>; replaced(next: Generation): Promise<void> },
+): Promise<Served> {
+  const { log } = installation
+  const retired = new Map<Generation, AbortController>()
+  /** The file as it was read last. */
+  let file = installation.file
+  let lastTurn: Promise<unknown> = Promise.resolve()
+  let current = await on.open(file)
 
   /** Who reads the file again and who only looks at keys or set-up take turns: none of them brings back what another one replaced. */
   function use(config?: Config): Promise<void> {
@@ -89,88 +136,68 @@ async function openGateway(installation: Installation): Promise<Gateway> {
   }
 
   async function exchange(config: Config): Promise<void> {
-    const next = await createServices(config, installation)
-    const after = await atItsPlace(config, () => open({ ...installation, ...next }))
-    await keepFileDecision(next.setupDecision, installation)
-    const told = front.settled().finally(() => retired.delete(told))
-    retired.add(told)
-    front = after
-    const before = equipment
-    equipment = next
-    if (next.setupDecision.from !== 'nobody') await tokens?.close()
-    file = config
-    runner.nudge()
-    // Codes that are on their way out still go through the old pool.
-    if (before !== installation) setTimeout(() => before.mailer?.close(), DRAIN).unref()
-  }
-
-  /** Set-up is finished here. When that cannot be taken up now, the next request looks again. */
-  function answered(): Promise<void> {
-    return use().catch((error) => log.warn('what set-up has decided could not be taken up yet', { error }))
-  }
-
-  async function look(): Promise<void> {
+    const next = await on.open(config)
     try {
-      if ((await installation.setupDecisions.get()) !== undefined) await use()
+      await keepFileDecision(next.setupDecision, installation)
     } catch (error) {
-      log.warn('whether set-up is finished could not be found out', { error })
+      next.close()
+      throw error
     }
+    void retire(current)
+    current = next
+    file = config
+    await on.replaced(next)
   }
 
-  /**
-   * Set-up may be finished by another process; the request that finds out is served already. Each request has a look that begins after
-   * it came: nobody who was sent here from the last page is told that set-up is not finished. Those who come between two share the next.
-   */
-  function looked(): Promise<void> {
-    nextLook ??= pause(Math.max(0, lookedAt + LOOK - performance.now())).then(() => {
-      nextLook = undefined
-      lookedAt = performance.now()
-      return look()
-    })
-    return nextLook
+  /** What is under way in it has as long as it would have at the end of the process. */
+  async function retire(generation: Generation): Promise<void> {
+    const ending = new AbortController()
+    retired.set(generation, ending)
+    const late = pause(DRAIN, undefined, { signal: ending.signal, ref: false }).catch(() => undefined)
+    await Promise.race([generation.idle(), late])
+    ending.abort()
+    generation.close()
+    retired.delete(generation)
   }
 
-  const handler: RequestListener = (request, response) => {
-    const { url = '' } = request
-    // The pages of set-up themselves are right also a moment too late: the store has the last word, and the last page is the same.
-    const late = performance.now() - lookedAt < LOOK && /^\/setup\b/.test(url)
-    if (equipment.setupDecision.from !== 'nobody' || late || SERVED_ALWAYS.test(url))
-      return front.handler(request, response)
-    looked().then(() => front.handler(request, response))
-  }
   async function refreshKeys(): Promise<void> {
     try {
-      const kept = keptFor(equipment.config)
+      const kept = keptFor(current.config)
       await removeOldKeys(installation, kept)
-      if (orderOf(await loadSigningKeys(installation, { kept })) !== front.keys) await use()
+      if (orderOf(await loadSigningKeys(installation, { kept })) !== current.keys) await use()
     } catch (error) {
       log.warn('signing keys could not be looked at', { error })
     }
   }
-  const keyWatch = setInterval(() => void refreshKeys(), MINUTE).unref()
 
-  const settled = () => Promise.all([front.settled(), ...retired])
-  const served = serving({ installation, handler, health, settled, runner, time })
-  trail.record({ event: 'config.loaded', outcome: 'ok' })
   return {
-    ...served,
-    get sessions() {
-      return front.sessions
+    get current() {
+      return current
     },
-    ...(tokens !== undefined && { setup: { url: `${installation.config.issuer}/setup`, token: tokens.token } }),
-    async reload(config) {
-      const { listen, stores, secretKey, metrics } = installation.config
-      const { host, port } = listen
-      await use({ ...config, listen: { ...config.listen, host, port }, stores, secretKey, metrics })
-      trail.record({ event: 'config.loaded', outcome: 'ok' })
-    },
+    use,
+    answered: () => use().catch((error) => log.warn('what set-up has decided could not be taken up yet', { error })),
     refreshKeys,
-    async close() {
-      clearInterval(keyWatch)
-      await tokens?.close()
-      await served.close()
+    idle: () => Promise.all([current, ...retired.keys()].map((generation) => generation.idle())),
+    close() {
+      for (const [generation, ending] of retired) {
+        ending.abort()
+        generation.close()
+      }
+      current.close()
     },
   }
+}
+
+function healthOf(
+  { state, database }: Pick<Stores, 'state' | 'database'>,
+  time: ClockWatch,
+  clockOptions: () => Config['clock'],
+): RequestListener {
+  return createHealth([
+    { name: 'state', check: () => state.ping() },
+    { name: 'accounts', check: () => database.ping() },
+    { name: 'clock', check: async () => refuseWrongClock(time.reading, clockOptions()) },
+  ])
 }
 
 /** Only where the file asks for it: a wrong clock refuses the codes of apps, a gateway that is out refuses everybody. */
@@ -178,29 +205,24 @@ function refuseWrongClock(reading: ClockReading | undefined, options: Config['cl
   if (options.check === 'fail' && isWrong(reading, options)) throw new UnavailableError('clock')
 }
 
-interface Serving {
-  installation: Installation
-  handler: RequestListener
-  health: RequestListener
-  settled(): Promise<unknown>
-  runner: OutboxRunner
-  time: ClockWatch
+interface Listener {
+  server: Server
+  listen(): Promise<{ port: number }>
+  /** Takes nothing new; requests and mails on their way come to their end. */
+  stop(): Promise<unknown>
 }
 
-function serving({
-  installation,
-  handler,
-  health,
-  settled,
-  runner,
-  time,
-}: Serving): Omit<Gateway, 'reload' | 'refreshKeys' | 'sessions'> {
-  const { config, metrics } = installation
+/** The ports, and what runs beside the requests as long as they are open. */
+function listenerOf(
+  { config, metrics }: Pick<Installation, 'config' | 'metrics'>,
+  parts: { handler: RequestListener; health: RequestListener; runner: OutboxRunner; time: ClockWatch },
+): Listener {
+  const { handler, health, runner, time } = parts
   const { headerBytes, connections } = config.limits
   const server = createHttpServer({ headerBytes, connections }, handler)
   const metricsServer = metrics?.server(health)
+  metrics?.watchClock(() => (time.reading !== undefined && 'offset' in time.reading ? time.reading.offset : undefined))
   return {
-    handler,
     server,
     async listen() {
       const { host, port } = config.listen
@@ -211,10 +233,6 @@ function serving({
       const address = server.address()
       return { port: typeof address === 'object' && address !== null ? address.port : port }
     },
-    async close() {
-      time.stop()
-      const stop = () => Promise.all([drain(server, DRAIN), metricsServer && drain(metricsServer, 0), runner.stop()])
-      await shutDown({ stop, flush: () => installation.trail.flush(), settled }, DRAIN)
-    },
+    stop: () => Promise.all([drain(server, DRAIN), metricsServer && drain(metricsServer, 0), runner.stop()]),
   }
 }

@@ -15,5 +15,6 @@ export interface Mailer {
   send(mail: Mail): Promise<void>
   /** Connect, EHLO, TLS and AUTH where configured; throws `MailError` with the cause. */
   check(): Promise<void>
+  /** Ends its connections, once the mails that are on their way have come to their end; nothing is sent any more. Twice is as good as once. */
   close(): void
 }

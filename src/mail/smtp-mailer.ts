@@ -48,6 +48,13 @@ export function createSmtpMailer(options: SmtpMailerOptions, dependencies: SmtpM
   const from = senderOf(options.from)
   const domain = from.address.slice(from.address.indexOf('@') + 1)
   const transport = createTransport(transportOptions(parseSmtpUrl(options.smtp)))
+  let underWay = 0
+  let closing = false
+
+  function ended(): void {
+    underWay--
+    if (closing && underWay === 0) transport.close()
+  }
 
   return {
     async send(mail) {
@@ -70,6 +77,7 @@ export function createSmtpMailer(options: SmtpMailerOptions, dependencies: SmtpM
         },
         signal: AbortSignal.timeout(SEND_TIMEOUT),
       }
+      underWay++
       try {
         const { accepted } = await transport.sendMail(message)
         if (accepted.length !== 1) {
@@ -77,6 +85,8 @@ export function createSmtpMailer(options: SmtpMailerOptions, dependencies: SmtpM
         }
       } catch (error) {
         throw failed(mail, error)
+      } finally {
+        ended()
       }
     },
 
@@ -91,7 +101,10 @@ export function createSmtpMailer(options: SmtpMailerOptions, dependencies: SmtpM
       }
     },
 
-    close: () => transport.close(),
+    close() {
+      closing = true
+      if (underWay === 0) transport.close()
+    },
   }
 
   function failed(mail: Mail, error: unknown): MailError {

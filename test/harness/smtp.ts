@@ -43,6 +43,8 @@ export interface SmtpService {
   readonly messages: readonly ReceivedMail[]
   /** Connections since the start, refused ones included. */
   readonly connections: number
+  /** Connections that are open now. */
+  readonly open: number
   /** Names and passwords heard since the start, right or wrong. */
   readonly logins: number
   /** The newest mail to the address, or that the predicate picks; waits for it up to `timeout` ms (5 s) and then throws. */
@@ -138,6 +140,9 @@ export async function startSmtp(options: SmtpOptions = {}): Promise<SmtpService>
     messages,
     get connections() {
       return connections
+    },
+    get open() {
+      return server?.connections.size ?? 0
     },
     get logins() {
       return logins

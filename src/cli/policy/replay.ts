@@ -33,7 +33,7 @@ async function replay(installation: Installation, given: { file: string; since: 
   const span = parseDuration(given.since)
   if (span === undefined) throw new UsageError('--since', 'expected a duration such as 30d')
   const { decisionsOf } = await import('../../app/decisions.ts')
-  const { createServices } = await import('../../app/installation.ts')
+  const { createServices } = await import('../../app/services.ts')
   const today = await decisionsOf(installation)
   const other = await decisionsOf({ ...installation, ...(await createServices(readConfig(given.file), installation)) })
   const events = await installation.audit.list({ since: installation.clock.now() - span })
