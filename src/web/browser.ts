@@ -75,6 +75,6 @@ function sameOrigin(ctx: Context, issuer: string): boolean {
   // A page that sends no Referer sends its forms with the origin `null` (Fetch, "append a request Origin header").
   const silent = origin === '' || (origin === 'null' && isSecretAddress(ctx.path))
   if (!silent) return origin === issuer
-  const installation = ctx.get('sec-fetch-installation')
-  return installation === '' || installation === 'same-origin' || installation === 'none'
+  const site = ctx.get('sec-fetch-site')
+  return site === '' || site === 'same-origin' || site === 'none'
 }
