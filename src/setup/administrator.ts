@@ -16,51 +16,62 @@ import type { Draft, SetupChallenge } from './setup-state.ts'
 
 export interface AdministratorOptions {
   serviceName: string
-  /** Characters of a new password under this decision. */
+  /** How many characters a new password needs under this decision. */
   shortest(enabled: boolean): number
 }
 
 export interface AdministratorDependencies {
   accounts: Pick<AccountStore, 'findByLogin'>
   hasher: Pick<Hasher, 'hash'>
-  /** What the administrator proves. */
+  /** The kind of second factor that the administrator proves. */
   factor: Authenticator
   state: StateStore
   clock: Clock
 }
 
-/** Whose request it is. */
+/** Who asks, for messages, mails and the audit. */
 export interface Asking {
   ip: string
   userAgent: string
   locale: string
 }
 
-/** The first administrator, before there is an account: what is typed, and the factor of one kind that is proved (A9). */
+/**
+ * The first administrator, before there is an account: checks what is typed, and runs the ceremony of one kind of
+ * second factor (A9).
+ */
 export interface Administrators {
   /** The authenticator's type. */
   readonly factor: string
+  /** What was typed, if an account can be made from it. */
   draft(
     form: Form,
     enabled: boolean,
     locale: string,
   ): Promise<{ ok: true; draft: Draft } | { ok: false; error: PageError }>
-  /** Makes what is to be proved, and sends what must be sent. */
+  /** Makes the challenge, and sends what must be sent. */
   begin(draft: Draft, asking: Asking): Promise<{ ok: true; challenge: SetupChallenge } | Refusal>
-  /** A new one, once the wait after `before` is over. */
+  /** A new challenge, once the wait after `before` is over. */
   renew(
     draft: Draft,
     asking: Asking,
     before: SetupChallenge | undefined,
   ): Promise<{ ok: true; challenge: SetupChallenge } | Refusal>
+  /** What the page shows of a challenge. */
   show(draft: Draft, asking: Asking, challenge: SetupChallenge): Promise<Show>
-  /** Each answer is counted before it is judged; after so many the challenge is dead. */
+  /**
+   * Judges a code. Each answer is counted before it is judged, and after as many as the kind allows the challenge is
+   * dead.
+   */
   finish(draft: Draft, asking: Asking, given: { challenge: SetupChallenge; code: string }): Promise<Finished>
-  /** Milliseconds until another can be sent; undefined where nothing is sent. */
+  /** Milliseconds until another challenge can be sent; undefined for a kind that sends nothing. */
   resendIn(challenge: SetupChallenge | undefined): number | undefined
 }
 
-/** Challenges that one installation makes in an hour, whoever asks: whoever has the token could send mails to anybody. */
+/**
+ * How many challenges one installation makes in an hour: whoever has the token could otherwise have mails sent to
+ * anybody.
+ */
 const PER_HOUR = 20
 
 export function createAdministrators(
@@ -134,7 +145,7 @@ function refused(error: PageError): { ok: false; error: PageError } {
   return { ok: false, error }
 }
 
-/** As the account will be. */
+/** The account as it will be, for the ceremony. */
 function accountOf({ id, username, email, locale }: Draft, now: number): Account {
   return {
     id,

@@ -1,11 +1,15 @@
 import type { PageError } from '../views/pages.ts'
 import type { Form } from '../web/form.ts'
 
+/** The answer to the question of set-up. */
 export type Decision =
-  /** `enabled`: MFA stays on. */
+  /** `enabled`: whether everybody needs a second factor. */
   { enabled: boolean } | { error: PageError }
 
-/** What the boxes say: "keep" needs one confirmation (A2), "not now" both (A3). Undefined: nothing was decided. */
+/**
+ * What was ticked: to keep the second factor needs one confirmation (A2), to do without it needs two (A3). Undefined:
+ * neither was chosen.
+ */
 export function decisionIn(form: Form): Decision | undefined {
   const decision = form.get('decision')
   if (decision === undefined) return undefined

@@ -8,7 +8,7 @@ import type { Form } from '../web/form.ts'
 /** The kinds of relying party that the last page offers. */
 export const OFFERED: readonly string[] = Object.keys(PRESETS)
 
-/** What to paste under `clients:`, with a fresh secret; undefined for what the file would refuse. */
+/** The YAML to paste into the file, with a fresh secret; undefined for a client that the file would not accept. */
 export function firstClient(form: Form, issuer: string): string | undefined {
   const preset = form.get('preset')
   const redirect = (form.get('redirect') ?? '').trim()

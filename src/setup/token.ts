@@ -6,13 +6,16 @@ import type { SetupDecisionStore } from '../mfa/policy/setup-decision-store.ts'
 import { spend } from '../state/allowance.ts'
 import { keyOf, type StateStore } from '../state/store.ts'
 
-/** What the console shows to whoever may set this installation up (A7). */
+/**
+ * The tokens of set-up: each process prints one to its console, and whoever has one may set this installation up
+ * (A7).
+ */
 export interface SetupTokens {
-  /** Of this process. */
+  /** The token of this process. */
   readonly token: string
-  /** `wait`: this network has tried too often; milliseconds. */
+  /** Whether it is the token of a process that waits. `wait`: milliseconds, where this network has tried too often. */
   check(given: string, ip: string): Promise<{ ok: true } | { ok: false; wait?: number }>
-  /** From here on no process knows it. Never rejects. */
+  /** From here on no process accepts the token of this one. Never rejects. */
   close(): Promise<void>
 }
 
@@ -24,16 +27,17 @@ interface SetupTokensDependencies {
 
 const TRIES = 10
 const WINDOW = 15 * MINUTE
-/** For the other processes, which are not told when this one is killed. */
+/** How long other processes accept this token when nobody renews it: they are not told when this process is killed. */
 const SHARED = 10 * MINUTE
-/** A store that is out for a moment misses one of three. */
+/** How often it is renewed: a store that is down for a moment misses one renewal of three. */
 const RENEWED = 3 * MINUTE
 
 /**
- * Makes the token of this process, 256 bits, and lets every process of the installation know it by its hash as long as this one waits.
- * The one thing it does is to make the first administrator, and with that all of them are dead. It may be given again before: what a
- * browser has reached is kept for an hour and in that browser alone, and who lost either would need a restart to go on, whereas somebody
- * else who has read the token could as well have been the first.
+ * Makes the token of this process (256 bits). While this process waits, every process of the installation accepts it:
+ * its hash stands in the state store. A token is good for one thing, making the first administrator, and from then on
+ * all tokens are dead. Until then it may be given more than once: the progress of a browser is kept for an hour in
+ * that browser alone, and whoever loses it would otherwise need a restart to go on. That gives nothing away, because
+ * somebody else who has read the token could as well have come first.
  */
 export async function createSetupTokens({ state, setupDecisions, log }: SetupTokensDependencies): Promise<SetupTokens> {
   const token = randomToken()
@@ -47,7 +51,7 @@ export async function createSetupTokens({ state, setupDecisions, log }: SetupTok
       if (closed || (await setupDecisions.get()) !== undefined) return
       await state.set(keyFor(own), '1', SHARED)
     } catch (error) {
-      // This process knows it all the same.
+      // This process accepts its own token all the same.
       log.warn('other processes do not know the set-up token of this one', { error })
     }
   }
@@ -77,7 +81,7 @@ export async function createSetupTokens({ state, setupDecisions, log }: SetupTok
       if (closed) return
       closed = true
       clearInterval(timer)
-      // Otherwise it would write the token again.
+      // A renewal under way would write the token again after it was deleted.
       await renewal
       await state.delete(keyFor(own)).catch((error) => log.warn('the set-up token is not deleted', { error }))
     },
