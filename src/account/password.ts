@@ -10,7 +10,7 @@ import type { SessionProofRecords } from '../mfa/session/session-proofs.ts'
 import type { Sessions } from '../mfa/session/sessions.ts'
 import type { PageError } from '../views/pages.ts'
 import type { Form } from '../web/form.ts'
-import { keepSession } from './kept-session.ts'
+import { endOtherSessions } from './kept-session.ts'
 import type { ActionOutcome, Section, Visitor } from './section.ts'
 
 export interface PasswordDependencies {
@@ -25,17 +25,23 @@ export interface PasswordDependencies {
 }
 
 export interface PasswordOptions {
-  /** See `shortestPassword`. */
+  /** Characters that a new password needs at least, see `shortestPassword`. */
   minLength: number
   serviceName: string
 }
 
-/** A new password for the old one (PW-12). This session goes on; every other one, refresh tokens and remembered devices end. */
+/**
+ * A new password, for whoever knows the old one (PW-12). This session goes on; every other one ends, and so do
+ * refresh tokens and remembered devices.
+ */
 export function createPasswordSection(options: PasswordOptions, dependencies: PasswordDependencies): Section {
   const { minLength, serviceName } = options
-  const { accounts, hasher, throttle, sessions, notices, trail, clock } = dependencies
+  const { accounts, hasher, throttle, notices, trail, clock } = dependencies
 
-  /** Counted as at sign-in, in a room of this session's own: strangers who guess elsewhere do not keep the owner from it (RL-4, RL-8). */
+  /**
+   * What is wrong with the old password; undefined: nothing. Tries are counted as at sign-in, but in a count of this
+   * session alone, so that strangers who guess elsewhere do not lock the owner out of this form (RL-4, RL-8).
+   */
   async function judge(visitor: Visitor, password: string): Promise<PageError | undefined> {
     const { account, session, ip } = visitor
     const attempt = { account: account.id, network: networkOf(ip), known: session.uid }
@@ -52,7 +58,7 @@ export function createPasswordSection(options: PasswordOptions, dependencies: Pa
   }
 
   async function change(visitor: Visitor, form: Form): Promise<ActionOutcome> {
-    const { account, session, ip, userAgent } = visitor
+    const { account, ip, userAgent } = visitor
     const facts = { event: 'password.changed', account: account.id, ip } as const
     const next = form.get('newPassword') ?? ''
     const same = samePassword(next, form.get('newPasswordAgain') ?? '')
@@ -68,10 +74,9 @@ export function createPasswordSection(options: PasswordOptions, dependencies: Pa
     const mails = notices.of('password-changed', account, { time: clock.now(), ip, browser: userAgent })
     const given = { passwordHash, epoch: account.passwordEpoch }
     const replaced = await accounts.replacePassword(account.id, given, { ...facts, outcome: 'ok', mails })
-    // Another one was set while this one was being judged, and the session ended with the old one.
+    // Somebody has set another password meanwhile, which has ended this session.
     if (!replaced) return { to: '/account' }
-    await keepSession(session.uid, { before: account, change: 'password' }, dependencies)
-    await sessions.endAll(account.id, { except: session.uid })
+    await endOtherSessions(visitor, 'password', dependencies)
     return { to: '/account#password', notice: 'password-changed' }
   }
 

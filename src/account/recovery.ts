@@ -6,7 +6,7 @@ import type { Decider } from '../mfa/policy/decider.ts'
 import type { EnrolmentGuard } from '../mfa/policy/steps.ts'
 import { createRecords } from '../state/records.ts'
 import type { StateStore } from '../state/store.ts'
-import { hasBound } from './factors.ts'
+import { hasBound } from './factors/own-factor.ts'
 import type { ActionOutcome, Section, SubPage, Visitor } from './section.ts'
 
 export interface RecoveryDependencies {
@@ -17,7 +17,7 @@ export interface RecoveryDependencies {
   sealer: Sealer
 }
 
-/** A new set, for as long as its page may be looked at. */
+/** A new set of codes, for as long as its page may be looked at. */
 interface ShownCodes {
   codes: string[]
   accountId: string
@@ -26,12 +26,15 @@ interface ShownCodes {
 }
 
 const PAGE = 'recovery-codes'
-/** Long enough for a reload, and for a printer. */
+/** Long enough to reload the page, and to print it. */
 const SHOWN_FOR = 2 * MINUTE
-/** RC-6: time for new ones. */
+/** With so few codes left, the page suggests a new set (RC-6). */
 const FEW = 3
 
-/** The codes for the day on which everything else is lost: how many are left, and a new set (RC-1, RC-4). `count`: of a set; 0: off. */
+/**
+ * Recovery codes, for the day on which everything else is lost: shows how many are left, and makes a new set (RC-1,
+ * RC-4). `count`: how many codes a set has; 0 switches them off.
+ */
 export function createRecoverySection(
   { count, guard }: { count: number; guard: EnrolmentGuard },
   dependencies: RecoveryDependencies,
@@ -41,11 +44,11 @@ export function createRecoverySection(
   const idOf = ({ account, session }: Visitor): string => JSON.stringify([account.id, session.uid])
 
   const replaceable = new Set(standInsFor(authenticators.list(), decider.lookup))
-  /** Somebody without a second factor that is worth as much has nothing that a code could stand in for (FB-1). */
+  /** Only to somebody who has a second factor that a code can stand in for, because it is worth as much (FB-1). */
   const offered = (visitor: Visitor): boolean =>
     count > 0 &&
     visitor.bindings.some(({ type }) => replaceable.has(type)) &&
-    // A code is worth an authenticator, whose first binding an administrator opens there.
+    // Under that guard an administrator opens the way to the first authenticator, and a code is worth as much as one.
     (guard !== 'bypass' || hasBound(visitor, authenticators))
 
   async function renew(visitor: Visitor): Promise<ActionOutcome> {
@@ -59,7 +62,7 @@ export function createRecoverySection(
   const page: SubPage = {
     name: PAGE,
     view: `pages/${PAGE}`,
-    // Whoever had them made proved it a moment ago, in this session and this browser.
+    // Whoever had the codes made had a fresh second factor a moment ago, in this session and this browser.
     open: true,
     async show(visitor) {
       const found = (await shown.get(idOf(visitor)))?.value
