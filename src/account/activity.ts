@@ -17,15 +17,16 @@ export interface ActivityDependencies {
   nameOf: (clientId: string) => string
 }
 
-/** Where somebody goes who has ended everything. */
+/** Where somebody is sent who has ended everything. */
 export const DISOWNED = '/account/disowned'
 
+/** How many events the page shows. */
 const SHOWN = 20
 
-/** Those that are told as done when they were, and as a try that failed when not: there are words of their own for it. */
+/** Events that also have words for a try that failed. */
 const TRIED: ReadonlySet<AuditEventName> = new Set(['password.changed', 'email.change.done'])
 
-/** What owners should recognise, or not; each has its words below `account.activity.events`. */
+/** Events that owners should look at: was it them? Each has its words below `account.activity.events`. */
 const TOLD: readonly AuditEventName[] = [
   'login.ok',
   'login.fail',
@@ -52,13 +53,16 @@ const TOLD: readonly AuditEventName[] = [
   'logout',
 ]
 
-/** What happened to the account last, and a way to end it all (G3, G4). */
+/**
+ * What happened to the account last, and a button for owners who see that somebody else is in: it ends every session
+ * (G3, G4).
+ */
 export function activitySection(dependencies: ActivityDependencies): Section {
   const { audit, trail, accounts, sessions, notices, clock, nameOf } = dependencies
   return {
     name: 'activity',
     async show({ account }) {
-      // The sign-in that led here is among what waits to be written.
+      // Events are written with a delay; the sign-in that led here should be on the page.
       await trail.flush()
       const records = await audit.list({ account: account.id, events: TOLD, order: 'newest', limit: SHOWN })
       return {
@@ -72,7 +76,7 @@ export function activitySection(dependencies: ActivityDependencies): Section {
     },
     actions: {
       'not-me': {
-        // Whoever sees that somebody else is in must not be stopped by anything.
+        // Nothing should stop an owner who sees that somebody else is in, a second factor neither.
         open: true,
         async act({ account, ip, userAgent }) {
           const mails = notices.of('session-disowned', account, { time: clock.now(), ip, browser: userAgent })

@@ -5,7 +5,10 @@ import type { Section } from './section.ts'
 
 const HERE = '/account#devices'
 
-/** Browsers that are spared the second factor (E6, TD-9). Forgetting one only makes it ask again. */
+/**
+ * Remembered devices: browsers in which nobody is asked for the second factor (E6, TD-9). To forget one needs no
+ * fresh second factor, because it only makes that browser ask again.
+ */
 export function devicesSection({ devices }: { devices: RememberedDevices }): Section {
   return {
     name: 'devices',

@@ -2,7 +2,7 @@ import type { AccountAdmin } from '../accounts/account-store.ts'
 import type { Form } from '../web/form.ts'
 import type { ActionOutcome, Section, Visitor } from './section.ts'
 
-/** The language of pages and mails; none chosen: as the browser says. */
+/** The language of pages and mails. Where none is chosen, pages go by the browser. */
 export function createLanguageSection(
   { languages }: { languages: readonly string[] },
   { accounts }: { accounts: Pick<AccountAdmin, 'update'> },
@@ -24,12 +24,12 @@ export function createLanguageSection(
       const choices = languages.map((language) => ({ language, name: nameOf(language) }))
       return { choices, chosen: account.locale ?? '' }
     },
-    // What mails look like protects nothing.
+    // A language protects nothing, so nobody has to prove anything to change it.
     actions: { language: { open: true, act: choose } },
   }
 }
 
-/** In the language itself, as who looks for it reads it. */
+/** The name of a language in that language: whoever looks for it can read it. */
 function nameOf(language: string): string {
   const name = new Intl.DisplayNames([language], { type: 'language' }).of(language) ?? language
   return `${name.slice(0, 1).toLocaleUpperCase(language)}${name.slice(1)}`

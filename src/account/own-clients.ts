@@ -8,8 +8,9 @@ export type OwnClient = ClientConfig & { own: OwnPage }
 export const SIGNED_IN = '/account/signed-in'
 
 /**
- * The account page signs in as a relying party of its own gateway: one client to look, one to change. Nobody redeems their codes; what
- * counts is the session that the sign-in leaves behind (docs/decisions).
+ * The account page signs people in as a relying party of its own gateway, with one client for looking and one for
+ * changing. Nobody redeems the codes that it gets: what counts is the session that the sign-in leaves in the browser
+ * (docs/decisions).
  */
 export function ownClients({ issuer, name }: { issuer: string; name: string }): OwnClient[] {
   return (['view', 'change'] as const).map((own) => ({

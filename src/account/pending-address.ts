@@ -10,14 +10,14 @@ export interface PendingAddress {
   /** Names this one code. */
   id: string
   address: string
-  /** Nothing was sent there: it is somebody else's already, and no code fits (EN-4). */
+  /** It is somebody else's already: nothing was sent there, and no code fits (EN-4). */
   taken: boolean
   salt: string
   mac: string
   /** Hash of the browser's own secret. */
   browser: string
   accountId: string
-  /** What changes the account's factors or password in between ends it. */
+  /** A change of the account's password or factors in between makes it worthless. */
   passwordEpoch: number
   factorEpoch: number
   /** Milliseconds since the epoch. */
@@ -31,30 +31,31 @@ export interface PendingAddress {
 
 export const CODE_DIGITS = 6
 export const CODE_TTL = 10 * MINUTE
+/** After so many wrong answers a code is dead. */
 const CODE_ANSWERS = 5
-/** A dead code is remembered, so that its page can say so and offer another. */
+/** How long a dead code is remembered, so that its page can say so and offer another. */
 const REMEMBERED = HOUR
 
 export type Judged =
-  /** The one caller that may change the address now. */
+  /** Only one caller gets this answer for a code; that one may change the address. */
   { ok: true; address: string } | { ok: false; reason: 'mismatch' | 'expired' | 'none' }
 
 export interface PendingAddresses {
-  /** The one that waits in this session and browser. */
+  /** The address that waits in this session and browser. */
   get(visitor: Visitor): Promise<PendingAddress | undefined>
-  /** A new one, and the code to be mailed; it counts once it is kept. */
+  /** Makes a record and the code to be mailed. It counts once it is kept. */
   draft(
     visitor: Visitor,
     given: { address: string; taken: boolean; renewals: number },
   ): { record: PendingAddress; code: string }
-  /** In place of the one before, whose code is dead. */
+  /** Keeps it in place of the one before, whose code is dead from then on. */
   keep(visitor: Visitor, record: PendingAddress): Promise<void>
-  /** Counts, then judges; a right answer is good once (EM-6). */
+  /** Counts the answer, then judges it. A right one is good once (EM-6). */
   judge(visitor: Visitor, typed: string): Promise<Judged>
   forget(visitor: Visitor): Promise<void>
 }
 
-/** One at a time for each session; `codeKey`: of this purpose alone. */
+/** Keeps one new address at a time for each session. `codeKey`: a key that nothing else uses. */
 export function createPendingAddresses(dependencies: {
   state: StateStore
   sealer: Sealer
@@ -69,7 +70,7 @@ export function createPendingAddresses(dependencies: {
     return record !== undefined && belongs(record.value, visitor) ? record : undefined
   }
 
-  /** The code fits one account, session, browser and address (EM-5). */
+  /** What is stored in place of the code, which fits one account, session, browser and address (EM-5). */
   function macOf(visitor: Visitor, { salt, address }: Pick<PendingAddress, 'salt' | 'address'>, code: string): string {
     const { account, session, browser } = visitor
     return hmac(codeKey, 'address', account.id, session.uid, browser, address, salt, code)

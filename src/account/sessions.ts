@@ -5,7 +5,10 @@ import type { Section } from './section.ts'
 
 const HERE = '/account#sessions'
 
-/** Where the account is signed in (SE-9). Ending one wants a fresh second factor: who has found an open browser ends nobody else's. */
+/**
+ * Where the account is signed in (SE-9). To end a session needs a fresh second factor, so that somebody who has found
+ * an open browser cannot sign its owner out elsewhere.
+ */
 export function sessionsSection(dependencies: {
   sessions: Sessions
   /** What people call a relying party. */

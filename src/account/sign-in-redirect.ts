@@ -12,16 +12,16 @@ export interface ReturnTo {
   own: OwnPage
   /** A path from `/account` on. */
   to: string
-  /** What the sign-in has to reach besides. */
+  /** Levels of which the sign-in has to reach one, beside what policy asks. */
   acrValues?: string
-  /** BCP 47. */
+  /** The language of its pages (BCP 47). */
   locale?: string | undefined
 }
 
-/** The way in: the gateway's own authorization endpoint, there and back. */
+/** The way to the sign-in and back, through the gateway's own authorization endpoint. */
 export interface SignInRedirect {
   signIn(ctx: Context, browser: Browser, errand: ReturnTo): void
-  /** Somebody comes back, with a code that nobody needs, or with an error. */
+  /** Somebody comes back, with an authorization code that nobody needs, or with an error. */
   arrived(ctx: Context, browser: Browser): Promise<void>
 }
 
@@ -31,7 +31,7 @@ export function createSignInRedirect(
   { issuer }: { issuer: string },
   { visitors, responder }: { visitors: Visitors; responder: Responder },
 ): SignInRedirect {
-  /** Who came back without what they were sent for is not sent again: that would be a loop. */
+  /** Whoever comes back without what they were sent for is not sent there again, because that would be a loop. */
   function notIn(ctx: Context, to: string): void {
     const link = { href: to, key: 'start-again' }
     const answer = { name: 'error', view: 'pages/error', error: { code: 'not-signed-in' }, data: { link } } as const
@@ -46,7 +46,7 @@ export function createSignInRedirect(
         response_type: 'code',
         scope: 'openid',
         state: sealed(browser, { own, to }),
-        // Nobody knows what it was made from: these codes are good for nothing.
+        // A random challenge: there is no verifier for it, so nobody can redeem the code.
         code_challenge: randomToken(),
         code_challenge_method: 'S256',
       })
@@ -66,12 +66,16 @@ export function createSignInRedirect(
   }
 }
 
-/** The way back travels through the address bar: only this browser's own words are followed (WE-8). */
+/**
+ * The way back travels through the address bar; it is signed for this browser, so that nobody else can make one up
+ * (WE-8).
+ */
 function sealed(browser: Browser, { own, to }: Pick<ReturnTo, 'own' | 'to'>): string {
   const text = `${own} ${to}`
   return `${Buffer.from(text).toString('base64url')}.${browser.csrf(`return ${text}`)}`
 }
 
+/** The way back that `sealed` has made for this browser; undefined for anything else. */
 function opened(browser: Browser, state: unknown): Pick<ReturnTo, 'own' | 'to'> | undefined {
   const [encoded = '', mac = ''] = typeof state === 'string' ? state.split('.') : []
   const text = Buffer.from(encoded, 'base64url').toString('utf8')

@@ -17,6 +17,7 @@ export interface VisitorDependencies {
   /** The engine's own session of this browser. */
   sessions: {
     of(ctx: Context): Promise<{ uid: string; accountId: string } | undefined>
+    /** The session goes on under a new id. */
     renew(ctx: Context): Promise<void>
   }
   sessionProofs: Pick<SessionProofRecords, 'get' | 'replace'>
@@ -29,13 +30,13 @@ export interface VisitorDependencies {
 }
 
 export interface Visitors {
-  /** Undefined: nobody is signed in here, or not as strongly as this account can be (CVE-2024-45042). */
+  /** Who is signed in here; undefined: nobody, or not as strongly as this account can be (CVE-2024-45042). */
   of(ctx: Context, browser: Browser): Promise<Visitor | undefined>
-  /** The session is worth more from now on, under a new id. */
+  /** Adds a proof to the visitor's session, which goes on under a new id. */
   proved(ctx: Context, visitor: Visitor, proof: Proof): Promise<void>
 }
 
-/** The same policy as at every authorization request, asked as the gateway's own two clients. */
+/** Asks the same policy as every authorization request does, once as each of the gateway's own two clients. */
 export function createVisitors(dependencies: VisitorDependencies): Visitors {
   const { sessions, sessionProofs, accounts, bindings, decider, admissions, responder, clock } = dependencies
   return {
@@ -72,7 +73,7 @@ export function createVisitors(dependencies: VisitorDependencies): Visitors {
       if (found === undefined || found.value.ended === true) return
       const { value, version } = found
       const left = Math.max(1, (value.keptUntil ?? value.expiresAt) - clock.now())
-      // Whoever wrote in between, a sign-out perhaps, has the last word: then this proof is asked for once more.
+      // If somebody has written in between, by a sign-out perhaps, that stands, and this proof is asked for once more.
       const kept = { ...value, proofs: union(value.proofs, [proof]) }
       if (await sessionProofs.replace(uid, version, kept, left)) await sessions.renew(ctx)
     },
