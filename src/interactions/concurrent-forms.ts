@@ -2,31 +2,32 @@ import type { Context } from 'koa'
 import type { Browser } from '../web/browser.ts'
 
 /**
- * Forms of one sign-in that are on their way at the same time. A double click sends two, and the browser drops the answer to the first: the
- * second, which comes too late to be right, is told where the first has led. It decides nothing, and knows of the forms of
- * one process, in the order in which they arrived.
+ * Forms of one sign-in that are on their way at the same time. A double click sends two forms, and the browser drops
+ * the answer to the first one; the second, which comes too late to be right, is told where the first one has led.
+ * Nothing is decided here. Only forms that this process received are known, in the order in which they arrived.
  */
 export interface ConcurrentForms {
-  /** Does the work of a form of this browser in this interaction. */
+  /** Does the work of one form of this browser in this interaction. */
   run(ctx: Context, at: { uid: string; browser: Browser }, work: () => Promise<void>): Promise<void>
   /**
-   * Waits for the forms that came in before this one, inside `run`. What cookies they have set themselves goes out once more with this
-   * answer: of each name the last.
+   * To be called inside `run`: waits for the forms that came in before this one. The cookies that they have set are
+   * set by this answer too, because the browser may have dropped theirs; of each name the last one counts.
    */
   waitForEarlier(ctx: Context): Promise<void>
 }
 
-/** A form as later ones see it. */
+/** A form, as later ones see it. */
 interface Entry {
   work: Promise<void>
-  /** Its own `Set-Cookie` lines, as far as it has none of others with it. */
+  /** The `Set-Cookie` lines of its own, without those it took over from others. */
   cookies(): readonly string[]
 }
 
-/** A form as it sees itself. */
+/** A form, as it sees itself. */
 interface Own {
+  /** Those that came in before it. */
   forms: readonly Entry[]
-  /** Cookies it had set before it took over those of others. */
+  /** The cookies it had set before it took over those of others. */
   cookies: readonly string[] | undefined
 }
 

@@ -16,10 +16,10 @@ export interface ConsentDependencies {
   trail: AuditTrail
 }
 
-/** What a third-party relying party may learn, asked of the person whose data it is (OA-17). */
+/** The page on which people decide whether a third-party relying party may learn something about them (OA-17). */
 export interface Consent {
   page(interaction: Interaction): PageModel
-  /** Where the browser goes. */
+  /** Grants what the page asked for; answers where the browser goes. */
   answer(ctx: Context, interaction: Interaction, form: Form): Promise<string>
 }
 
@@ -30,7 +30,7 @@ export function createConsent({ accounts, grantId, scopeOf, trail }: ConsentDepe
       const named = String(params.scope ?? '')
         .split(' ')
         .filter(Boolean)
-      // A claim asked for by its own name is as much as the scope it belongs to.
+      // Whoever asks for a single claim is shown as asking for the scope it belongs to.
       const claimed = asked.claims.map((claim) => scopeOf(claim) ?? claim)
       const scopes = [...new Set([...named, ...claimed, ...asked.resources.flatMap(([, list]) => list)])]
       const { name, uri, logo } = client

@@ -21,13 +21,16 @@ export interface EnginePageSet {
   signedOut(ctx: EngineContext): Promise<void>
 }
 
-/** An ID token of another session, somebody else's perhaps, says nothing about this one. */
+/**
+ * Whether the ID token that the relying party sent is of this session; one of another session may be somebody else's.
+ */
 function meansThisSession({ oidc: { client, entities, session } }: EngineContext): boolean {
   const hint = entities.IdTokenHint?.payload
   if (hint === undefined || client === undefined || session?.accountId === undefined) return false
   return hint.sub === session.accountId && hint.sid !== undefined && hint.sid === session.sidFor(client.clientId)
 }
 
+/** The engine's address at which an interaction is taken up again. */
 const RESUME = /^\/auth\/([\w-]{16,64})$/
 
 export interface EnginePageDependencies {
@@ -40,7 +43,7 @@ export function createEnginePages({ responder, boundary, accounts }: EnginePageD
   const localeOf = (ctx: EngineContext, chosen?: string): string =>
     responder.locale(ctx, ctx.oidc?.params?.ui_locales, chosen)
 
-  /** Nobody is kept from signing out because their language is not known. */
+  /** The language of whose session it is. When the store is down, that must not keep anybody from signing out. */
   async function chosenByOwner({ oidc: { session } }: EngineContext): Promise<string | undefined> {
     if (session?.accountId === undefined) return undefined
     return (await accounts.find(session.accountId).catch(() => undefined))?.locale
@@ -61,7 +64,7 @@ export function createEnginePages({ responder, boundary, accounts }: EnginePageD
     async logout(ctx, { action, xsrf }) {
       const { client } = ctx.oidc
       const name = client && (client.clientName ?? client.clientId)
-      // The relying party showed that it means this very session: nothing is left to ask (LO-1).
+      // When the relying party has shown that it means this very session, there is nothing left to ask (LO-1).
       const asked = meansThisSession(ctx)
       const locale = localeOf(ctx, await chosenByOwner(ctx))
       const next = `${action}?${new URLSearchParams({ ui_locales: locale })}`
@@ -82,7 +85,7 @@ export function createEnginePages({ responder, boundary, accounts }: EnginePageD
         },
         responder.locale(ctx, ctx.query.ui_locales),
       )
-      // A relying party's own origin clears its own; cookies of ours that are not the session's stay (SE-10).
+      // Without "cookies": the remembered device stays (SE-10). Relying parties clear what their own origin keeps.
       ctx.set('clear-site-data', '"cache", "storage"')
     },
   }

@@ -9,24 +9,24 @@ import type { Browser } from '../web/browser.ts'
 import type { RelyingParties, RelyingParty } from '../web/relying-parties.ts'
 import { resumedBy } from './resume.ts'
 
-/** One authorization request that waits for a person: the engine's interaction as pages see it. */
+/** One authorization request that waits for a person: the engine's interaction, as pages see it. */
 export interface Interaction {
   uid: string
   prompt: { name: string; reasons: readonly string[]; details: Readonly<Record<string, unknown>> }
   params: Readonly<Record<string, unknown>>
   client: RelyingParty
-  /** Of the browser, when the request came in. */
+  /** The browser's session when the request came in. */
   session: { accountId: string; uid: string } | undefined
-  /** Of the browser now: where there was none, somebody may have signed in in another tab meanwhile. */
+  /** The browser's session now: where there was none, somebody may have signed in in another tab meanwhile. */
   current: { accountId: string; uid: string } | undefined
   /** Milliseconds since the epoch. */
   startedAt: number
   expiresAt: number
-  /** It was finished already: where the browser goes. */
+  /** Where the browser goes, when the interaction was finished already. */
   finished: string | undefined
-  /** What the prompt before this one in the same request brought. */
+  /** What an earlier prompt of the same request brought. `fresh`: the password was entered for it. */
   before: { fresh: boolean } | undefined
-  /** Ends it with this result; answers where the browser goes. */
+  /** Ends the interaction with this result; answers where the browser goes. */
   finish(result: Record<string, unknown>): Promise<string>
   /** Before a sign-in as somebody else: the browser's current session ends as by a sign-out. */
   endSession(): Promise<void>
@@ -35,7 +35,10 @@ export interface Interaction {
 }
 
 export interface Interactions {
-  /** Throws RequestError `expired` when it is over, or is not this browser's (X8, WE-3), or another one has finished it. */
+  /**
+   * Throws RequestError `expired` when it is over, is not this browser's (X8, WE-3), or was finished by another
+   * browser.
+   */
   load(ctx: Context, at: { uid: string; browser: Browser }): Promise<Interaction>
 }
 
@@ -45,19 +48,19 @@ export interface InteractionsDependencies {
   sessions: Pick<Sessions, 'end'>
 }
 
-/** Of a result: the id of the browser. */
+/** The key of a result under which the id of the browser stands that has finished the interaction. */
 const FINISHED_BY = 'browser'
 
 type EngineInteraction = Awaited<ReturnType<Provider['interactionDetails']>>
 
-/** The one place of the pages that talks to the engine. */
+/** The only place in which pages talk to the engine. */
 export function createInteractions({ provider, parties, sessions }: InteractionsDependencies): Interactions {
   return {
     async load(ctx, { uid, browser }) {
       const found = await detailsOf(provider, ctx.req, ctx.res)
       if (found.uid !== uid) throw new RequestError('expired')
       const client = parties.get(String(found.params.client_id))
-      // The configuration was reloaded without this client.
+      // Meanwhile the configuration was reloaded without this client.
       if (client === undefined) throw new RequestError('expired')
       if (found.result !== undefined && found.result[FINISHED_BY] !== browser.id) throw new RequestError('expired')
       const view = viewOf(found, { client, browser })
@@ -110,7 +113,7 @@ function actionsOn(
     },
     async endSession() {
       if (current === undefined) return
-      // The engine would otherwise insist on finding the old session in the browser.
+      // Otherwise the engine would insist on finding the old session in the browser.
       delete found.session
       await sessions.end(current.accountId, current.uid)
     },
@@ -128,7 +131,7 @@ function actionsOn(
   }
 }
 
-/** What a consent page is asked for: nothing beside it is granted. */
+/** What the consent page asks for; nothing else is granted. */
 export function missingIn(details: Readonly<Record<string, unknown>>): {
   scopes: string[]
   claims: string[]

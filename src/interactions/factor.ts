@@ -25,34 +25,44 @@ export interface FactorDependencies {
 }
 
 export type FactorAnswer =
-  /** Without a proof: it only opens the binding of another authenticator. */
+  /**
+   * `proof`: undefined for a code that only lets its owner bind another authenticator. `changed`: of account or
+   * bindings.
+   */
   { ok: true; proof: Proof | undefined; changed: boolean } | { ok: false; error: PageError; reason: RefusalReason }
 
-/** The pages on which codes are typed: binding and verifying, whatever the authenticator. */
+/** The pages on which codes are typed, to bind an authenticator or to verify with one, whatever its kind. */
 export interface Factors {
-  /** The page; makes and sends a code where the step has none yet. */
+  /** The page. Makes and sends a code where the step has none yet. */
   page(ctx: Context, signIn: SignIn, step: FactorStep): Promise<PageModel>
   /** The page again, with what was wrong. */
   pageWith(ctx: Context, signIn: SignIn, problem: { step: FactorStep; error: PageError }): Promise<PageModel>
-  /** What keeps the step's code from being made or sent; undefined: nothing. */
+  /** Makes and sends the step's code where it has none yet. Answers what kept it from that; undefined: nothing. */
   begin(ctx: Context, signIn: SignIn, step: FactorStep): Promise<PageError | undefined>
-  /** A new code in place of the old. */
+  /** Makes a new code in place of the old one. Answers what kept it from that; undefined: nothing. */
   renew(ctx: Context, signIn: SignIn, step: FactorStep): Promise<PageError | undefined>
+  /** Judges the code. */
   answer(ctx: Context, signIn: SignIn, given: { step: FactorStep; form: Form }): Promise<FactorAnswer>
-  /** Not after a fallback (TD-8). `account` is of after the proof: a binding made by it has raised the factor epoch. */
+  /**
+   * Remembers this browser, unless the proof was a fallback such as a recovery code (TD-8). `account`: as it is after
+   * the proof, because a binding that was made by it has raised the factor epoch.
+   */
   remember(
     ctx: Context,
     signIn: SignIn,
     proved: { account: Account; proof: Proof; rememberDays: number },
   ): Promise<void>
-  /** The choice of kinds. */
+  /** What the page with the choice of authenticators shows. */
   choice(signIn: SignIn, types: readonly string[]): { type: string; detail?: string }[]
 }
 
 export function createFactors(dependencies: FactorDependencies): Factors {
   const { verifier, authenticators, devices, cookies, clock } = dependencies
 
-  /** Where nothing is sent, nobody has to ask for another: who took too long is told so and goes on with a new one (J3). */
+  /**
+   * The step's challenge. Whoever took too long is told so; where nothing is sent, they go on with a new one at once
+   * (J3).
+   */
   async function shown(ctx: Context, signIn: SignIn, step: FactorStep): Promise<Shown> {
     const attempt = attemptOf(ctx, signIn, { step, now: clock.now() })
     const begun = await verifier.begin(attempt)
@@ -95,7 +105,7 @@ export function createFactors(dependencies: FactorDependencies): Factors {
       return answerOf(signIn, step, await shown(ctx, signIn, step))
     },
     async pageWith(ctx, signIn, { step, error }) {
-      // After a mail that could not be sent, showing the page must not send another.
+      // After a mail that could not be sent, the page must not try to send another one by being shown.
       if (error.code === 'mail' || error.code === 'no-address') return answerOf(signIn, step, { error })
       const now = await shown(ctx, signIn, step)
       return answerOf(signIn, step, { begun: now.begun, error: now.over ?? error })
@@ -136,13 +146,15 @@ export function clientOf({ interaction: { client } }: SignIn): NonNullable<PageM
   return { name, ...(uri !== undefined && { uri }), ...(logo !== undefined && { logo }) }
 }
 
+/** A challenge, as the page shows it. */
 interface Shown {
   begun?: Begun
   error?: PageError
-  /** What there is to say first: the challenge on the page before this one is over. */
+  /** The challenge of the page before is over, which matters more than what was wrong with the answer to it. */
   over?: PageError
 }
 
+/** The type that can be bound once this step is proved. */
 const before = (step: FactorStep): string | undefined => (step.kind === 'verify' ? step.before : undefined)
 
 function attemptOf(ctx: Context, signIn: SignIn, { step, now }: { step: FactorStep; now: number }): Attempt {
@@ -160,13 +172,14 @@ function attemptOf(ctx: Context, signIn: SignIn, { step, now }: { step: FactorSt
   }
 }
 
+/** Milliseconds until another code may be asked for; undefined: never. */
 function resendIn(begun: Begun | undefined, authenticator: Authenticator | undefined, now: number): number | undefined {
   if (authenticator?.resend === undefined) return undefined
   if (begun === undefined) return 0
   return begun.resendAt === undefined ? undefined : Math.max(0, begun.resendAt - now)
 }
 
-/** What the page says of a code that was not sent. */
+/** What the page is given for a code that was not sent. */
 function unshown(authenticator: Authenticator | undefined, { account }: SignIn): Record<string, unknown> {
   const address = account && authenticator?.detail?.(account)
   return address === undefined ? {} : { address }

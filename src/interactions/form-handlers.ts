@@ -12,8 +12,9 @@ import type { Responder } from '../web/responder.ts'
 import type { ConcurrentForms } from './concurrent-forms.ts'
 import type { FactorStep, Factors } from './factor.ts'
 import type { Login } from './login.ts'
-import type { SignIn, SignIns } from './sign-in.ts'
+import type { SignIn } from './sign-in.ts'
 import type { SignInFlow } from './sign-in-flow.ts'
+import type { SignIns } from './sign-ins.ts'
 import { type StepPages, switchesAccount } from './step-pages.ts'
 
 export interface FormHandlerDependencies {

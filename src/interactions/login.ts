@@ -12,7 +12,8 @@ import type { RememberedDevices } from '../mfa/session/remembered-device.ts'
 import type { PageError } from '../views/pages.ts'
 import type { Form } from '../web/form.ts'
 import type { AccountCookies } from './remembered-browsers.ts'
-import type { SignIn, SignIns } from './sign-in.ts'
+import type { SignIn } from './sign-in.ts'
+import type { SignIns } from './sign-ins.ts'
 
 /** Longer names belong to nobody. */
 const NAME_LENGTH = 254

@@ -25,8 +25,8 @@ import { createLogin } from './login.ts'
 import { createAccountCookies } from './remembered-browsers.ts'
 import { resumeGuard } from './resume.ts'
 import { interactionRoutes } from './routes.ts'
-import { createSignIns } from './sign-in.ts'
 import { createSignInFlow } from './sign-in-flow.ts'
+import { createSignIns } from './sign-ins.ts'
 import { createStepPages } from './step-pages.ts'
 
 export interface SignInOptions {

@@ -5,20 +5,22 @@ import { equalSecrets, hmac, sha256 } from '../kernel/secrets.ts'
 /** How long a browser counts as known to an account after a sign-in. */
 const KNOWN_FOR = 90 * DAY
 
+/** The cookies that a browser holds for each account that has signed in with it. */
 export interface AccountCookies {
-  /** The remembered device's cookie of this account. */
+  /** The secret of this account's remembered device; undefined: there is none. */
   device(ctx: Context, accountId: string): string | undefined
   /** `lifetime`: milliseconds. */
   keepDevice(ctx: Context, accountId: string, cookie: { value: string; lifetime: number }): void
   forgetDevice(ctx: Context, accountId: string): void
-  /** Which known browser of this account this is; undefined: none (RL-8). */
+  /** The mark by which this browser is known to the account; undefined: it is not known (RL-8). */
   known(ctx: Context, accountId: string): string | undefined
   keepKnown(ctx: Context, accountId: string): void
 }
 
 /**
- * What a browser holds per account: the secret of a remembered device, and a mark that the account's owner has signed in with it. The
- * mark is MACed, spares nobody any proof, and only gives its holder a count of failures of its own.
+ * Two cookies for each account: the secret of a remembered device, and a mark that the account's owner has signed in
+ * with this browser. The mark is authenticated (HMAC). It spares nobody a proof; it only gives this browser a count
+ * of failures of its own, so that strangers who guess passwords do not lock the owner out.
  */
 export function createAccountCookies(options: { issuer: string; key: Buffer; now: () => number }): AccountCookies {
   const secure = options.issuer.startsWith('https:')

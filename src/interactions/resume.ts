@@ -2,8 +2,9 @@ import type { Context, Middleware } from 'koa'
 import { RequestError } from '../kernel/errors.ts'
 import type { Browser, Browsers } from '../web/browser.ts'
 
-/** The parameter of the engine's own address in which a browser shows that it has finished the interaction. */
+/** The parameter with which a browser shows, at the engine's own address, that it has finished the interaction. */
 const PARAMETER = 'finished'
+/** Case and repeated slashes are ignored, so that no other spelling of the engine's address gets past the check. */
 const UNDER = /^\/+auth\/./i
 const RESUME = /^\/auth\/([\w-]{16,64})\/?$/i
 
@@ -17,9 +18,10 @@ export function resumedBy(browser: Browser, { uid, returnTo }: { uid: string; re
 }
 
 /**
- * Before the engine: a finished interaction is taken up by the browser that has finished it alone. The engine goes by a cookie that a
- * neighbour under the same domain can plant: whoever began a sign-in could have somebody else finish it and take the session (WE-3, SE-2).
- * The engine reads the uid from the cookie and not from the path, so that both have to be the same.
+ * Stands before the engine: only the browser that has finished an interaction may take it up again. The engine itself
+ * goes by a cookie, which another site under the same domain can plant: somebody could begin a sign-in, have another
+ * person finish it, and take the session (WE-3, SE-2). The engine reads the uid from the cookie and not from the
+ * path, so both have to be the same.
  */
 export function resumeGuard({ browsers, cookie }: { browsers: Pick<Browsers, 'issued'>; cookie: string }): Middleware {
   return async (ctx: Context, next) => {

@@ -8,8 +8,9 @@ import type { Responder } from '../web/responder.ts'
 import type { ConcurrentForms } from './concurrent-forms.ts'
 import type { Consent } from './consent.ts'
 import type { FormHandlers } from './form-handlers.ts'
-import type { SignIn, SignIns } from './sign-in.ts'
+import type { SignIn } from './sign-in.ts'
 import type { SignInFlow } from './sign-in-flow.ts'
+import type { SignIns } from './sign-ins.ts'
 import { type StepPages, switchesAccount } from './step-pages.ts'
 
 export interface RouteDependencies {
@@ -24,7 +25,7 @@ export interface RouteDependencies {
   limits: FormLimits
 }
 
-/** The pages of a sign-in, all behind one address: GET shows where it stands, POST moves it on. */
+/** The pages of a sign-in, all at one address: GET shows where it stands, POST moves it on. */
 export function interactionRoutes(dependencies: RouteDependencies): Middleware {
   const { browsers, signIns, pages, formHandlers, flow, consent, concurrentForms, responder, limits } = dependencies
   const router = new Router()
@@ -48,7 +49,7 @@ export function interactionRoutes(dependencies: RouteDependencies): Middleware {
     const signIn = await loaded(ctx, uidIn(ctx.params), browsers.of(ctx))
     const { interaction } = signIn
     if (interaction.finished !== undefined) return responder.redirect(ctx, interaction.finished)
-    // A look of a link checker makes no code, sends no mail and finishes nothing (WE-4).
+    // A link checker that only looks makes no code, sends no mail and finishes nothing (WE-4).
     if (ctx.method === 'HEAD') return responder.nothing(ctx)
     if (interaction.prompt.name === 'consent') return pages.send(ctx, signIn, consent.page(interaction))
     if (ENDINGS.has(signIn.step.kind) && !switchesAccount(signIn)) return flow.moveOn(ctx, signIn)
@@ -70,7 +71,7 @@ export function interactionRoutes(dependencies: RouteDependencies): Middleware {
 
 const UID = /^[\w-]{16,64}$/
 
-/** Anything else names no interaction, and goes nowhere: not into the audit log either. */
+/** Anything else names no interaction, and is passed on to nobody, the audit log included. */
 function uidIn({ uid = '' }: { uid?: string }): string {
   if (!UID.test(uid)) throw new RequestError('not-found')
   return uid

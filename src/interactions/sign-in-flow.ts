@@ -4,7 +4,8 @@ import { RequestError } from '../kernel/errors.ts'
 import type { Responder } from '../web/responder.ts'
 import type { Factors } from './factor.ts'
 import type { AccountCookies } from './remembered-browsers.ts'
-import type { SignIn, SignIns } from './sign-in.ts'
+import type { SignIn } from './sign-in.ts'
+import type { SignIns } from './sign-ins.ts'
 import { type StepPages, switchesAccount } from './step-pages.ts'
 
 export interface SignInFlowDependencies {
@@ -16,10 +17,11 @@ export interface SignInFlowDependencies {
   trail: AuditTrail
 }
 
-/** What follows a step that succeeded. */
+/** What follows when a step has succeeded, or the sign-in is given up. */
 export interface SignInFlow {
   /** The relying party gets its answer, or the next page is shown. */
   moveOn(ctx: Context, signIn: SignIn): Promise<void>
+  /** The relying party hears that the person has cancelled. */
   cancel(ctx: Context, signIn: SignIn): Promise<void>
 }
 
@@ -44,13 +46,13 @@ export function createSignInFlow({
     responder.redirect(ctx, `/interaction/${interaction.uid}`)
   }
 
-  /** Somebody else is signed in in this browser: their session ends only when that is wanted. */
+  /** Somebody else is signed in in this browser; their session ends only after a page that asks. */
   async function askFirst(ctx: Context, signIn: SignIn): Promise<void> {
     await signIns.keep(signIn)
     responder.redirect(ctx, `/interaction/${signIn.interaction.uid}`)
   }
 
-  /** The relying party hears why there is no sign-in. */
+  /** The sign-in ends with an error, which tells the relying party why. */
   async function endWith(
     ctx: Context,
     signIn: SignIn,
@@ -90,7 +92,7 @@ export function createSignInFlow({
 
 const CANCELLED = { error: 'access_denied', error_description: 'the sign-in was cancelled' }
 const DENIED = { error: 'access_denied', error_description: 'access to this application is not allowed' }
-/** RFC 9470, 5: an honest error in place of a weaker token. */
+/** RFC 9470, section 5: an error, in place of a token that says less than was asked for. */
 const UNMET = {
   error: 'unmet_authentication_requirements',
   error_description: 'the requested authentication cannot be reached',

@@ -15,18 +15,19 @@ export interface StepPageDependencies {
 }
 
 export interface StepPageOptions {
-  /** Where one asks for a new password, if anywhere. */
+  /** The address at which people ask for a new password, where there is one. */
   forgot: string | undefined
 }
 
-/** The page of each step. */
+/** Shows the page of each step. */
 export interface StepPages {
-  /** Where the sign-in stands. */
+  /** The page of the step at which the sign-in stands. */
   show(ctx: Context, signIn: SignIn): Promise<void>
   /** The same page, with what was wrong. */
   again(ctx: Context, signIn: SignIn, error: PageError): Promise<void>
-  /** The login page: `username` as it was typed. */
+  /** The login page, with what was wrong. `username`: as it was typed. */
   login(ctx: Context, signIn: SignIn, problem: { error: PageError; username?: string }): void
+  /** Any other page of the sign-in. */
   send(ctx: Context, signIn: SignIn, answer: PageModel): void
 }
 
@@ -85,9 +86,13 @@ export function switchesAccount({ interaction, account, pending }: SignIn): bool
   return current !== undefined && account !== undefined && current.accountId !== account.id && !pending?.value.switching
 }
 
-/** How long relying parties keep their own state at least (J3). */
+/**
+ * Relying parties keep their own state at least as long; after that the page says that they may have stopped waiting
+ * (J3).
+ */
 const RELYING_PARTY_STATE = 5 * MINUTE
 
+/** What the page says above its form; undefined: nothing. */
 function noticeFor(signIn: SignIn, now: number): string | undefined {
   const { interaction, pending } = signIn
   if (pending?.value.notice !== undefined) return pending.value.notice
