@@ -1,16 +1,17 @@
 import type { Context } from 'koa'
 import type { AccountStore } from '../accounts/account-store.ts'
 import type { Clock } from '../kernel/clock.ts'
-import { RequestError } from '../kernel/errors.ts'
-import type { Proof } from '../mfa/factors/verifier.ts'
-import { graceLeft } from '../mfa/policy/postponement.ts'
 import type { PostponementStore } from '../mfa/policy/postponement-store.ts'
 import type { PendingProof } from '../mfa/session/pending-proof.ts'
-import type { PageError } from '../views/pages.ts'
 import type { Form } from '../web/form.ts'
 import type { Responder } from '../web/responder.ts'
 import type { ConcurrentForms } from './concurrent-forms.ts'
 import type { FactorStep, Factors } from './factor.ts'
+import { createCodeForm } from './forms/code-form.ts'
+import { createLateForms } from './forms/late-forms.ts'
+import { createPasswordForm } from './forms/password-form.ts'
+import { createPostponementForm } from './forms/postponement-form.ts'
+import { progressOf, withChoice } from './forms/progress.ts'
 import type { Login } from './login.ts'
 import type { SignIn } from './sign-in.ts'
 import type { SignInFlow } from './sign-in-flow.ts'
@@ -35,154 +36,93 @@ export interface FormHandlers {
   act(ctx: Context, signIn: SignIn, form: Form): Promise<void>
 }
 
+/** What a form asks for. */
+type FormRequest =
+  /** Name and password are judged. */
+  | { kind: 'password' }
+  /** The form is of a later page, and what was proved before it no longer counts. */
+  | { kind: 'unproved' }
+  /** Somebody else's session in this browser may end. */
+  | { kind: 'switch-account' }
+  /** The page with the choice of authenticators. */
+  | { kind: 'see-choice' }
+  /** This authenticator. */
+  | { kind: 'choose'; method: string }
+  /** To bind a factor now or later. */
+  | { kind: 'postpone' }
+  | { kind: 'resend'; step: FactorStep }
+  | { kind: 'code'; step: FactorStep }
+  /** The form says nothing that its page asks for. */
+  | { kind: 'nonsense' }
+  /** Where the sign-in stands there is nothing to answer: it goes on. */
+  | { kind: 'go-on' }
+  /** The form belongs to another page than the one where the sign-in stands. */
+  | { kind: 'elsewhere' }
+
 export function createFormHandlers(dependencies: FormHandlerDependencies): FormHandlers {
-  const { signIns, login, factors, pages, flow, concurrentForms, responder, accounts, postponements, clock } =
-    dependencies
-  const { moveOn } = flow
+  const { signIns, pages, flow, responder } = dependencies
+  const late = createLateForms(dependencies)
+  const password = createPasswordForm({ ...dependencies, late })
+  const code = createCodeForm({ ...dependencies, late })
+  const postpone = createPostponementForm({ ...dependencies, late })
 
-  async function answerPassword(ctx: Context, signIn: SignIn, form: Form): Promise<void> {
-    const answer = await login.answer(ctx, signIn, form)
-    if (answer.ok) return void (await Promise.all([answer.settle(), moveOn(ctx, answer.signIn)]))
-    if (await followed(ctx, signIn)) return
-    pages.login(ctx, signIn, answer)
-  }
-
-  async function answerCode(
-    ctx: Context,
-    signIn: SignIn,
-    { step, form }: { step: FactorStep; form: Form },
-  ): Promise<void> {
-    const { pending, account, bindings, demanded } = signIn
-    if (account === undefined || demanded === undefined) throw new RequestError('expired')
-    const answer = await factors.answer(ctx, signIn, { step, form })
-    if (!answer.ok) return refused(ctx, signIn, answer.error)
-    const fresh = answer.changed ? await accounts.find(account.id) : account
-    if (fresh === undefined) throw new RequestError('expired')
-    const { proof } = answer
-    const value = after(step, proof, pending?.value ?? startedBySession(signIn))
-    const next = await signIns.proceed(signIn, value, { account: fresh, ...(!answer.changed && { bindings }) })
-    const { rememberDays } = demanded
-    if (proof !== undefined && next.step.kind === 'done' && rememberDays > 0 && form.get('remember') === 'on') {
-      await factors.remember(ctx, signIn, { account: fresh, proof, rememberDays })
-    }
-    await moveOn(ctx, next)
-  }
-
-  async function refused(ctx: Context, signIn: SignIn, error: PageError): Promise<void> {
-    if (await followed(ctx, signIn)) return
-    await pages.again(ctx, signIn, error)
-  }
-
-  /** Whether this form came too late, and was sent where another one has led meanwhile: its twin of a double click. */
-  async function followed(ctx: Context, signIn: SignIn): Promise<boolean> {
-    await concurrentForms.waitForEarlier(ctx)
-    const location = await signIns.movedTo(ctx, signIn)
-    if (location !== undefined) responder.redirect(ctx, location)
-    return location !== undefined
-  }
-
-  async function pick(ctx: Context, signIn: SignIn, chosen: string | 'choice'): Promise<void> {
-    const { chosen: _, choosing: __, notice: ___, ...value } = signIn.pending?.value ?? startedBySession(signIn)
-    const wish = chosen === 'choice' ? ({ choosing: true } as const) : { chosen }
-    await moveOn(ctx, await signIns.proceed(signIn, { ...value, ...wish }))
-  }
-
-  async function answerLater(ctx: Context, signIn: SignIn, form: Form): Promise<void> {
-    const { account, demanded, interaction } = signIn
-    const action = form.get('action')
-    if (account === undefined || demanded === undefined || (action !== 'later' && action !== 'bind')) {
-      return pages.again(ctx, signIn, { code: 'bad-request' })
-    }
-    const value = signIn.pending?.value ?? startedBySession(signIn)
-    if (action === 'bind') return moveOn(ctx, await signIns.proceed(signIn, { ...value, binding: true }))
-    // A double click postpones once.
-    if (await followed(ctx, signIn)) return
-    const { rule } = demanded
-    const facts = { account: account.id, client: interaction.client.id, ip: ctx.ip, interaction: interaction.uid }
-    const audit = { event: 'factor.postponed', outcome: 'ok', ...facts, details: { rule: rule ?? '' } } as const
-    const now = clock.now()
-    const counted = await postponements.postpone(account.id, rule, { now, audit })
-    // Counted, then judged: pages that were opened before it cannot share one postponement.
-    const before = { ...counted, count: counted.count - 1 }
-    const over = graceLeft(demanded.grace, before, now) === undefined
-    if (over) return moveOn(ctx, await signIns.proceed(signIn, { ...value, binding: true }))
-    await moveOn(ctx, await signIns.proceed(signIn, { ...value, postponed: { rule, firstAt: counted.firstAt } }))
-  }
-
-  async function answerSwitch(ctx: Context, signIn: SignIn, form: Form): Promise<void> {
-    const { pending } = signIn
-    if (form.get('action') !== 'switch' || pending === undefined) return responder.redirect(ctx, ctx.path)
-    await moveOn(ctx, await signIns.proceed(signIn, { ...pending.value, switching: true }))
-  }
-
-  async function choose(
-    ctx: Context,
-    signIn: SignIn,
-    given: { types: string[]; method: string | undefined },
-  ): Promise<void> {
-    const { types, method } = given
-    if (method === undefined || !types.includes(method)) return pages.again(ctx, signIn, { code: 'bad-request' })
-    return pick(ctx, signIn, method)
-  }
-
-  async function resend(ctx: Context, signIn: SignIn, step: FactorStep): Promise<void> {
-    const error = await factors.renew(ctx, signIn, step)
-    if (error !== undefined) return refused(ctx, signIn, error)
-    const { pending } = signIn
-    if (pending !== undefined)
-      await signIns.keep(await signIns.proceed(signIn, { ...pending.value, notice: 'code-sent' }))
-    responder.redirect(ctx, ctx.path)
-  }
-
-  /** A form of the page that belongs to where the sign-in stands. */
-  async function answerStep(ctx: Context, signIn: SignIn, form: Form): Promise<void> {
-    const { step } = signIn
-    if (step.kind === 'choose') return choose(ctx, signIn, { types: step.types, method: form.get('method') })
-    if (step.kind === 'bind-later') return answerLater(ctx, signIn, form)
-    if (step.kind !== 'verify' && step.kind !== 'bind') return moveOn(ctx, signIn)
-    const page = form.get('step')
-    // A form of another step shows where things stand.
-    if (page !== undefined && page !== `${step.kind}-${step.type}`) return responder.redirect(ctx, ctx.path)
-    if (form.get('action') === 'resend') return resend(ctx, signIn, step)
-    return answerCode(ctx, signIn, { step, form })
-  }
-
-  /** What was proved is gone: it was too long ago, the account has changed, or a twin has come to the end with it. */
-  async function unproved(ctx: Context, signIn: SignIn): Promise<void> {
-    if (await followed(ctx, signIn)) return
-    pages.login(ctx, signIn, { error: { code: 'expired' } })
-  }
+  const proceed = async (ctx: Context, signIn: SignIn, progress: PendingProof): Promise<void> =>
+    flow.moveOn(ctx, await signIns.proceed(signIn, progress))
 
   return {
     async act(ctx, signIn, form) {
-      const page = form.get('step')
-      const asksPassword = signIn.step.kind === 'password'
-      // By the back button the password may always be typed anew.
-      if (page === 'login' || (page === undefined && asksPassword)) return answerPassword(ctx, signIn, form)
-      if (asksPassword) return unproved(ctx, signIn)
-      if (switchesAccount(signIn)) return answerSwitch(ctx, signIn, form)
-      if (form.get('action') === 'choose') return pick(ctx, signIn, 'choice')
-      return answerStep(ctx, signIn, form)
+      const request = requestIn(form, signIn)
+      switch (request.kind) {
+        case 'password':
+          return password.answer(ctx, signIn, form)
+        case 'unproved':
+          return password.askAgain(ctx, signIn)
+        case 'switch-account':
+          return proceed(ctx, signIn, { ...progressOf(signIn), switching: true })
+        case 'see-choice':
+          return proceed(ctx, signIn, withChoice(progressOf(signIn), { choosing: true }))
+        case 'choose':
+          return proceed(ctx, signIn, withChoice(progressOf(signIn), { chosen: request.method }))
+        case 'postpone':
+          return postpone(ctx, signIn, form)
+        case 'resend':
+          return code.resend(ctx, signIn, request.step)
+        case 'code':
+          return code.answer(ctx, signIn, { step: request.step, form })
+        case 'nonsense':
+          return pages.again(ctx, signIn, { code: 'bad-request' })
+        case 'go-on':
+          return flow.moveOn(ctx, signIn)
+        case 'elsewhere':
+          return responder.redirect(ctx, ctx.path)
+      }
     },
   }
 }
 
-/** What is pending after a right code. */
-function after(step: FactorStep, proof: Proof | undefined, before: PendingProof): PendingProof {
-  const { notice: _, bypassed, ...value } = before
-  if (proof === undefined) {
-    const { chosen, choosing: __, ...rest } = value
-    // Whoever picked an authenticator to bind goes on to it.
-    return { ...rest, ...(chosen !== undefined && chosen !== step.type && { chosen }), bypassed: true }
+/** What a form asks for, by the page it says to be of and by where the sign-in stands. */
+function requestIn(form: Form, signIn: SignIn): FormRequest {
+  const page = form.get('step')
+  const action = form.get('action')
+  const asksPassword = signIn.step.kind === 'password'
+  // After the back button the password may always be entered anew.
+  if (page === 'login' || (page === undefined && asksPassword)) return { kind: 'password' }
+  if (asksPassword) return { kind: 'unproved' }
+  if (switchesAccount(signIn)) {
+    return { kind: action === 'switch' && signIn.pending !== undefined ? 'switch-account' : 'elsewhere' }
   }
-  const proofs = [...value.proofs.filter(({ method }) => method !== proof.method), proof]
-  // It opens one binding.
-  return { ...value, proofs, ...(bypassed && step.kind !== 'bind' && { bypassed }) }
+  if (action === 'choose') return { kind: 'see-choice' }
+  return requestAtStep(form, signIn)
 }
 
-/** The first thing proved in a step-up: the account is the session's. */
-function startedBySession({ account, browser }: SignIn): PendingProof {
-  if (account === undefined) throw new RequestError('expired')
-  const { id: accountId, passwordEpoch, sessionEpoch } = account
-  return { accountId, browser: browser.id, proofs: [], passwordEpoch, sessionEpoch }
+function requestAtStep(form: Form, { step }: SignIn): FormRequest {
+  if (step.kind === 'choose') {
+    const method = form.get('method')
+    return method !== undefined && step.types.includes(method) ? { kind: 'choose', method } : { kind: 'nonsense' }
+  }
+  if (step.kind === 'bind-later') return { kind: 'postpone' }
+  if (step.kind !== 'verify' && step.kind !== 'bind') return { kind: 'go-on' }
+  const page = form.get('step')
+  if (page !== undefined && page !== `${step.kind}-${step.type}`) return { kind: 'elsewhere' }
+  return { kind: form.get('action') === 'resend' ? 'resend' : 'code', step }
 }

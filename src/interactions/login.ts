@@ -6,11 +6,11 @@ import type { AuditTrail } from '../audit/audit.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { networkOf } from '../kernel/network.ts'
 import { PASSWORD } from '../mfa/assurance/assurance.ts'
-import { missing } from '../mfa/policy/policy.ts'
 import type { PendingProof } from '../mfa/session/pending-proof.ts'
 import type { RememberedDevices } from '../mfa/session/remembered-device.ts'
 import type { PageError } from '../views/pages.ts'
 import type { Form } from '../web/form.ts'
+import { createDeviceAdmission } from './device-admission.ts'
 import type { AccountCookies } from './remembered-browsers.ts'
 import type { SignIn } from './sign-in.ts'
 import type { SignIns } from './sign-ins.ts'
@@ -28,25 +28,30 @@ export interface LoginDependencies {
   clock: Clock
 }
 
-/** `settle`: the try is counted no more; together with keeping the sign-in it is one trip to the store. */
+/**
+ * What became of name and password. `settle` takes the try off the count again; the caller runs it together with
+ * keeping the sign-in, which makes one trip to the store of two.
+ */
 export type PasswordAnswer =
   | { ok: true; signIn: SignIn; settle(): Promise<void> }
   | { ok: false; error: PageError; username: string }
 
+/** Name and password were right. */
 interface Right {
   account: Account
   settle(): Promise<void>
 }
 
-/** Judges name and password, and starts the pending proof of whoever they belong to. */
+/** Judges name and password, and starts the sign-in of whoever they belong to. */
 export interface Login {
   answer(ctx: Context, signIn: SignIn, form: Form): Promise<PasswordAnswer>
 }
 
 export function createLogin(dependencies: LoginDependencies): Login {
-  const { accounts, throttle, devices, cookies, signIns, trail, clock } = dependencies
+  const { accounts, throttle, cookies, signIns, trail, clock } = dependencies
+  const admitDevice = createDeviceAdmission(dependencies)
 
-  /** Unknown, wrong and disabled look alike from outside (EN-1). */
+  /** An unknown name, a wrong password and a disabled account look alike from outside (EN-1). */
   async function judge(
     ctx: Context,
     signIn: SignIn,
@@ -78,27 +83,6 @@ export function createLogin(dependencies: LoginDependencies): Login {
     return { account, settle: () => admission.succeeded() }
   }
 
-  /** What the browser's remembered device, if it holds one, spares this sign-in. */
-  async function admitDevice(ctx: Context, signIn: SignIn): Promise<SignIn> {
-    const { account, bindings, demanded, pending } = signIn
-    if (account === undefined || demanded === undefined || pending === undefined) return signIn
-    const cookie = cookies.device(ctx, account.id)
-    if (cookie === undefined || !mayBeSpared(signIn)) return signIn
-    const { rememberDays, methods } = demanded
-    const request = { ip: ctx.ip, userAgent: ctx.get('user-agent'), locale: signIn.locale }
-    const presented = await devices.present(cookie, { account, rememberDays, methods, request })
-    if (!presented.ok) {
-      cookies.forgetDevice(ctx, account.id)
-      if (presented.reason !== 'reused') return signIn
-      return signIns.proceed(signIn, { ...pending.value, notice: 'device-copied' }, { account, bindings })
-    }
-    if (presented.cookie !== undefined) {
-      const lifetime = Math.max(1, presented.expiresAt - clock.now())
-      cookies.keepDevice(ctx, account.id, { value: presented.cookie, lifetime })
-    }
-    return signIns.proceed(signIn, { ...pending.value, device: { id: presented.id } }, { account, bindings })
-  }
-
   return {
     async answer(ctx, signIn, form) {
       const username = form.get('username') ?? ''
@@ -117,28 +101,19 @@ export function createLogin(dependencies: LoginDependencies): Login {
         sessionEpoch: judged.sessionEpoch,
         ...(signIn.pending?.value.accountId === judged.id && chosenOf(signIn.pending.value)),
       }
-      // A new start: what another name proved in this interaction is gone (WE-3).
+      // The sign-in starts anew: what was proved in this interaction under another name is gone (WE-3).
       const started = await signIns.proceed({ ...signIn, pending: undefined }, pending, { account: judged })
       return { ok: true, signIn: await admitDevice(ctx, started), settle }
     },
   }
 }
 
-/** In a step-up, the session's own account alone; the engine would refuse anybody else. */
+/** In a step-up only the session's own account may sign in; the engine would refuse anybody else. */
 function mayBe({ session }: SignIn, account: Account): boolean {
   return session === undefined || session.accountId === account.id
 }
 
+/** The authenticator that the person had picked before they entered the password once more. */
 function chosenOf({ chosen }: PendingProof): Partial<PendingProof> {
   return chosen === undefined ? {} : { chosen }
-}
-
-/** A remembered device spares the second factor that policy asks for, nothing that the request itself asks anew (E5, TD-7). */
-function mayBeSpared({ step, demanded, account, interaction, session }: SignIn): boolean {
-  if (demanded === undefined || account === undefined || step.kind === 'done' || session !== undefined) return false
-  const { reasons } = interaction.prompt
-  const asksAnew =
-    reasons.includes('login_prompt') || (interaction.session !== undefined && reasons.includes('max_age'))
-  const standing = { levels: new Set(['pwd'] as const), proved: [PASSWORD] }
-  return !asksAnew && missing(demanded, { ...standing, remembered: true }) === undefined
 }
