@@ -1,15 +1,11 @@
 import { errors, type KoaContextWithOIDC } from 'oidc-provider'
 import type { AuditTrail } from '../audit/audit.ts'
-import { type Clock, MINUTE } from '../kernel/clock.ts'
+import type { Clock } from '../kernel/clock.ts'
 import { UnavailableError } from '../kernel/errors.ts'
-import {
-  keepForAccount,
-  type Parties,
-  type SessionProofRecords,
-  type SessionProofs,
-} from '../mfa/session/session-proofs.ts'
+import { keepForAccount, type SessionProofRecords, type SessionProofs } from '../mfa/session/session-proofs.ts'
 import type { Versioned } from '../state/records.ts'
 import type { StateStore } from '../state/store.ts'
+import { afterSignIn, afterUse, eventOf, requestFactsOf } from './session-record.ts'
 import { StoreUnavailableError } from './store-down.ts'
 
 export interface SessionRecordsDependencies {
@@ -21,41 +17,26 @@ export interface SessionRecordsDependencies {
   refresh: number
 }
 
-/** What the pages brought to this request with their one finish. */
-interface Brought {
-  proofs?: SessionProofs
-  stepUp?: true
-}
-
 /** The proofs of the request's session. */
 export interface SessionRecords {
-  /** Read once per request; those that a finished sign-in brings are stored first. */
+  /** Read once for each request; those that a finished sign-in brings are stored first. */
   of(ctx: KoaContextWithOIDC): Promise<SessionProofs | undefined>
-  /** The request is admitted: from now on its client belongs to the session. Throws LoginRequired when the session ended meanwhile. */
+  /**
+   * The request is admitted: from now on its client belongs to the session. Throws LoginRequired when the session
+   * ended meanwhile.
+   */
   admitted(ctx: KoaContextWithOIDC): Promise<void>
 }
 
-/** The last use is known to this precision, so that a usual request writes nothing. */
-const PRECISION = 5 * MINUTE
-/** As long as anybody's browser says it is. */
-const USER_AGENT_LENGTH = 256
+/** How often it is tried again when another request writes in between. */
 const RACES = 10
 
-export function createSessionRecords({
-  proofs,
-  state,
-  trail,
-  clock,
-  refresh,
-}: SessionRecordsDependencies): SessionRecords {
+export function createSessionRecords(dependencies: SessionRecordsDependencies): SessionRecords {
+  const { proofs, state, trail, clock, refresh } = dependencies
   const readings = new WeakMap<KoaContextWithOIDC, Promise<Versioned<SessionProofs> | undefined>>()
+  const factsOf = (ctx: KoaContextWithOIDC) => requestFactsOf(ctx, { now: clock.now(), refresh })
 
-  /** What was proved is asked again at each refresh, so it is kept as long as any token of the session can be refreshed. */
-  function keptUntil(ctx: KoaContextWithOIDC, record: SessionProofs, before: SessionProofs | undefined): number {
-    const offline = ctx.oidc.requestParamScopes.has('offline_access') ? clock.now() + refresh : 0
-    return Math.max(record.expiresAt, before?.keptUntil ?? 0, offline)
-  }
-
+  /** False: somebody else has written in between. */
   async function write(
     uid: string,
     kept: SessionProofs,
@@ -69,6 +50,7 @@ export function createSessionRecords({
     return written
   }
 
+  /** Stores what a finished sign-in has brought. */
   async function store(
     ctx: KoaContextWithOIDC,
     uid: string,
@@ -79,38 +61,26 @@ export function createSessionRecords({
       const before = fresh && tries === 0 ? undefined : await proofs.get(uid)
       // It was ended while its page was open; only a sign-in from the start brings the browser a new one.
       if (before?.value.ended === true && before.value.startedAt === brought.startedAt) return before
-      const kept: SessionProofs = {
-        ...brought,
-        parties: { ...(before?.value.accountId === brought.accountId && before.value.parties), ...partyOf(ctx) },
-        userAgent: ctx.get('user-agent').slice(0, USER_AGENT_LENGTH),
-        lastUsedAt: clock.now(),
-        keptUntil: keptUntil(ctx, brought, before?.value),
-      }
+      const kept = afterSignIn(brought, before?.value, factsOf(ctx))
       if (!(await write(uid, kept, before))) continue
-      tell(ctx, brought, before?.value)
+      record(ctx, brought, before?.value)
       return { value: kept, version: '' }
     }
     throw new StoreUnavailableError(new UnavailableError('session proofs'))
   }
 
-  function tell(ctx: KoaContextWithOIDC, brought: SessionProofs, before: SessionProofs | undefined): void {
-    const goesOn = before?.startedAt === brought.startedAt
-    // After the consent page the engine brings the same once more.
-    if (goesOn && before.proofs.length === brought.proofs.length && sameTimes(before, brought)) return
-    trail.record({
-      event: goesOn ? 'step_up.ok' : 'session.created',
-      outcome: 'ok',
-      account: brought.accountId,
-      client: ctx.oidc.client?.clientId,
-      ip: ctx.ip,
-      details: { methods: brought.proofs.map((proof) => proof.method), remembered: brought.device !== undefined },
-    })
+  function record(ctx: KoaContextWithOIDC, brought: SessionProofs, before: SessionProofs | undefined): void {
+    const event = eventOf(brought, before)
+    if (event === undefined) return
+    const { accountId: account, proofs, device } = brought
+    const details = { methods: proofs.map(({ method }) => method), remembered: device !== undefined }
+    trail.record({ event, outcome: 'ok', account, client: ctx.oidc.client?.clientId, ip: ctx.ip, details })
   }
 
   async function read(ctx: KoaContextWithOIDC): Promise<Versioned<SessionProofs> | undefined> {
     const { session } = ctx.oidc
     if (session === undefined) return undefined
-    const brought = (ctx.oidc.result as Brought | undefined)?.proofs
+    const brought = broughtTo(ctx)
     return brought === undefined ? proofs.get(session.uid) : store(ctx, session.uid, brought)
   }
 
@@ -120,27 +90,16 @@ export function createSessionRecords({
     return known
   }
 
-  /** Undefined: it stands there already. */
-  function noted(ctx: KoaContextWithOIDC, found: SessionProofs): SessionProofs | undefined {
-    const now = clock.now()
-    const party = partyOf(ctx)
-    const parties = Object.entries(party).every(([id, at]) => samePlace(found.parties?.[id], at)) ? undefined : party
-    const used = now - (found.lastUsedAt ?? found.startedAt) >= PRECISION
-    const until = keptUntil(ctx, found, found)
-    if (parties === undefined && !used && until <= (found.keptUntil ?? found.expiresAt)) return undefined
-    return { ...found, parties: { ...found.parties, ...parties }, lastUsedAt: now, keptUntil: until }
-  }
-
   return {
     of: async (ctx) => (await reading(ctx))?.value,
     async admitted(ctx) {
       const { session } = ctx.oidc
-      if (session === undefined || (ctx.oidc.result as Brought | undefined)?.proofs !== undefined) return
+      if (session === undefined || broughtTo(ctx) !== undefined) return
       let found = await reading(ctx)
       for (let tries = 0; tries < RACES; tries += 1) {
-        // Whoever ends a session reads its clients once it is marked: one that came in later would be missed.
+        // Whoever ends a session marks it first and reads its clients then: one that was added later would not be told.
         if (found === undefined || found.value.ended === true) throw new errors.LoginRequired('the session has ended')
-        const next = noted(ctx, found.value)
+        const next = afterUse(found.value, factsOf(ctx))
         if (next === undefined || (await write(session.uid, next, found))) return
         found = await proofs.get(session.uid)
       }
@@ -149,15 +108,7 @@ export function createSessionRecords({
   }
 }
 
-/** The request's client as the engine keeps it with the session; nothing before it has a grant. */
-function partyOf({ oidc: { client, session } }: KoaContextWithOIDC): Parties {
-  if (client === undefined || session === undefined) return {}
-  const { sid, grantId } = session.authorizations?.[client.clientId] ?? {}
-  return grantId === undefined ? {} : { [client.clientId]: { sid, grantId } }
+/** The proofs that the pages brought to this request with their one finish. */
+function broughtTo(ctx: KoaContextWithOIDC): SessionProofs | undefined {
+  return (ctx.oidc.result as { proofs?: SessionProofs } | undefined)?.proofs
 }
-
-const samePlace = (left: Parties[string] | undefined, right: Parties[string]): boolean =>
-  left !== undefined && left.sid === right.sid && left.grantId === right.grantId
-
-const sameTimes = (left: SessionProofs, right: SessionProofs): boolean =>
-  left.proofs.every(({ method, at }, index) => right.proofs[index]?.method === method && right.proofs[index]?.at === at)
