@@ -1,12 +1,12 @@
 import type { Context } from 'koa'
 import type { KoaContextWithOIDC, default as Provider } from 'oidc-provider'
-
 import { cookieNames, SESSION_COOKIE } from './cookies.ts'
 
-/** Whose session a browser holds, for pages that are no part of an authorization request. */
+/** The engine's session of a browser, for pages that are no part of an authorization request. */
 export interface EngineSessions {
+  /** Whose it is; undefined: nobody is signed in. */
   of(ctx: Context): Promise<{ uid: string; accountId: string } | undefined>
-  /** After more was proved in it, it goes on under a new id, and the old one is dead (SE-2). */
+  /** To be called after more was proved in it: the session goes on under a new id, and the old one is dead (SE-2). */
   renew(ctx: Context): Promise<void>
 }
 

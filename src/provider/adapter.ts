@@ -14,7 +14,7 @@ export const CLOCK_TOLERANCE = 15
 const TOMBSTONE_TTL = 60 * SECOND
 const MERGE_TRIES = 10
 
-/** Longest lives, in seconds: the mark "used" has to outlive what it marks. */
+/** The longest lives, in seconds. Marks such as "used" have to outlive what they mark. */
 export interface AdapterOptions {
   refreshTtl: number
   sessionTtl: number
@@ -25,14 +25,17 @@ interface AdapterDependencies {
   state: StateStore
   sealer: Sealer
   clock: Clock
-  /** Told when a code or refresh token was presented a second time. */
+  /** Called when a code or refresh token was presented a second time. */
   onReplay: (model: string, grantId: string | undefined) => void
 }
 
 const ONE_USE = new Set(['AuthorizationCode', 'RefreshToken', 'PushedAuthorizationRequest'])
 const BY_GRANT = new Set(['AccessToken', 'AuthorizationCode', 'RefreshToken'])
 
-/** The engine's storage over the state store: single use and merged sessions are its promise (oidc-provider.md, 3.3). */
+/**
+ * The engine's storage, in our state store. It promises more than the engine asks: what is good once is used once,
+ * and sessions that are saved at the same time are merged.
+ */
 export function createAdapterFactory(options: AdapterOptions, dependencies: AdapterDependencies): AdapterFactory {
   return (model) => guardedAdapter(adapterFor(model, options, dependencies))
 }
@@ -46,7 +49,7 @@ function adapterFor(model: string, options: AdapterOptions, dependencies: Adapte
   return plainAdapter(model, dependencies)
 }
 
-/** Store failures become the protocol's own error. */
+/** A store that is down becomes an error of the protocol. */
 function guardedAdapter(adapter: Adapter): Adapter {
   return {
     upsert: guarded(adapter.upsert),
@@ -59,7 +62,7 @@ function guardedAdapter(adapter: Adapter): Adapter {
   } as Adapter
 }
 
-/** Clients stand in the configuration alone. */
+/** Clients stand in the configuration, so none are stored. */
 const NO_CLIENTS: Adapter = {
   upsert: async () => undefined,
   find: async () => undefined,
@@ -72,7 +75,8 @@ const NO_CLIENTS: Adapter = {
 
 const grantIndex = (grantId: string): StateKey => keyOf('grant-tokens', grantId)
 const kindOf = (model: string): string => `engine-${model}`
-/** The engine gives every model of ours a life; one without would live for ever, so none is stored. */
+
+/** Milliseconds. The engine gives every record a lifetime; one without would stay for ever, so it is refused. */
 function lifetime(expiresIn: number | undefined): number {
   if (expiresIn === undefined) throw new Error('a record without a lifetime')
   return (expiresIn + CLOCK_TOLERANCE) * SECOND
@@ -100,7 +104,7 @@ function plainAdapter(model: string, { state, sealer }: AdapterDependencies): Ad
     findByUserCode: async () => undefined,
     consume: async () => undefined,
     destroy: (id) => records.delete(id),
-    // One index serves all models of a grant: the engine's further calls find it empty.
+    // One index serves all models of a grant, so that the engine's calls for the other models find it empty.
     revokeByGrantId: (grantId) => revokeGrant(state, grantId),
   }
 }
@@ -110,14 +114,17 @@ function grantAdapter({ grantTtl }: AdapterOptions, dependencies: AdapterDepende
   return {
     ...plain,
     async destroy(id) {
-      // A request that is saving under this id right now learns of it, or comes too late to be found.
+      // A request that is saving this grant right now notices the new generation, or saves what nobody finds any more.
       await beginGeneration(dependencies.state, id, lifetime(grantTtl))
       await plain.destroy(id)
     },
   }
 }
 
-/** Codes, refresh tokens and pushed requests: used by the first who says so; kept until they expire, so that a second use is seen (OA-3, X5). */
+/**
+ * Codes, refresh tokens and pushed requests: the first one to say so uses them. They are kept until they expire, so
+ * that a second use is noticed (OA-3, X5).
+ */
 function oneUseAdapter(model: string, options: AdapterOptions, dependencies: AdapterDependencies): Adapter {
   const { state, sealer, onReplay } = dependencies
   const records = createRecords<AdapterPayload>(kindOf(model), { state, sealer })
@@ -132,7 +139,7 @@ function oneUseAdapter(model: string, options: AdapterOptions, dependencies: Ada
     },
     async consume(id) {
       if (await state.add(used(id), '1', usedTtl)) return
-      // The race is lost: somebody used it between our reading and now. RFC 6749, 4.1.2: deny, and revoke what it gave.
+      // Somebody else has used it since it was read. RFC 6749, section 4.1.2: deny, and revoke what was issued for it.
       const grantId = (await records.get(id))?.value.grantId
       onReplay(model, grantId)
       if (grantId !== undefined) {
@@ -149,9 +156,9 @@ function oneUseAdapter(model: string, options: AdapterOptions, dependencies: Ada
 type Stored = { session: AdapterPayload } | { ended: true }
 
 /**
- * Sessions: two relying parties authorizing at the same time both keep their grant, because a save merges `authorizations` into what is
- * stored (compare-and-set). The id of a session that ended or got a new id stays taken for a while; a late save under a replaced
- * id goes to the session's new id, one after a logout goes nowhere.
+ * Sessions: when two relying parties authorize at the same time, both keep their grant, because a save merges
+ * `authorizations` into what is stored (compare-and-set). The id of a session that has ended or got a new id stays
+ * taken for a while. A late save under a replaced id goes to the session's new id; one after a sign-out goes nowhere.
  */
 function sessionAdapter(options: AdapterOptions, { state, sealer }: AdapterDependencies): Adapter {
   const records = createRecords<Stored>(kindOf('Session'), { state, sealer })
@@ -173,7 +180,7 @@ function sessionAdapter(options: AdapterOptions, { state, sealer }: AdapterDepen
   return {
     async upsert(id, payload, expiresIn) {
       const ttl = lifetime(expiresIn)
-      // A save that went nowhere must not make an ended id findable by uid again.
+      // A save that went nowhere must not make the ended session findable by its uid again.
       if ((await save(id, payload, ttl)) && payload.uid !== undefined) await byUid.set(payload.uid, id, ttl)
     },
     find: async (id) => sessionIn((await records.get(id))?.value),
@@ -199,7 +206,10 @@ interface Merge {
   current: { value: Stored; version: string } | undefined
 }
 
-/** False when the id is a tombstone: nothing may be saved under it. */
+/**
+ * Merges a save into what is stored; false when the session under this id has ended, so that nothing may be saved
+ * there.
+ */
 async function merge(records: Records<Stored>, { id, payload, ttl, current }: Merge): Promise<boolean> {
   let seen = current
   for (let tries = 0; tries < MERGE_TRIES; tries += 1) {

@@ -3,23 +3,29 @@ import type { KoaContextWithOIDC, default as Provider } from 'oidc-provider'
 import type { AuditTrail } from '../audit/audit.ts'
 import type { Log } from '../kernel/log.ts'
 
-/** Whose session has ended at which relying party. */
+/** A session that has ended at a relying party. */
 export interface Ended {
   clientId: string
   accountId: string
   sid: string | undefined
 }
 
-/** Back-channel logout (LO-4): each relying party is told once, and again where it did not answer; whoever signs out never waits for that (LO-5). */
+/**
+ * Back-channel logout: relying parties are told when a session ends (LO-4), and told again when they did not answer.
+ * Nobody who signs out waits for a second try (LO-5).
+ */
 export interface BackChannel {
-  /** Answers whether it was told, or has nowhere to be told. Never rejects. */
+  /** Answers whether the relying party was told, or has no address for that. Never rejects. */
   tell(ended: Ended): Promise<boolean>
   /** Waits for what is still on its way; answers the clients that could not be reached since the last call. */
   settled(): Promise<string[]>
 }
 
 type Client = NonNullable<Awaited<ReturnType<Provider['Client']['find']>>>
-/** The engine's, which its types leave out: a logout token of two minutes, posted within 2.5 seconds, redirects not followed. */
+/**
+ * The engine's own method, which its types leave out: it posts a logout token that lives two minutes, waits 2.5
+ * seconds at most, and follows no redirect.
+ */
 type BackchannelLogout = (this: unknown, accountId: string, sid: string | undefined) => Promise<void>
 
 /** Milliseconds before the second and the third try. */
@@ -27,7 +33,7 @@ const PAUSES = [500, 2000] as const
 
 export function createBackChannel(provider: Provider, { trail, log }: { trail: AuditTrail; log: Log }): BackChannel {
   const underWay = new Set<Promise<unknown>>()
-  /** A gateway that runs for months asks for it only at its end: no more than there are clients. */
+  /** Client ids. A set, because a gateway that runs for months asks for it only at its end. */
   const unreached = new Set<string>()
 
   function onItsWay<T>(delivery: Promise<T>): Promise<T> {
@@ -56,7 +62,7 @@ export function createBackChannel(provider: Provider, { trail, log }: { trail: A
     }
   }
 
-  /** `error`: of the try before, if there was one. */
+  /** Tries until the relying party answers, or all tries are over. `error`: of a try that was made already. */
   async function deliver(client: Client, ended: Ended, error?: unknown): Promise<boolean> {
     let failure = error ?? (await attempt(client, ended))
     for (const wait of PAUSES) {
@@ -68,7 +74,8 @@ export function createBackChannel(provider: Provider, { trail, log }: { trail: A
     return failure === undefined
   }
 
-  // At its own sign-out page the engine makes the first try and waits for it; the others are made behind the page.
+  // At its own sign-out page the engine makes the first try and waits for it; the further tries are made here, behind
+  // the page.
   const endedIn = (client: Client, accountId: string, sid: string | undefined): Ended => ({
     clientId: client.clientId,
     accountId,
@@ -83,7 +90,7 @@ export function createBackChannel(provider: Provider, { trail, log }: { trail: A
 
   async function told(ended: Ended): Promise<boolean> {
     const client = await provider.Client.find(ended.clientId)
-    // It has left the configuration, or does not want to hear of it.
+    // A client that has left the configuration, or has no address for this, needs not be told.
     return client?.backchannelLogoutUri === undefined || deliver(client, ended)
   }
 

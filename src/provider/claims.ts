@@ -1,6 +1,9 @@
 import type { Account } from '../accounts/account.ts'
 
-/** Claims by scope (interface.md, Tokens). `acr`, `amr` and `auth_time` belong to `openid`, or no ID token carries them (X4). */
+/**
+ * Claims by scope. `acr`, `amr` and `auth_time` stand under `openid`, because otherwise no ID token would carry them
+ * (X4).
+ */
 export const CLAIMS = {
   openid: ['sub', 'acr', 'amr', 'auth_time', 'sid'],
   profile: ['name', 'nickname', 'preferred_username', 'username', 'locale', 'updated_at'],
@@ -8,7 +11,10 @@ export const CLAIMS = {
   groups: ['groups'],
 } as const
 
-/** The claims of these scopes, and all others: what a client's registration leaves out is not given in other ways either (OA-18). */
+/**
+ * The claims of these scopes, and all others. A client gets none of the others, also when it asks for a claim by its
+ * own name: its registration leaves them out (OA-18).
+ */
 export function claimsWithin(scopes: readonly string[]): { own: string[]; others: string[] } {
   const entries = Object.entries(CLAIMS)
   const of = (within: boolean): string[] =>
@@ -17,12 +23,15 @@ export function claimsWithin(scopes: readonly string[]): { own: string[]; others
   return { own, others: of(false).filter((claim) => !own.includes(claim)) }
 }
 
-/** The scope that a claim belongs to. */
+/** The scope to which a claim belongs; undefined: none of ours. */
 export function scopeOf(claim: string): string | undefined {
   return Object.entries(CLAIMS).find(([, claims]) => (claims as readonly string[]).includes(claim))?.[0]
 }
 
-/** Everything a relying party may learn of an account; the engine filters by scope. */
+/**
+ * Everything that a relying party may learn about an account. The engine takes out what the granted scopes do not
+ * cover.
+ */
 export function claimsOf(account: Account): { sub: string; [claim: string]: unknown } {
   return {
     sub: account.id,

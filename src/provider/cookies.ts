@@ -1,8 +1,8 @@
 import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto'
 
 /**
- * Signs the engine's cookies with HMAC-SHA-256 in place of Keygrip's SHA-1 (it takes the same three calls, and a tenth of a sign-in's
- * time less). The first key signs, all verify.
+ * Signs the engine's cookies with HMAC-SHA-256. It has the three methods of Keygrip, which uses SHA-1 and makes a
+ * sign-in a tenth slower. The first key signs, all keys verify.
  */
 export class CookieKeys {
   readonly #keys: readonly KeyObject[]
@@ -30,7 +30,11 @@ export class CookieKeys {
   }
 }
 
-/** `__Host-` where the path is `/`, `__Secure-` where it is bound; plain names on a loopback http issuer (SE-6). */
+/**
+ * The names of the engine's cookies: with `__Host-` where the path is `/`, with `__Secure-` where it is a longer one
+ * (SE-6). An issuer on http, which is a loopback address, has plain names, because browsers refuse those prefixes
+ * there.
+ */
 export function cookieNames(issuer: string): { session: string; interaction: string; resume: string } {
   const secure = issuer.startsWith('https:')
   const bound = secure ? '__Secure-' : ''
@@ -41,5 +45,5 @@ export function cookieNames(issuer: string): { session: string; interaction: str
   }
 }
 
-/** What the cookies of the engine are, beside `secure`. */
+/** The attributes of the engine's cookies, without `secure`, which depends on the issuer. */
 export const SESSION_COOKIE = { httpOnly: true, sameSite: 'lax', signed: true } as const

@@ -5,7 +5,7 @@ import type { EndedInteractions } from '../mfa/session/ended-interaction.ts'
 import { createRecords } from '../state/records.ts'
 import { keyOf, type StateKey, type StateStore } from '../state/store.ts'
 
-/** How long after its end an authorization request is remembered, so that an old page can lead back to it (J3). */
+/** How long an authorization request is remembered after its end, so that an old page can lead back to it (J3). */
 const KEPT = HOUR
 
 interface Dependencies {
@@ -17,7 +17,10 @@ interface Dependencies {
 const recordsOf = (dependencies: Dependencies) => createRecords<AdapterPayload>('engine-Interaction', dependencies)
 const endedKey = (uid: string): StateKey => keyOf('interaction-ended', uid)
 
-/** Interactions for the engine: over when they ended or when their time is up, although the record stays a while. */
+/**
+ * Interactions, as the engine stores them. For the engine they are gone when they end or their time is up, but the
+ * record stays.
+ */
 export function interactionAdapter(dependencies: Dependencies): Adapter {
   const { state, clock } = dependencies
   const records = recordsOf(dependencies)
@@ -40,6 +43,7 @@ export function interactionAdapter(dependencies: Dependencies): Adapter {
   }
 }
 
+/** Interactions that are over, for the pages that lead back to the application. */
 export function createEndedInteractions(dependencies: Dependencies): EndedInteractions {
   const { state } = dependencies
   const records = recordsOf(dependencies)

@@ -11,7 +11,7 @@ export function engineAccount(account: Account): EngineAccount {
   return { accountId: account.id, account, claims: async () => claimsOf(account) }
 }
 
-/** Ours, of the engine's request; undefined before a sign-in, and for an account that is gone. */
+/** Our account of an engine's request; undefined before a sign-in, and for an account that is gone. */
 export function accountOf(ctx: KoaContextWithOIDC): Account | undefined {
   return (ctx.oidc.account as EngineAccount | undefined)?.account
 }

@@ -1,10 +1,11 @@
 import type { Context, Middleware, Next } from 'koa'
 
+/** Bytes of such a form at most. */
 const LIMIT = 56 * 1024
 
 /**
- * Form posts to the authorization and logout endpoints (OIDC Core 3.1.2.1) are answered by a 303 to the same request as GET: the
- * follow-up carries SameSite=Lax cookies, which a cross-site post does not.
+ * Answers form posts to the authorization and logout endpoints (OIDC Core, section 3.1.2.1) with a 303 to the same
+ * request as GET. The GET carries SameSite=Lax cookies, which a post from another site does not.
  */
 export function formPostToGet(paths: readonly string[], routeOf: (path: string) => string): Middleware {
   const answered = new Set(paths)
@@ -21,6 +22,7 @@ export function formPostToGet(paths: readonly string[], routeOf: (path: string) 
   }
 }
 
+/** Undefined: it is too large. */
 async function readForm(ctx: Context): Promise<string | undefined> {
   const chunks: Buffer[] = []
   let size = 0
@@ -29,6 +31,6 @@ async function readForm(ctx: Context): Promise<string | undefined> {
     if (size > LIMIT) return undefined
     chunks.push(chunk as Buffer)
   }
-  // Through URLSearchParams: whatever was sent becomes a well-formed query, and no header can be smuggled in.
+  // URLSearchParams makes a well-formed query of whatever was sent, so that nobody can smuggle a header in.
   return new URLSearchParams(Buffer.concat(chunks).toString('utf8')).toString()
 }

@@ -6,26 +6,32 @@ import { keyOf, type StateKey, type StateStore } from '../state/store.ts'
 import { claimsWithin } from './claims.ts'
 import { accountOf } from './engine-account.ts'
 
-/** Scopes a first-party client is granted without asking, as far as its own registration allows them. */
+/** The scopes that a first-party client is granted without a question, as far as its registration allows them. */
 export const SCOPES = ['openid', 'profile', 'email', 'groups', 'offline_access'] as const
 
+/** Which grant stands behind the tokens of a client, and how long it is good. */
 export interface GrantPolicy {
-  /** The grant of this session for this client; made on the way for first-party clients. */
+  /** The grant of this session for this client. For first-party clients it is made if there is none. */
   existing(ctx: KoaContextWithOIDC): Promise<Grant | undefined>
   /** The id under which the next grant of this session for this client is kept. */
   idFor(session: { uid: string }, clientId: string, account: Account): Promise<string>
-  /** Whether tokens of this grant are still good for this account: a changed password or an ended session kills them (PW-12, SE-8). */
+  /**
+   * Whether tokens of this grant are still good for this account; a changed password or an ended session makes them
+   * worthless (PW-12, SE-8).
+   */
   good(grantId: string | undefined, account: Account): boolean
 }
 
+/** The generation before any revocation. */
 const FIRST = '0'
 
 type Grant = InstanceType<Provider['Grant']>
 
 /**
- * The id of a grant says for which state of the account it was given: `session-and-client~generation.account-and-epochs`, MACed. Two
- * tabs that authorize at the same time end up with one grant, because its id and what stands in it are the same for both. Each
- * revocation begins a new generation, so that no later grant brings back to life what was saved for a revoked one in that moment.
+ * The id of a grant says for which state of the account it was given. It is `A~G.B`, where A is an HMAC of session
+ * and client, G a generation, and B an HMAC of all that with the account and its epochs. Two tabs that authorize at
+ * the same time end up with one grant, because its id and its content are the same for both. Each revocation begins a
+ * new generation, so that a later grant never revives what was being saved for the revoked one at that moment.
  */
 export function createGrantPolicy(
   options: { key: Buffer; resources: readonly ResourceConfig[] },
@@ -65,11 +71,11 @@ export function createGrantPolicy(
     },
   }
 
-  /** One that was revoked while it was being saved is not used. */
+  /** Makes the grant. If it is revoked while it is being saved, another one is made. */
   async function made(ctx: KoaContextWithOIDC, account: Account): Promise<Grant> {
     const { client, session } = ctx.oidc
     if (client === undefined || session === undefined) throw new Error('a grant for nobody')
-    // Of a session that begins with this request nothing was revoked yet.
+    // In a session that begins with this request, nothing can have been revoked yet.
     if ((session as { new?: boolean }).new === true) {
       const id = idWith(rootOf(session, client.clientId), FIRST, account)
       return saved(ctx, { id, accountId: account.id, clientId: client.clientId })
@@ -91,7 +97,7 @@ export function createGrantPolicy(
     grant.addOIDCScope(SCOPES.join(' '))
     const { own, others } = claimsWithin(client?.scope?.split(' ') ?? SCOPES)
     grant.addOIDCClaims(own)
-    // Asked and refused: they never prompt and never show.
+    // As if the person had refused them: they are neither asked for nor given out.
     grant.rejectOIDCClaims(others)
     for (const { id: resource, scopes, clients } of options.resources) {
       if (clients.includes(clientId)) grant.addResourceScope(resource, scopes.join(' '))
@@ -104,7 +110,7 @@ export function createGrantPolicy(
 
 const generationOf = (root: string): StateKey => keyOf('grant-generation', root)
 
-/** To be called before a grant is deleted. `ttl`: milliseconds, as long as its session and its tokens can live. */
+/** To be called before a grant is deleted. `ttl`: milliseconds that its session and its tokens can live. */
 export async function beginGeneration(
   state: Pick<StateStore, 'increment'>,
   grantId: string,

@@ -10,7 +10,7 @@ const ALGS = ['RS256', 'ES256'] as const
 
 const RSA_BITS = 2048
 
-/** `kept`: see `keptFor`. `rsaBits`: of keys that are made from now on. */
+/** `kept`: see `keptFor`. `rsaBits`: the size of RSA keys that are made from now on. */
 export interface KeyRules {
   kept: number
   rsaBits?: number
@@ -26,7 +26,10 @@ export interface KeysDependencies {
   clock: Clock
 }
 
-/** Milliseconds a key is published after its last signature. Applications show ID tokens again when they sign out: as long as a session lives. */
+/**
+ * Milliseconds that a key stays published after its last signature. When people sign out, applications show the ID
+ * token once more, so this is at least as long as a session lives.
+ */
 export function keptFor({
   tokens,
   sessions,
@@ -48,7 +51,10 @@ const makeKeys = (making: Making): Promise<SigningKey[]> => Promise.all(ALGS.map
 
 const ORDER = { active: 0, next: 1, retired: 2, over: 3 }
 
-/** The keys to publish, those that sign first; the first start of an installation makes an RS256 and an ES256 key (KM-1). */
+/**
+ * The keys to publish; those that sign stand first. The first start of an installation makes an RS256 and an ES256
+ * key (KM-1).
+ */
 export async function loadSigningKeys(
   { keys, clock }: KeysDependencies,
   { kept, rsaBits = RSA_BITS }: KeyRules,
@@ -61,10 +67,12 @@ export async function loadSigningKeys(
     .map(({ key }) => key)
 }
 
-/** Names what `loadSigningKeys` answers: another name, other keys or another one that signs. */
+/**
+ * A name for what `loadSigningKeys` answers: it is another one as soon as there are other keys, or another key signs.
+ */
 export const orderOf = (keys: readonly SigningKey[]): string => keys.map(({ kid }) => kid).join(' ')
 
-/** Private parts of keys that verify nothing any more are deleted. */
+/** Deletes keys that are published no more, and with them their private parts. */
 export async function removeOldKeys({ keys, clock }: KeysDependencies, kept: number): Promise<void> {
   const over = schedule(await keys.list(), { now: clock.now(), kept }).filter(({ status }) => status === 'over')
   if (over.length > 0) await keys.remove(over.map(({ key }) => key.kid))
@@ -73,18 +81,21 @@ export async function removeOldKeys({ keys, clock }: KeysDependencies, kept: num
 export type Rotation =
   /** `made` are published now. */
   | { ok: true; made: SigningKey[] }
-  /** Of the rotation before, these do not sign yet; or somebody else was faster. */
+  /**
+   * Nothing was made: these keys of the last rotation do not sign yet, or, where there are none, somebody else was
+   * faster.
+   */
   | { ok: false; waiting: ScheduledKey[] }
 
-/** Publishes a new key of each kind; everything else follows with time (KM-2). */
+/** Publishes a new key of each algorithm; everything else follows with time (KM-2). */
 export async function rotateKeys(
   { keys, clock }: KeysDependencies,
   { kept, rsaBits = RSA_BITS, audit }: KeyRules & { audit: (made: readonly SigningKey[]) => Change },
 ): Promise<Rotation> {
-  // Nothing to rotate without a first set.
+  // An installation that never started has no keys yet; this makes the first ones.
   await loadSigningKeys({ keys, clock }, { kept, rsaBits })
   const stored = await keys.list()
-  // Also when the clock went back, the new ones are the younger ones (FA-8).
+  // The new keys are the youngest, also when the clock went back (FA-8).
   const now = Math.max(clock.now(), ...stored.map(({ createdAt }) => createdAt + 1))
   const waiting = schedule(stored, { now, kept }).filter(({ status }) => status === 'next')
   if (waiting.length > 0) return { ok: false, waiting }

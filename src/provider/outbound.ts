@@ -1,6 +1,7 @@
 /**
- * The engine's `fetch` for `jwks_uri` and back-channel logout: its own guard against special-use addresses stays in force except for
- * the hosts the configuration allows (SS-2, SS-3). Redirects are never followed.
+ * The `fetch` with which the engine reads a `jwks_uri` and tells of logouts. The engine's own guard against
+ * special-use addresses holds, except for the hosts that the configuration allows (SS-2, SS-3). No redirect is
+ * followed.
  */
 export function createOutboundFetch(
   allowHosts: readonly string[],
@@ -9,6 +10,7 @@ export function createOutboundFetch(
   return (url, init) => {
     const { host, hostname } = new URL(url)
     const guarded: RequestInit & { dispatcher?: unknown } = { ...init, redirect: 'error' }
+    // The engine hands its guard over as the dispatcher.
     if (allowed.has(host) || allowed.has(hostname)) delete guarded.dispatcher
     return fetch(url, guarded)
   }

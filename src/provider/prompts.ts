@@ -9,7 +9,7 @@ import { aliveFor, type SessionProofs } from '../mfa/session/session-proofs.ts'
 import { accountOf } from './engine-account.ts'
 import { createSessionRecords, type SessionRecords, type SessionRecordsDependencies } from './session-records.ts'
 
-/** What the pages hand over with their one finish, beside the engine's own `login`. */
+/** What the pages hand over when a sign-in is finished. */
 export interface SignInResult {
   login?: { accountId: string; acr: string; amr: string[]; ts: number; remember: boolean; fresh?: boolean }
   /** What the session proves from now on. */
@@ -26,14 +26,17 @@ export interface PromptDependencies extends SessionRecordsDependencies {
   admissions: Admissions
 }
 
-/** Which pages an authorization request needs: password, then what is missing of the demanded level, then consent (oidc-provider.md, 2.2). */
+/**
+ * Which pages an authorization request needs: the password, then what is missing of the demanded level, then consent.
+ */
 export function createPromptPolicy(dependencies: PromptDependencies): interactionPolicy.DefaultPolicy {
   const { Prompt, Check, base } = interactionPolicy
   const policy = base()
   const records = createSessionRecords(dependencies)
   const recordOf = records.of
   const login = promptNamed(policy, 'login')
-  // Both would ask for the password for ever when the level is not reached (X2): the mfa prompt answers for levels.
+  // The engine's own checks would ask for the password for ever when the level is not reached (X2); levels are up to
+  // the mfa prompt.
   login.checks.remove('essential_acr')
   login.checks.remove('essential_acrs')
   login.checks.remove('max_age')
@@ -53,7 +56,8 @@ export function createPromptPolicy(dependencies: PromptDependencies): interactio
   )
   login.checks.add(
     new Check('subject', 'another account was asked for', 'login_required', async (ctx) => {
-      // OIDC Core, 3.1.2.1: whoever signed in, it is not the one that the request names; asking again would be a loop (OA-19).
+      // OIDC Core, section 3.1.2.1: the person who has signed in is not the one that the request names. To ask again
+      // would be a loop (OA-19).
       const wanted = result(ctx)?.login && subjectOf(ctx)
       if (wanted !== undefined && wanted !== ctx.oidc.session?.accountId) {
         throw new errors.LoginRequired('another account was asked for')
@@ -78,7 +82,8 @@ export function createPromptPolicy(dependencies: PromptDependencies): interactio
   consent.checks.remove('native_client_prompt')
   consent.checks.add(
     new Check('native_client_prompt', 'native clients need consent', 'interaction_required', async ({ oidc }) => {
-      // A first-party app on the person's own device gets no question; loopback redirects cannot be taken over from elsewhere.
+      // No question for a first-party app on the person's own device: nobody elsewhere can take over its loopback
+      // redirect.
       const native = oidc.client?.applicationType === 'native' && oidc.client.firstParty === false
       return native && oidc.result?.consent === undefined
     }),
@@ -94,7 +99,10 @@ function promptNamed(policy: interactionPolicy.DefaultPolicy, name: string): int
 
 const result = (ctx: KoaContextWithOIDC): SignInResult | undefined => ctx.oidc.result as SignInResult | undefined
 
-/** The account that the request names; the engine verified the hint when the request came in, and forgets it on the way back. */
+/**
+ * The account that the request names. The engine verifies an `id_token_hint` when the request comes in, and has
+ * forgotten it when the person comes back from our pages, so it is read again here.
+ */
 function subjectOf({ oidc }: KoaContextWithOIDC): string | undefined {
   const claimed = oidc.claims.id_token?.sub as { value?: unknown } | null | undefined
   if (typeof claimed?.value === 'string') return claimed.value
@@ -105,8 +113,9 @@ function subjectOf({ oidc }: KoaContextWithOIDC): string | undefined {
 }
 
 /**
- * A step-up with an old password does not satisfy `max_age`; a password of this very request does, however long the code took (X3).
- * The age is that of the oldest proof counted (OA-10), whatever an earlier request of this session was told.
+ * Whether the sign-in is older than the request's `max_age` allows. A step-up after an old password does not help; a
+ * password that was entered for this very request does, however long the code took (X3). The age is that of the
+ * oldest proof that counts (OA-10), whatever an earlier request of this session was told.
  */
 function tooOld(
   ctx: KoaContextWithOIDC,
@@ -119,13 +128,13 @@ function tooOld(
   if (result(ctx)?.login?.fresh === true) return false
   const best = highest(satisfiedBy(record.proofs, given.lookup))
   const oldest = best && provenAt(record.proofs, best, given.lookup)
-  // Whole seconds, as `auth_time` says it.
+  // In whole seconds, like `auth_time`.
   return oldest === undefined || Math.floor(given.now / 1000) - Math.floor(oldest / 1000) > Number(params.max_age)
 }
 
 /**
- * The net under every page: decides from what the session proves, never from what a page claims, and stamps what the tokens of this
- * request will say (security.md, section 3, rules 1 and 2).
+ * Whether the session falls short of what policy demands. This is the check behind all pages: it goes by what the
+ * session proves, never by what a page claims. Where the request is admitted, it also sets what its tokens will say.
  */
 async function fallsShort(
   ctx: KoaContextWithOIDC,
@@ -160,12 +169,16 @@ async function fallsShort(
   }
   const facts = { account: account.id, client: client.clientId, ip: ctx.ip }
   const details = { reasons: [...demanded.reasons] }
-  // After one round nothing follows.
+  // One step-up in a request is all: after it, the answer is an error.
   if (result(ctx)?.stepUp === true) trail.record({ event: 'step_up.fail', outcome: 'fail', ...facts, details })
   else trail.record({ event: 'step_up.required', outcome: 'ok', ...facts, details })
   return true
 }
 
+/**
+ * What the tokens of a request are told: the levels reached, the `acr` values asked for, and the lowest level
+ * demanded.
+ */
 interface Emission {
   decider: Decider
   acr: AcrNames
@@ -190,9 +203,10 @@ function stamp(
   if (session.acr !== acr.nameOf(best)) session.acr = acr.nameOf(best)
   if (session.loginTs !== loginTs) session.loginTs = loginTs
   if (session.amr?.join(' ') !== amr.join(' ')) session.amr = amr
-  // Every ID token names its session (interface.md, Tokens); the engine does so only where it was asked for.
+  // Every ID token names its session; the engine itself does so only where the claim was asked for.
   const { claims } = ctx.oidc
   claims.id_token = { ...claims.id_token, sid: null }
-  // The engine's own getter answers the session's acr; this request may have asked for another of the satisfied ones.
+  // The engine's own getter answers the acr of the session; this request may have asked for another one that is
+  // satisfied too.
   Object.defineProperty(ctx.oidc, 'acr', { value: emitted })
 }

@@ -12,18 +12,20 @@ export interface RecheckDependencies {
   acr: AcrNames
 }
 
-/** A refresh token's own words about its sign-in. */
+/** What a refresh token says about the sign-in from which it comes. */
 export interface RefreshedToken {
   acr: string | undefined
   sessionUid: string | undefined
   client: { id: string; require: Level | undefined }
 }
 
+/** Levels of which each takes in those before it. */
 const RISING: readonly Level[] = ['pwd', '2sv', 'mfa']
 
 /**
- * Whether a refresh token would still be given today: the account, its groups and the policy are asked again, with the proofs of the
- * sign-in it came from (OA-11, CVE-2026-43983). What the token says stays as first issued, so a later step-up does not lift it.
+ * Whether a refresh token would still be given today: the account, its groups and policy are asked again, with the
+ * proofs of the sign-in from which it comes (OA-11, CVE-2026-43983). What the token says stays as it was first
+ * issued, so a later step-up does not raise it.
  */
 export function createRecheck(
   dependencies: RecheckDependencies,
@@ -43,6 +45,6 @@ function upTo(said: string | undefined, acr: AcrNames): ReadonlySet<Level> {
   const level = said === undefined ? undefined : acr.levelOf(said)
   if (level === undefined) return new Set()
   const rank = RISING.indexOf(level)
-  // The phishing-resistant levels stand on an axis of their own and take two factors with them here.
+  // The phishing-resistant levels are no part of that row; here they take in all of it.
   return new Set(rank < 0 ? [...RISING, level] : RISING.slice(0, rank + 1))
 }

@@ -3,12 +3,16 @@ import type { ResourceConfig } from '../config/config.ts'
 
 type ResourceIndicators = NonNullable<NonNullable<Configuration['features']>['resourceIndicators']>
 
-/** Access tokens for APIs of the file: JWTs (RFC 9068) or opaque, as each says; the rest of the world is no target (RFC 8707). */
+/**
+ * Access tokens for the APIs of the file (RFC 8707), as JWT (RFC 9068) or opaque, as each of them says. There are
+ * none for other APIs.
+ */
 export function resourceIndicators(resources: readonly ResourceConfig[]): ResourceIndicators {
   const byId = new Map(resources.map((resource) => [resource.id, resource]))
   return {
     enabled: true,
-    // A code that was given for a resource redeems to a token for it, also when the token request does not repeat it.
+    // A code that was given for a resource leads to a token for it, also when the token request does not repeat the
+    // resource.
     useGrantedResource: async () => true,
     async getResourceServerInfo(_ctx, indicator, client) {
       const resource = byId.get(indicator)
@@ -17,14 +21,17 @@ export function resourceIndicators(resources: readonly ResourceConfig[]): Resour
         scope: resource.scopes.join(' '),
         audience: resource.id,
         accessTokenFormat: resource.format,
-        // RFC 9068, 2.1: every resource server supports RS256.
+        // RFC 9068, section 2.1: every resource server supports RS256.
         jwt: { sign: { alg: 'RS256' } },
       }
     },
   }
 }
 
-/** Its own tokens, and those for a resource it serves. */
+/**
+ * Whether a client may introspect a token: its own ones, and those for a resource of which the file says that it
+ * introspects for it.
+ */
 export function mayIntrospect(
   resources: readonly ResourceConfig[],
   client: { clientId: string },

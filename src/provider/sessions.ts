@@ -27,12 +27,12 @@ export interface SessionsDependencies {
 
 type EngineSession = NonNullable<Awaited<ReturnType<Provider['Session']['findByUid']>>>
 
-/** `kept`: what a person granted beyond the session goes on, as after a sign-out (LO-3). */
+/** What happens to offline access. `kept`: it goes on, as after a sign-out (LO-3). */
 type Offline = 'kept' | 'ended'
 
 /**
- * Sessions as the account page and the commands end them. The mark on the proofs comes first: from then on no request of this session
- * is admitted, and its list of clients is final.
+ * Sessions, as the account page and the commands list and end them. An end begins with a mark on the session's
+ * proofs: from then on no request of this session is admitted, and the list of its clients is final.
  */
 export function createSessions({ provider, backChannel, proofs, state, trail, clock }: SessionsDependencies): Sessions {
   async function viewOf(account: Account, uid: string): Promise<SessionView | undefined> {
@@ -52,7 +52,7 @@ export function createSessions({ provider, backChannel, proofs, state, trail, cl
     }
   }
 
-  /** Answers whether somebody was signed in there. */
+  /** Ends a session that is marked already. Answers whether somebody was signed in there. */
   async function end(uid: string, before: SessionProofs, offline: Offline): Promise<boolean> {
     const { accountId } = before
     const session = await provider.Session.findByUid(uid)
@@ -70,6 +70,7 @@ export function createSessions({ provider, backChannel, proofs, state, trail, cl
     return session !== undefined
   }
 
+  /** Ends one of the account's sessions with its offline access, also when the engine has forgotten it. */
   async function endKept(accountId: string, uid: string): Promise<boolean> {
     const before = await markEnded(proofs, uid, clock)
     const ended = before?.accountId === accountId && (await end(uid, before, 'ended'))
@@ -107,7 +108,7 @@ function partiesOf({ authorizations = {} }: EngineSession): Parties {
 
 const OWN: ReadonlySet<string> = new Set(Object.values(OWN_CLIENTS))
 
-/** Without the gateway itself, whose account page is no application to anybody. */
+/** The ids of the clients, without the gateway's own ones: nobody takes its account page for an application. */
 const named = (parties: Parties): string[] => Object.keys(parties).filter((clientId) => !OWN.has(clientId))
 
 async function revoke(provider: Provider, grantId: string): Promise<void> {
@@ -119,7 +120,10 @@ async function revoke(provider: Provider, grantId: string): Promise<void> {
   await (await provider.Grant.find(grantId))?.destroy()
 }
 
-/** The engine's adapter says a dead store in the protocol's words; callers of a port know `UnavailableError` (FA-5). */
+/**
+ * The engine's adapter turns a store that is down into an error of the protocol; callers of this port expect
+ * `UnavailableError` (FA-5).
+ */
 function failing<A extends unknown[], R>(work: (...given: A) => Promise<R>): (...given: A) => Promise<R> {
   return async (...given) => {
     try {

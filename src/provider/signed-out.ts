@@ -6,9 +6,10 @@ const CONFIRM = /^\/session\/end\/confirm\/?$/i
 const SUCCESS = '/session/end/success'
 
 /**
- * After a sign-out: a request that was under way and saves the session once more brings back no sign-in (SE-8), and the browser forgets
- * what it kept of our pages (SE-10). Offline tokens still go by what was proved. The last page, which belongs to nobody any more, is in
- * the language of the one before.
+ * After a sign-out. The session's proofs are marked as ended, so that a request under way that saves the session once
+ * more brings back no sign-in (SE-8); they are kept, because offline tokens are still judged by them. The browser
+ * forgets what it kept of our pages (SE-10). The last page is in the language of the one before, although nobody is
+ * signed in any more.
  */
 export function signedOut({ proofs, clock }: { proofs: SessionProofRecords; clock: Clock }): Middleware {
   return async (ctx: Context, next) => {

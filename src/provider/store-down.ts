@@ -1,7 +1,10 @@
 import { errors } from 'oidc-provider'
 import { UnavailableError } from '../kernel/errors.ts'
 
-/** A dead store as the protocol says it: 503, and on a checked redirect URI the relying party hears it too (architecture, section 6). */
+/**
+ * A store that is down, as an error of the protocol: 503; where the redirect URI was checked already, the relying
+ * party hears it too.
+ */
 export class StoreUnavailableError extends errors.CustomOIDCProviderError {
   constructor(cause: unknown) {
     super('temporarily_unavailable', 'the service is temporarily unavailable')
@@ -12,7 +15,10 @@ export class StoreUnavailableError extends errors.CustomOIDCProviderError {
   }
 }
 
-/** The same call for the engine, which knows only the protocol's errors: a store failure becomes one, everything else flies on. */
+/**
+ * The same call, for the engine, which knows only the errors of the protocol: a store that is down becomes one of
+ * them, everything else is thrown on.
+ */
 export function guarded<A extends unknown[], R>(call: (...args: A) => Promise<R>): (...args: A) => Promise<R> {
   return async (...args) => {
     try {
