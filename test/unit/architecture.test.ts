@@ -62,7 +62,10 @@ describe('the house stands as it was drawn', () => {
     assert.deepEqual(adaptersThatKnowMore([edge('src/sql/keys.ts', 'src/provider/key-store.ts')]), [])
     assert.deepEqual(adaptersThatKnowMore(imports), [])
     assert.equal(adaptersKnownToOthers([edge('src/provider/keys.ts', 'src/sql/keys.ts')]).length, 1)
-    assert.equal(adaptersKnownToOthers([edge('src/mfa/factors/challenges.ts', 'src/state/redis.ts')]).length, 1)
+    assert.equal(
+      adaptersKnownToOthers([edge('src/mfa/factors/verification/challenges.ts', 'src/state/redis.ts')]).length,
+      1,
+    )
     assert.deepEqual(adaptersKnownToOthers([edge('src/app/installation.ts', 'src/state/redis.ts')]), [])
     assert.deepEqual(adaptersKnownToOthers(imports), [])
   })
