@@ -8,11 +8,9 @@ import { createBypassCodes } from '../mfa/factors/recovery-code/bypass-codes.ts'
 import { createRecoveryCodes } from '../mfa/factors/recovery-code/recovery-codes.ts'
 import { createRegistry, KINDS, type Registry } from '../mfa/factors/registry.ts'
 import { type HoldingDecision, holdingDecision } from '../mfa/policy/setup-decision.ts'
-import {
-  createRememberedDevices,
-  type RememberedDevices,
-  type RememberedDevicesDependencies,
-} from '../mfa/session/remembered-device.ts'
+import type { RememberedDevices } from '../mfa/session/remembered-device.ts'
+import type { RememberedDevicesDependencies } from '../mfa/session/remembered-devices/dependencies.ts'
+import { createRememberedDevices } from '../mfa/session/remembered-devices/remembered-devices.ts'
 import { createRenderer, type Renderer } from '../views/renderer.ts'
 import { createTexts, type Texts } from '../views/texts.ts'
 import type { Stores } from './stores.ts'

@@ -8,12 +8,8 @@ import type { AuditEvent } from '../../src/audit/audit.ts'
 import { DAY, MINUTE, SECOND } from '../../src/kernel/clock.ts'
 import { silentLog } from '../../src/kernel/log.ts'
 import { createSealer, deriveKey, randomToken } from '../../src/kernel/secrets.ts'
-import {
-  createRememberedDevices,
-  type Origin,
-  type Presented,
-  type RememberedDevices,
-} from '../../src/mfa/session/remembered-device.ts'
+import type { Origin, Presented, RememberedDevices } from '../../src/mfa/session/remembered-device.ts'
+import { createRememberedDevices } from '../../src/mfa/session/remembered-devices/remembered-devices.ts'
 import { createEmbeddedState } from '../../src/state/embedded.ts'
 import { createRedisState } from '../../src/state/redis.ts'
 import type { StateStore } from '../../src/state/store.ts'
