@@ -1,9 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { type Clock, SECOND } from '../kernel/clock.ts'
-import { UnavailableError } from '../kernel/errors.ts'
 import type { Log } from '../kernel/log.ts'
 import { createSortableIds } from '../kernel/sortable-id.ts'
+import { appendAll } from './appending.ts'
 import type { AuditEvent, AuditRecord, AuditStore, AuditTrail } from './audit.ts'
+import { createOutage } from './outage.ts'
 
 /** Durations in milliseconds. */
 export interface AuditTrailOptions {
@@ -36,32 +37,22 @@ export function createAuditTrail(
   const settings = { ...DEFAULTS, ...options }
   const { store, clock, log } = dependencies
   const nextId = createSortableIds(clock)
+  const outage = createOutage(settings, { log })
   let queue: AuditRecord[] = []
   /** What is being written now; it is neither dropped nor counted twice. */
   let writing: AuditRecord[] = []
   let timer: NodeJS.Timeout | undefined
   let turn: Promise<void> | undefined
-  let dropped = 0
-  /** Failures in a row; above 0 there is an outage, and its alarm has been given. */
-  let failures = 0
-  let droppedBefore = 0
   let closed = false
-
-  function drop(records: AuditRecord[]): void {
-    if (records.length === 0) return
-    if (dropped === droppedBefore) log.error('audit events are lost', { capacity: settings.capacity })
-    dropped += records.length
-  }
 
   function makeRoom(): void {
     const excess = queue.length + writing.length - settings.capacity
-    if (excess > 0) drop(queue.splice(0, excess))
+    if (excess > 0) outage.lose(queue.splice(0, excess).length)
   }
 
   function schedule(): void {
     if (timer !== undefined || turn !== undefined || queue.length === 0 || closed) return
-    const wait = failures === 0 ? settings.delay : Math.min(settings.retry * 2 ** (failures - 1), settings.retryMax)
-    timer = setTimeout(() => void write(), wait).unref()
+    timer = setTimeout(() => void write(), waitAfter(outage.failures, settings)).unref()
   }
 
   /** One batch after the other until the queue is empty or the store fails; never throws. */
@@ -80,57 +71,19 @@ export function createAuditTrail(
       writing = queue.slice(0, settings.batch)
       queue = queue.slice(writing.length)
       try {
-        await append(writing)
+        const refused = await appendAll(store, writing)
+        for (const { event, reason } of refused) log.error('an audit event was refused', { event, reason })
+        outage.lose(refused.length)
         writing = []
-        recovered()
+        outage.recovered()
       } catch (error) {
         queue = [...writing, ...queue]
         writing = []
-        failed(error)
+        outage.failed(error, queue.length)
         makeRoom()
         return
       }
     }
-  }
-
-  /** A record that the store refuses while it takes others must not stand in their way. */
-  async function append(records: AuditRecord[]): Promise<void> {
-    try {
-      await store.append(records)
-    } catch (error) {
-      if (error instanceof UnavailableError || records.length === 1) throw error
-      const refused = await appendOneByOne(records)
-      if (refused.length === records.length) throw error
-      for (const { event } of refused) log.error('an audit event was refused', { event, reason: reasonOf(error) })
-      drop(refused)
-    }
-  }
-
-  async function appendOneByOne(records: AuditRecord[]): Promise<AuditRecord[]> {
-    const refused: AuditRecord[] = []
-    for (const record of records) {
-      try {
-        await store.append([record])
-      } catch (error) {
-        if (error instanceof UnavailableError) throw error
-        refused.push(record)
-      }
-    }
-    return refused
-  }
-
-  function failed(error: unknown): void {
-    failures += 1
-    if (failures > 1) return
-    droppedBefore = dropped
-    log.error('audit events cannot be written', { waiting: queue.length, reason: reasonOf(error) })
-  }
-
-  function recovered(): void {
-    if (failures === 0) return
-    failures = 0
-    log.info('audit events are written again', { lost: dropped - droppedBefore })
-    droppedBefore = dropped
   }
 
   async function flush(): Promise<void> {
@@ -145,24 +98,24 @@ export function createAuditTrail(
   return {
     record(event: AuditEvent) {
       queue.push({ ...event, id: nextId(), time: clock.now() })
-      if (closed) return drop(queue.splice(0))
+      if (closed) return outage.lose(queue.splice(0).length)
       makeRoom()
       schedule()
     },
     flush,
     get dropped() {
-      return dropped
+      return outage.lost
     },
     async close() {
       if (closed) return
       await flush()
       closed = true
       clearTimeout(timer)
-      drop(queue.splice(0))
+      outage.lose(queue.splice(0).length)
     },
   }
 }
 
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+function waitAfter(failures: number, { delay, retry, retryMax }: typeof DEFAULTS): number {
+  return failures === 0 ? delay : Math.min(retry * 2 ** (failures - 1), retryMax)
 }

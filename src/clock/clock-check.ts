@@ -4,7 +4,7 @@ import { promisify } from 'node:util'
 import type { AuditTrail } from '../audit/audit.ts'
 import type { Config } from '../config/config.ts'
 import { type Clock, HOUR, SECOND } from '../kernel/clock.ts'
-import { UnavailableError } from '../kernel/errors.ts'
+import { messageOf, UnavailableError } from '../kernel/errors.ts'
 import type { Log } from '../kernel/log.ts'
 import { keyOf, type StateStore } from '../state/store.ts'
 import { askOffset } from './sntp.ts'
@@ -33,7 +33,7 @@ export async function readClock({ servers }: ClockOptions, { clock }: { clock: C
   if (synchronised !== undefined) return { synchronised }
   const [failure] = asked.filter((answer) => answer.status === 'rejected')
   if (failure === undefined) return { unknown: 'no time servers are configured' }
-  return { unknown: `no time server could be asked: ${reasonOf(failure.reason)}` }
+  return { unknown: `no time server could be asked: ${messageOf(failure.reason)}` }
 }
 
 /** One that is wrong is outvoted; of two, the one that complains less is believed. */
@@ -54,10 +54,6 @@ async function systemSays(): Promise<boolean | undefined> {
   } catch {
     return undefined
   }
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }
 
 export function isWrong(reading: ClockReading | undefined, { maxOffset }: ClockOptions): boolean {

@@ -1,3 +1,8 @@
+/** What went wrong, for the log; anything can be thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
 /** A setting that cannot work. Raised at start, at reload and by commands; exit status 2. */
 export class ConfigError extends Error {
   override name = 'ConfigError'

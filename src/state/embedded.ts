@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as pause } from 'node:timers/promises'
 import { type Clock, SECOND } from '../kernel/clock.ts'
-import { UnavailableError } from '../kernel/errors.ts'
+import { messageOf, UnavailableError } from '../kernel/errors.ts'
 import type { Log } from '../kernel/log.ts'
 import { randomToken } from '../kernel/secrets.ts'
 import type { StateKey, StateStore } from './store.ts'
@@ -122,7 +122,7 @@ export function createEmbeddedState(options: { file: string }, dependencies: { c
       statements.remember.run(time)
     } catch (error) {
       // Expired rows are invisible anyway, and the next turn tries again.
-      if (!isBusy(error)) log.warn('expired state could not be removed', { reason: reasonOf(error) })
+      if (!isBusy(error)) log.warn('expired state could not be removed', { reason: messageOf(error) })
     }
     timer = setTimeout(sweep, removed < SWEEP_BATCH ? SWEEP_INTERVAL : SECOND).unref()
   }
@@ -200,7 +200,7 @@ export function createEmbeddedState(options: { file: string }, dependencies: { c
       try {
         statements.remember.run(now())
       } catch (error) {
-        log.warn('the time of closing could not be kept', { reason: reasonOf(error) })
+        log.warn('the time of closing could not be kept', { reason: messageOf(error) })
       }
       database.close()
     },
@@ -267,8 +267,4 @@ function isBusy(error: unknown): boolean {
   // The low byte is the primary result code, the others say which kind of it.
   const code = Number((error as { errcode?: unknown }).errcode ?? 0) & 0xff
   return code === SQLITE_BUSY || code === SQLITE_LOCKED
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

@@ -1,6 +1,6 @@
 import { type FSWatcher, watch } from 'node:fs'
 import { basename, dirname } from 'node:path'
-import { ConfigError } from '../../kernel/errors.ts'
+import { ConfigError, messageOf } from '../../kernel/errors.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { Config } from '../config.ts'
 import type { AuthenticatorBlocks } from '../schema/block.ts'
@@ -46,7 +46,7 @@ export function createReloader(started: Config, { blocks, apply, log }: Reloader
       current = next
       return 'applied'
     } catch (error) {
-      log.error(error instanceof Error ? error.message : String(error))
+      log.error(messageOf(error))
       return 'refused'
     }
   }
