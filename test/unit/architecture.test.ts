@@ -59,13 +59,16 @@ describe('the house stands as it was drawn', () => {
   it('adapters know ports and nothing else, and only the roots know adapters', () => {
     assert.equal(adaptersThatKnowMore([edge('src/sql/accounts.ts', 'src/mfa/policy/policy.ts')]).length, 1)
     assert.equal(adaptersThatKnowMore([edge('src/state/redis.ts', 'src/state/records.ts')]).length, 1)
+    assert.equal(adaptersThatKnowMore([edge('src/state/redis.ts', 'src/state/embedded/file.ts')]).length, 1)
     assert.deepEqual(adaptersThatKnowMore([edge('src/sql/keys.ts', 'src/provider/key-store.ts')]), [])
+    assert.deepEqual(adaptersThatKnowMore([edge('src/state/redis.ts', 'src/state/redis/client.ts')]), [])
     assert.deepEqual(adaptersThatKnowMore(imports), [])
     assert.equal(adaptersKnownToOthers([edge('src/provider/keys.ts', 'src/sql/keys.ts')]).length, 1)
     assert.equal(
       adaptersKnownToOthers([edge('src/mfa/factors/verification/challenges.ts', 'src/state/redis.ts')]).length,
       1,
     )
+    assert.equal(adaptersKnownToOthers([edge('src/sql/keys.ts', 'src/state/redis/client.ts')]).length, 1)
     assert.deepEqual(adaptersKnownToOthers([edge('src/app/installation.ts', 'src/state/redis.ts')]), [])
     assert.deepEqual(adaptersKnownToOthers(imports), [])
   })

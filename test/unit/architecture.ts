@@ -97,7 +97,8 @@ export function auditsThatKnowMails(imports: readonly Import[]): string[] {
   return imports.filter(({ from, to }) => from.startsWith('src/audit/') && to.startsWith('src/mail/')).map(say)
 }
 
-const ADAPTERS = ['src/sql/', 'src/state/redis.ts', 'src/state/embedded.ts']
+/** Each is the beginning of a path: the state stores are a file, and a folder of the same name. */
+const ADAPTERS = ['src/sql/', 'src/state/redis', 'src/state/embedded']
 const ROOTS = ['src/app/', 'src/cli/', 'src/main.ts']
 /** Files that hold a port, or the types that one speaks of. */
 const PORT = /(?:\/store|-store|\/account|\/audit|\/passwords|\/mailer|\/outbox|\/ttl)\.ts$/
@@ -105,9 +106,11 @@ const PORT = /(?:\/store|-store|\/account|\/audit|\/passwords|\/mailer|\/outbox|
 const startsWithOne = (path: string, places: readonly string[]): boolean =>
   places.some((place) => path.startsWith(place))
 
+const sameAdapter = ({ from, to }: Import): boolean =>
+  ADAPTERS.some((adapter) => from.startsWith(adapter) && to.startsWith(adapter))
+
 /** Adapters know ports and the kernel; nobody but the roots knows adapters. */
 export function adaptersThatKnowMore(imports: readonly Import[]): string[] {
-  const sameAdapter = ({ from, to }: Import): boolean => from.startsWith('src/sql/') && to.startsWith('src/sql/')
   return imports
     .filter((entry) => inside(entry) && startsWithOne(entry.from, ADAPTERS) && !sameAdapter(entry))
     .filter(({ to }) => !to.startsWith('src/kernel/') && !PORT.test(to))
@@ -116,7 +119,7 @@ export function adaptersThatKnowMore(imports: readonly Import[]): string[] {
 
 export function adaptersKnownToOthers(imports: readonly Import[]): string[] {
   return imports
-    .filter(({ from, to }) => startsWithOne(to, ADAPTERS) && !startsWithOne(from, [...ROOTS, 'src/sql/']))
+    .filter((entry) => startsWithOne(entry.to, ADAPTERS) && !startsWithOne(entry.from, ROOTS) && !sameAdapter(entry))
     .map(say)
 }
 
@@ -151,7 +154,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'csv-parse': ['src/cli/'],
   ejs: ['src/views/renderer.ts'],
   i18next: ['src/views/texts.ts'],
-  ioredis: ['src/state/redis.ts'],
+  ioredis: ['src/state/redis.ts', 'src/state/redis/'],
   kysely: ['src/sql/'],
   nodemailer: ['src/mail/'],
   'oidc-provider': ['src/provider/', 'src/interactions/'],
