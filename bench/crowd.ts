@@ -28,7 +28,10 @@ export function createCrowd(members: readonly Member[]): Crowd {
   const seats: Seat[] = members.map((member) => ({ ...member, lastStep: 0 }))
   let turn = 0
 
-  /** The current step, or the next, which every server accepts too (RFC 6238, section 5.2) and which does not grow old on the way. */
+  /**
+   * The current step, or the next, which every server accepts too (RFC 6238, section 5.2) and which does not grow old
+   * on the way.
+   */
   const free = (seat: Seat, now: number): number | undefined => {
     const current = Math.floor(now / STEP)
     const step = Math.max(seat.lastStep + 1, current)

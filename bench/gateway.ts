@@ -11,7 +11,10 @@ import { CLIENT, PASSWORD, type ServerProcess, startServer } from './server-proc
 import type { Kind, Stores } from './subject.ts'
 
 const PROGRAM = fileURLToPath(new URL('../bin/stepgate.js', import.meta.url))
-/** Limits that one address with thousands of accounts would meet; those per account and those on failures stay as they are. */
+/**
+ * Limits that one address with thousands of accounts would meet; those per account and those on failures stay as they
+ * are.
+ */
 const LIMITS = { interactionsPerAddress: 1_000_000, accountsPerAddress: 100_000 }
 export const MFA = { enabled: true, methods: ['totp'], rememberDays: 30 }
 export const NAME = 'Bench'

@@ -18,7 +18,10 @@ function ownCpu(pid: number): number {
   return (Number(fields[UTIME]) + Number(fields[STIME])) * TICK
 }
 
-/** Milliseconds that its threads wanted to run and had no core: what is done elsewhere on the machine (schedstat, second field). */
+/**
+ * Milliseconds that its threads wanted to run and had no core: what is done elsewhere on the machine (schedstat, second
+ * field).
+ */
 export function waitOf(pid: number): number {
   const threads = tree(pid).flatMap((each) => readdirSync(`/proc/${each}/task`).map((id) => `/proc/${each}/task/${id}`))
   return threads.reduce((sum, thread) => {

@@ -27,7 +27,10 @@ interface Profiling {
 const TOP = 40
 const IDLE = new Set(['(idle)', '(program)', '(root)'])
 
-/** Where the main thread's time goes, without the hash: by package or folder, and by function. Start-up and compilation included. */
+/**
+ * Where the main thread's time goes, without the hash: by package or folder, and by function. Start-up and compilation
+ * included.
+ */
 export async function profileServers(kinds: Kind[], { stores, generator, options }: Profiling): Promise<void> {
   for (const kind of kinds) {
     const folder = mkdtempSync(join(tmpdir(), 'stepgate-profile-'))
@@ -47,7 +50,10 @@ export async function profileServers(kinds: Kind[], { stores, generator, options
   }
 }
 
-/** Three views: each frame for itself, Node's own work charged to the package that called for it, and everything charged to the code of ours that began it. */
+/**
+ * Three views: each frame for itself, Node's own work charged to the package that called for it, and everything charged
+ * to the code of ours that began it.
+ */
 function describe(name: string, profile: CpuProfile, signIns: number): string {
   const frames = new Map(profile.nodes.map(({ id, callFrame }) => [id, callFrame]))
   const parents = new Map(

@@ -13,7 +13,10 @@ import type { Stores } from './subject.ts'
 const SHARE = 0.5
 /** Part of a batch of sign-ins that the saturation rate is measured with, in each round anew. */
 const PROBE = 0.25
-/** People think between two pages, so that most sign-ins are under way during more than one reload; at most these milliseconds. */
+/**
+ * People think between two pages, so that most sign-ins are under way during more than one reload; at most these
+ * milliseconds.
+ */
 const THINK = 2000
 /** Seconds a code is good for; whoever signs in needs one that was not used. */
 const STEP = 30

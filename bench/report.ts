@@ -41,7 +41,10 @@ interface MemoryUse {
 }
 
 export interface Summary {
-  /** Of each round, then over the rounds: what changes from minute to minute on a machine is the same on both sides of a line. */
+  /**
+   * Of each round, then over the rounds: what changes from minute to minute on a machine is the same on both sides of a
+   * line.
+   */
   ratios: Record<string, Ratio>
   hashAlone: Spread
   perSignIn: Record<Kind['name'], Cost>

@@ -38,7 +38,10 @@ export interface RoundOptions {
 /** Audit rows and answers on their way are work of the sign-ins too. */
 const SETTLE = 300
 
-/** Everybody once, one after another; every second round the other way round, so that a drift of the machine meets all alike. */
+/**
+ * Everybody once, one after another; every second round the other way round, so that a drift of the machine meets all
+ * alike.
+ */
 export async function runRound<Name extends string>(
   field: Field<Name>,
   options: RoundOptions & { number: number },

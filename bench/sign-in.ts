@@ -36,8 +36,8 @@ export interface SignedIn {
 const MOST_STEPS = 20
 
 /**
- * One complete sign-in: authorization request, every page, form and redirect, the code for a token, userinfo. Throws for any
- * answer that is not the expected one.
+ * One complete sign-in: authorization request, every page, form and redirect, the code for a token, userinfo. Throws
+ * for any answer that is not the expected one.
  */
 export async function signIn(party: Party, person: Person, send: Send): Promise<SignedIn> {
   const started = performance.now()

@@ -16,7 +16,10 @@ interface Parts {
   people: People
 }
 
-/** What the engine's documentation leads to: a login prompt, then an `mfa` prompt of our own, and no consent for our own clients. */
+/**
+ * What the engine's documentation leads to: a login prompt, then an `mfa` prompt of our own, and no consent for our own
+ * clients.
+ */
 export function configurationOf({ adapter, clients, people }: Parts): Configuration {
   return {
     adapter,

@@ -9,8 +9,9 @@ const uidKey = (uid: string): string => `oidc:uid:${uid}`
 const userCodeKey = (code: string): string => `oidc:userCode:${code}`
 
 /**
- * The storage most deployments of the engine run on: one JSON value per record, written in a MULTI, a list of keys per grant, and
- * a use that is found first and marked afterwards. Its races are known (architecture, finding 2); it is here for what it costs.
+ * The storage most deployments of the engine run on: one JSON value per record, written in a MULTI, a list of keys per
+ * grant, and a use that is found first and marked afterwards. Its races are known (architecture, finding 2); it is here
+ * for what it costs.
  */
 export function createRedisAdapter(redis: Redis): AdapterFactory {
   return (model) => new RedisAdapter(model, redis)

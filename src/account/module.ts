@@ -35,7 +35,7 @@ import { sessionsSection } from './sessions.ts'
 import { createSignInRedirect } from './sign-in-redirect.ts'
 import { createVisitors, type VisitorDependencies } from './visitors.ts'
 
-export interface AccountOptions {
+export interface AccountModuleOptions {
   issuer: string
   serviceName: string
   /** Languages that can be chosen. */
@@ -83,7 +83,10 @@ export interface AccountModule {
   settled(): Promise<unknown>
 }
 
-export function createAccountModule(options: AccountOptions, dependencies: AccountModuleDependencies): AccountModule {
+export function createAccountModule(
+  options: AccountModuleOptions,
+  dependencies: AccountModuleDependencies,
+): AccountModule {
   const { issuer, serviceName, languages, guard, limits } = options
   const { web, registry, state, sealer, clock, accounts } = dependencies
   const { browsers, responder, nameOf } = web

@@ -7,12 +7,15 @@ export interface AccountStore {
   find(id: string): Promise<Account | undefined>
   /** By user name or address, any spelling `loginKey` makes equal. */
   findByLogin(login: string): Promise<Account | undefined>
-  /** Whom a login names, with the one way to find out whether a password is theirs: a single read, so that limits can count first. */
+  /**
+   * Whom a login names, with the one way to find out whether a password is theirs: a single read, so that limits can
+   * count first.
+   */
   claimant(login: string): Promise<Claimant>
   /**
-   * The account whose password this is, disabled ones too (the caller answers those like a wrong password, EN-1); undefined for
-   * a wrong password or an unknown name, at the cost of one hash either way (EN-2). A weaker stored hash is renewed. Throws
-   * `UnavailableError` when the hasher's queue is full (DO-1).
+   * The account whose password this is, disabled ones too (the caller answers those like a wrong password, EN-1);
+   * undefined for a wrong password or an unknown name, at the cost of one hash either way (EN-2). A weaker stored hash
+   * is renewed. Throws `UnavailableError` when the hasher's queue is full (DO-1).
    */
   authenticate(login: string, password: string): Promise<Account | undefined>
 }
@@ -20,7 +23,9 @@ export interface AccountStore {
 export interface Claimant {
   /** Whose name it is; for the audit, which names nobody that does not exist (LG-3). */
   accountId: string | undefined
-  /** The account's id, or for a name nobody has the form in which names are compared: what limits count by (RL-5, EN-5). */
+  /**
+   * The account's id, or for a name nobody has the form in which names are compared: what limits count by (RL-5, EN-5).
+   */
   key: string
   /** As `authenticate`. */
   authenticate(password: string): Promise<Account | undefined>
@@ -38,8 +43,9 @@ export interface NewAccount {
 
 export interface AccountChanges {
   /**
-   * null removes it. Another one than before clears `emailVerified`, unless that is given too, ends the factor that was bound by a code
-   * sent to it, and raises the factor and session epochs: what was proved with the old one ends with it (EM-12).
+   * null removes it. Another one than before clears `emailVerified`, unless that is given too, ends the factor that was
+   * bound by a code sent to it, and raises the factor and session epochs: what was proved with the old one ends with it
+   * (EM-12).
    */
   email?: string | null
   name?: string | null
@@ -51,7 +57,9 @@ export interface AccountChanges {
   verifiedEmail?: string
 }
 
-/** A name or address that another account already signs in with (CVE-2024-1722: names and addresses share one space). */
+/**
+ * A name or address that another account already signs in with (CVE-2024-1722: names and addresses share one space).
+ */
 export class LoginTakenError extends Error {
   override name = 'LoginTakenError'
   readonly login: string
@@ -75,8 +83,8 @@ export interface AccountAdmin extends AccountStore {
   /** Throws `LoginTakenError`. The audit row names the new account. */
   insert(account: NewAccount, audit: Change): Promise<Account>
   /**
-   * All of them or none. Throws `LoginTakenError`. Each audit row names its new account; `progress` hears how many are written so far, of
-   * which none is there before the end.
+   * All of them or none. Throws `LoginTakenError`. Each audit row names its new account; `progress` hears how many are
+   * written so far, of which none is there before the end.
    */
   insertMany(
     entries: readonly { account: NewAccount; audit: Change }[],
@@ -89,8 +97,8 @@ export interface AccountAdmin extends AccountStore {
   /** Raises the password and session epochs: sessions, remembered devices and refresh tokens are dead (PW-12). */
   setPassword(id: string, passwordHash: string, audit: Change): Promise<void>
   /**
-   * The same, as long as nobody has set another password since `epoch`, the password epoch, was read: false then, and nothing changed. Who
-   * knows the old password must not undo what an administrator sets in that moment.
+   * The same, as long as nobody has set another password since `epoch`, the password epoch, was read: false then, and
+   * nothing changed. Who knows the old password must not undo what an administrator sets in that moment.
    */
   replacePassword(id: string, given: { passwordHash: string; epoch: number }, audit: Change): Promise<boolean>
   /** Raises the session epoch. */
@@ -99,7 +107,10 @@ export interface AccountAdmin extends AccountStore {
   endEverything(id: string, audit: Change): Promise<void>
   /** Removes the account with its bindings and counters. */
   remove(id: string, audit: Change): Promise<void>
-  /** In the order of `loginKey` of the user names; all of them unless `limit` is given. `after` is the last user name of the page before. */
+  /**
+   * In the order of `loginKey` of the user names; all of them unless `limit` is given. `after` is the last user name of
+   * the page before.
+   */
   list(page?: { after?: string; limit?: number }): Promise<Account[]>
   count(): Promise<number>
   /** Accounts without an address that are not disabled (C6). */

@@ -12,7 +12,10 @@ export interface Account {
   admin: boolean
   locale: string | undefined
   disabled: boolean
-  /** Rises with each change of the password, of the set of factors (bind, remove, reset, address), and with "end everything". What carries an older epoch is dead. */
+  /**
+   * Rises with each change of the password, of the set of factors (bind, remove, reset, address), and with "end
+   * everything". What carries an older epoch is dead.
+   */
   passwordEpoch: number
   factorEpoch: number
   sessionEpoch: number

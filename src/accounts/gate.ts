@@ -11,13 +11,16 @@ export interface GateOptions {
   wait: number
 }
 
-interface Waiting {
+interface WaitingCall {
   enter(): void
 }
 
-/** Lets a few in at a time, first come first served; throws `UnavailableError` for the rest, without starting their work (DO-1). */
+/**
+ * Lets a few in at a time, first come first served; throws `UnavailableError` for the rest, without starting their work
+ * (DO-1).
+ */
 export function createGate({ part, concurrency, queue, wait }: GateOptions): <R>(work: () => Promise<R>) => Promise<R> {
-  const waiting = new Set<Waiting>()
+  const waiting = new Set<WaitingCall>()
   let inside = 0
 
   function turn(): Promise<void> {

@@ -4,15 +4,18 @@ import { keyOf, type StateStore } from '../state/store.ts'
 import type { Account } from './account.ts'
 import type { AccountStore } from './account-store.ts'
 
-/** `activation`: an administrator hands it out. `reset`: it is mailed to whoever says to have forgotten the password. */
+/**
+ * `activation`: an administrator hands it out. `reset`: it is mailed to whoever says to have forgotten the password.
+ */
 export type LinkKind = 'activation' | 'reset'
 
 /** Milliseconds a link may wait for its owner (PW-13, PW-16). */
 export const LINK_TTL: Readonly<Record<LinkKind, number>> = { activation: 24 * HOUR, reset: HOUR }
 
 /**
- * One-use tokens with which the owner of an account sets its password; only their hash is kept. An account has one of each kind at a
- * time, and it dies when the password or the address changes: until then whoever reads that address may have it (PW-16).
+ * One-use tokens with which the owner of an account sets its password; only their hash is kept. An account has one of
+ * each kind at a time, and it dies when the password or the address changes: until then whoever reads that address may
+ * have it (PW-16).
  */
 export interface PasswordLinks {
   /** A new token of 256 bits; the one before is dead. */

@@ -64,7 +64,9 @@ function codePoints(text: string): number {
   return [...text].length
 }
 
-/** Whether the password is the name itself, or the name with other signs, case, accents or figures in it or around it. */
+/**
+ * Whether the password is the name itself, or the name with other signs, case, accents or figures in it or around it.
+ */
 function isMadeOf(password: string, name: string): boolean {
   if (folded(password) === folded(name)) return true
   const cores = new Set(readings(name).map(({ core }) => core))
@@ -86,15 +88,18 @@ function folded(text: string): string {
   return text.normalize('NFKD').replaceAll(/\p{M}/gu, '').toLowerCase()
 }
 
-interface Reading {
+interface PasswordReading {
   /** The word in it. */
   core: string
   before: string
   after: string
 }
 
-/** `Pa55-w0rd_1984!` is read as it stands, without the signs in it, and with figures and signs for the letters they look like. */
-function readings(text: string): Reading[] {
+/**
+ * `Pa55-w0rd_1984!` is read as it stands, without the signs in it, and with figures and signs for the letters they look
+ * like.
+ */
+function readings(text: string): PasswordReading[] {
   const plain = folded(text)
   const bare = plain.replaceAll(/[^\p{L}\p{N}]/gu, '')
   const spelled = [plain, bare].flatMap((form) => [form, ...LOOKALIKES.map((letters) => withLetters(form, letters))])
@@ -114,19 +119,19 @@ const LOOKALIKES: readonly Readonly<Record<string, string>>[] = [
 const withLetters = (text: string, letters: Readonly<Record<string, string>>): string =>
   [...text].map((character) => letters[character] ?? character).join('')
 
-function trimmed(text: string): Reading {
+function trimmed(text: string): PasswordReading {
   const { core: rest, before } = withoutStart(text)
   return { ...withoutEnd(rest), before }
 }
 
-function withoutStart(text: string): Reading {
+function withoutStart(text: string): PasswordReading {
   const start = text.search(/\p{L}/u)
   return start === -1
     ? { core: '', before: text, after: '' }
     : { core: text.slice(start), before: text.slice(0, start), after: '' }
 }
 
-function withoutEnd(text: string): Reading {
+function withoutEnd(text: string): PasswordReading {
   // By hand: an expression that ends in `+$` reads every run of figures to its end.
   const characters = [...text]
   const last = characters.findLastIndex((character) => /\p{L}/u.test(character))

@@ -21,12 +21,17 @@ export interface PasswordAttempt {
   account: string
   /** The network (`networkOf`). */
   network: string
-  /** A browser this account signed in with before: it has room of its own, so that strangers cannot lock its owner out (RL-8). */
+  /**
+   * A browser this account signed in with before: it has room of its own, so that strangers cannot lock its owner out
+   * (RL-8).
+   */
   known: string | undefined
 }
 
 export interface PasswordThrottle {
-  /** Counts a try before it is judged. Parallel tries share the room: no more are judged than there is room for (RL-4). */
+  /**
+   * Counts a try before it is judged. Parallel tries share the room: no more are judged than there is room for (RL-4).
+   */
   begin(attempt: PasswordAttempt): Promise<ThrottleDecision>
 }
 
@@ -42,7 +47,9 @@ export function createPasswordThrottle(
 ): PasswordThrottle {
   const delayAfter = (late: number): number => Math.min(options.delayMax, options.delay * 2 ** Math.min(30, late))
 
-  /** Whoever wins the gate is judged, and it is closed behind them; undefined: won, else milliseconds until it opens. */
+  /**
+   * Whoever wins the gate is judged, and it is closed behind them; undefined: won, else milliseconds until it opens.
+   */
   async function passGate(keys: Keys): Promise<number | undefined> {
     const closed = Number((await state.get(keys.gate)) ?? 0) - now()
     if (closed > 0) return closed
@@ -50,7 +57,9 @@ export function createPasswordThrottle(
     return (await state.add(keys.gate, `${now() + delay}`, delay)) ? undefined : delay
   }
 
-  /** The account's own room: some free tries, the last of which closes the gate, and then one each time the gate opens. */
+  /**
+   * The account's own room: some free tries, the last of which closes the gate, and then one each time the gate opens.
+   */
   async function enter(keys: Keys): Promise<Entry> {
     const place = await state.reserve(keys.free, options.tries, DAY)
     // Whoever has won the gate cannot open it again: others may have seen it closed.

@@ -4,21 +4,27 @@ import { readHash } from './hashes/read.ts'
 import type { StoredHash } from './hashes/stored-hash.ts'
 import { isTooLong, normalizePassword } from './password-rules.ts'
 
-/** Hashes passwords in the one form they are compared in, a few at a time; throws `UnavailableError('hasher')` when too many wait. */
+/**
+ * Hashes passwords in the one form they are compared in, a few at a time; throws `UnavailableError('hasher')` when too
+ * many wait.
+ */
 export interface Hasher {
   /** An argon2id PHC string. Throws a RangeError for a password that `passwordProblem` calls too long. */
   hash(password: string): Promise<string>
   /**
-   * Whether the password is the one of this stored hash. Costs one hash whatever the answer, also for `undefined` and for strings
-   * that are no hash or ask for too much work, which nobody's password fits (EN-2). A password that is too long is
-   * refused before that: how long it is tells nothing about the account.
+   * Whether the password is the one of this stored hash. Costs one hash whatever the answer, also for `undefined` and
+   * for strings that are no hash or ask for too much work, which nobody's password fits (EN-2). A password that is too
+   * long is refused before that: how long it is tells nothing about the account.
    */
   verify(hash: string | undefined, password: string): Promise<boolean>
   /** Whether the string should be renewed at the next right password. */
   outdated(hash: string): boolean
 }
 
-/** `queue`: how many may wait; `wait`: milliseconds they do; `concurrency`: hashes at a time, no more than there are cores. */
+/**
+ * `queue`: how many may wait; `wait`: milliseconds they do; `concurrency`: hashes at a time, no more than there are
+ * cores.
+ */
 export function createHasher(options: { queue: number; wait: number; concurrency: number }): Hasher {
   const pass = createGate({ part: 'hasher', ...options })
   const dummy = usable(dummyHash())

@@ -47,7 +47,10 @@ export interface EventDescription {
 /** Commands add who ran them. */
 const CLI: readonly DetailName[] = ['by', 'operator']
 
-/** What each event means. A name belongs here before anybody may write it; docs/events.md is made of those that somebody writes. */
+/**
+ * What each event means. A name belongs here before anybody may write it; docs/events.md is made of those that somebody
+ * writes.
+ */
 export const EVENTS: Readonly<Record<AuditEventName, EventDescription>> = {
   'login.ok': { says: 'Somebody signed in.', details: ['methods'] },
   'login.fail': { says: 'A password was wrong, or access was denied after it.', details: ['reason', 'rule'] },

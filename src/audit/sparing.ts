@@ -2,7 +2,9 @@ import { type Clock, MINUTE } from '../kernel/clock.ts'
 import { networkOf } from '../kernel/network.ts'
 import type { AuditEvent, AuditEventName, AuditTrail } from './audit.ts'
 
-/** What strangers can cause at will: the first of each kind, network and minute tells the story, metrics count the rest. */
+/**
+ * What strangers can cause at will: the first of each kind, network and minute tells the story, metrics count the rest.
+ */
 const AT_WILL: ReadonlySet<AuditEventName> = new Set([
   'host.rejected',
   'csrf.rejected',

@@ -70,7 +70,10 @@ export interface ClockWatch {
   stop(): void
 }
 
-/** Says in log and audit when the clock is wrong (D7); what else follows is its reader's business. `options`: as they are now. */
+/**
+ * Says in log and audit when the clock is wrong (D7); what else follows is its reader's business. `options`: as they
+ * are now.
+ */
 export function createClockWatch(
   options: () => ClockOptions,
   dependencies: { clock: Clock; log: Log; trail: AuditTrail; state: Pick<StateStore, 'add'> },

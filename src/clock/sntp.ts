@@ -32,7 +32,8 @@ export async function askOffset(
     await once(socket, 'connect', { signal })
     const request = Buffer.alloc(PACKET)
     request[0] = REQUEST
-    // Only the server sees it: whoever cannot read our packets cannot answer in its place, and our own time goes nowhere.
+    // Only the server sees it: whoever cannot read our packets cannot answer in its place, and our own time goes
+    // nowhere.
     const nonce = randomBytes(8)
     nonce.copy(request, TRANSMIT)
     const [sent, started] = [clock.now(), performance.now()]

@@ -6,8 +6,8 @@ import { randomToken } from './secrets.ts'
 const KEY_BYTES = 32
 
 /**
- * The secret key of an embedded installation: made at the first start, mode 0600, the same for two processes that start at once.
- * Throws ConfigError for a file that others can read, or that holds no key (KM-4).
+ * The secret key of an embedded installation: made at the first start, mode 0600, the same for two processes that start
+ * at once. Throws ConfigError for a file that others can read, or that holds no key (KM-4).
  */
 export function readOrMakeKey(file: string): Buffer {
   make(file)

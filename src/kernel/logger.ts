@@ -3,7 +3,9 @@ import type { Log } from './log.ts'
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
 
-/** The second net under LG-2: whoever logs leaves secrets out; what slips through under one of these names is cut here. */
+/**
+ * The second net under LG-2: whoever logs leaves secrets out; what slips through under one of these names is cut here.
+ */
 const SECRET_NAMES = [
   'password',
   'passwordAgain',

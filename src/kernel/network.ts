@@ -12,7 +12,10 @@ export function canonicalAddress(text: string): string | undefined {
   return parse(text)?.toString()
 }
 
-/** What limits count by: an IPv4 address, or the /64 of an IPv6 one, because one household owns all of it (RL-7, CVE-2026-45364). */
+/**
+ * What limits count by: an IPv4 address, or the /64 of an IPv6 one, because one household owns all of it (RL-7,
+ * CVE-2026-45364).
+ */
 export function networkOf(address: string): string {
   const parsed = parse(address)
   if (parsed === undefined) return 'unknown'

@@ -7,8 +7,8 @@ const LARGEST_COUNTER = 16 ** COUNTER_DIGITS - 1
 const RANDOM_BYTES = 8
 
 /**
- * Ids whose order as text is the order in which one process made them, also when the clock goes back, and the order of time
- * between processes: 32 hexadecimal digits of milliseconds, a counter, and 64 random bits.
+ * Ids whose order as text is the order in which one process made them, also when the clock goes back, and the order of
+ * time between processes: 32 hexadecimal digits of milliseconds, a counter, and 64 random bits.
  */
 export function createSortableIds(clock: Clock): () => string {
   let time = 0

@@ -15,8 +15,8 @@ const NUMBER = /^(?:[0-9]+|0x[0-9a-f]*)$/i
 
 /**
  * Exactly one plain addr-spec (IN-1), or undefined: no list, group, comment, quoted local part, display name, address
- * literal, space or control character. A domain beyond ASCII comes back in its ASCII form (RFC 5891); a local part beyond
- * ASCII is refused. Nothing is trimmed and no letter changes its case.
+ * literal, space or control character. A domain beyond ASCII comes back in its ASCII form (RFC 5891); a local part
+ * beyond ASCII is refused. Nothing is trimmed and no letter changes its case.
  */
 export function parseAddress(text: string): string | undefined {
   if (text.length > ADDRESS_LENGTH || INVISIBLE.test(text)) return undefined

@@ -44,8 +44,8 @@ export interface Owner {
 
 export interface Notices {
   /**
-   * The letters that tell of it, for `Change.mails`: to the account's address, and to `also` (the one before a change). None where no
-   * mail is configured or no address is known.
+   * The letters that tell of it, for `Change.mails`: to the account's address, and to `also` (the one before a change).
+   * None where no mail is configured or no address is known.
    */
   of(kind: NoticeKind, account: Owner, facts: NoticeFacts & { also?: string | undefined }): Mail[]
 }

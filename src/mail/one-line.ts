@@ -1,8 +1,8 @@
 const SEPARATORS = /[\s\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu
 
 /**
- * The text on a single line of at most `length` characters (IN-2): line breaks, control and direction characters become a
- * space, what is too long ends with `…`.
+ * The text on a single line of at most `length` characters (IN-2): line breaks, control and direction characters become
+ * a space, what is too long ends with `…`.
  */
 export function oneLine(text: string, length: number): string {
   const characters = [...text.replace(SEPARATORS, ' ').trim()]

@@ -10,10 +10,16 @@ export interface WaitingMail {
   createdAt: number
 }
 
-/** Letters that may wait: a mail server that is down delays them and loses none (FA-11). One-time codes and links never stand here. */
+/**
+ * Letters that may wait: a mail server that is down delays them and loses none (FA-11). One-time codes and links never
+ * stand here.
+ */
 export interface Outbox {
   add(mails: readonly Mail[]): Promise<void>
-  /** Up to `limit` that are due, oldest first; nobody else gets them for `lease` milliseconds. Their mails have an id that stays. */
+  /**
+   * Up to `limit` that are due, oldest first; nobody else gets them for `lease` milliseconds. Their mails have an id
+   * that stays.
+   */
   claim(limit: number, lease: number): Promise<WaitingMail[]>
   /** It is out. */
   remove(id: string): Promise<void>

@@ -20,9 +20,9 @@ const SUBJECT_LENGTH = 150
 const FACT_LENGTH = 500
 
 /**
- * Renders `views/mail/<template>/{subject,text,html}.ejs`, the last inside `views/mail/layout.ejs`. Every text in `data`
- * is a single line of bounded length (IN-2). Two names are shown in the reader's words: `time` (milliseconds since the
- * epoch) as date and time in UTC, `browser` (a User-Agent header) as browser and system.
+ * Renders `views/mail/<template>/{subject,text,html}.ejs`, the last inside `views/mail/layout.ejs`. Every text in
+ * `data` is a single line of bounded length (IN-2). Two names are shown in the reader's words: `time` (milliseconds
+ * since the epoch) as date and time in UTC, `browser` (a User-Agent header) as browser and system.
  */
 export function composeMail(
   { template, locale: wanted, data }: Mail,

@@ -17,8 +17,8 @@ const PORTS: Readonly<Record<string, number>> = { 'smtp:': 587, 'smtps:': 465 }
 const KEY = 'mail.smtp'
 
 /**
- * Reads `smtp://` or `smtps://` with host, port, and name and password percent-encoded. Throws `ConfigError`, whose text
- * never repeats the URL: it may hold a password.
+ * Reads `smtp://` or `smtps://` with host, port, and name and password percent-encoded. Throws `ConfigError`, whose
+ * text never repeats the URL: it may hold a password.
  */
 export function parseSmtpUrl(text: string): SmtpServer {
   const url = URL.parse(text)

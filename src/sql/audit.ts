@@ -5,7 +5,10 @@ import type { Database } from './database.ts'
 /** Rows per statement: nine parameters each, and SQLite takes 32 766. */
 const CHUNK = 500
 
-/** Writing a record again, after an answer that got lost, changes nothing. `list` answers everything unless `limit` is given. */
+/**
+ * Writing a record again, after an answer that got lost, changes nothing. `list` answers everything unless `limit` is
+ * given.
+ */
 export function createSqlAudit(db: Database): AuditStore {
   return {
     async append(events) {

@@ -5,7 +5,7 @@ import { type Clock, MINUTE, SECOND } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
 import { createSortableIds } from '../kernel/sortable-id.ts'
 import { auditRow } from './audit-row.ts'
-import { createMigrations, type Kind } from './migrations.ts'
+import { createMigrations, type DatabaseKind } from './migrations.ts'
 import { outboxRows } from './outbox-row.ts'
 import { createSqliteDialect, openSqliteFile } from './sqlite.ts'
 import type { Tables } from './tables.ts'
@@ -19,9 +19,12 @@ const MIGRATION_TIMEOUT = MINUTE
 const MIGRATION_RETRY_AFTER = Array.from({ length: 100 }, () => 50)
 const MIGRATION_LOCK = 7_836_104_225
 
-/** Everything durable, in PostgreSQL or in one SQLite file. Whatever runs on it throws `UnavailableError` when the store cannot serve. */
+/**
+ * Everything durable, in PostgreSQL or in one SQLite file. Whatever runs on it throws `UnavailableError` when the store
+ * cannot serve.
+ */
 export interface Database {
-  readonly kind: Kind
+  readonly kind: DatabaseKind
   readonly kysely: Kysely<Tables>
   readonly log: Log
   /** All or nothing, and in SQLite alone. Only SQL through the given transaction may be awaited inside. */
@@ -34,8 +37,9 @@ export interface Database {
 }
 
 /**
- * Opens and migrates. Any number of processes may do so at the same time: one migrates, the others wait for it.
- * `url`: `postgres://user:password@host:port/database`, TLS by `?sslmode=verify-full&sslrootcert=FILE`. `file`: a path or `:memory:`.
+ * Opens and migrates. Any number of processes may do so at the same time: one migrates, the others wait for it. `url`:
+ * `postgres://user:password@host:port/database`, TLS by `?sslmode=verify-full&sslrootcert=FILE`. `file`: a path or
+ * `:memory:`.
  */
 export async function openDatabase(
   options: { url: string } | { file: string },
@@ -70,13 +74,13 @@ export async function openDatabase(
   }
 }
 
-interface Engine {
-  kind: Kind
+interface DatabaseEngine {
+  kind: DatabaseKind
   kysely: Kysely<Tables>
   close(): Promise<void>
 }
 
-async function openPostgres(url: string, log: Log): Promise<Engine> {
+async function openPostgres(url: string, log: Log): Promise<DatabaseEngine> {
   const { createPostgresDialect } = await import('./postgres.ts')
   const dialectWith = (connections: number, statementTimeout: number): Dialect =>
     createPostgresDialect({ url, connections, statementTimeout }, { log })
@@ -85,7 +89,7 @@ async function openPostgres(url: string, log: Log): Promise<Engine> {
   return { kind: 'postgres', kysely, close: () => kysely.destroy() }
 }
 
-async function openSqlite(file: string): Promise<Engine> {
+async function openSqlite(file: string): Promise<DatabaseEngine> {
   const database = await openSqliteFile(file, MIGRATION_RETRY_AFTER)
   try {
     await migrate('sqlite', createSqliteDialect(database, MIGRATION_RETRY_AFTER))
@@ -105,7 +109,7 @@ async function openSqlite(file: string): Promise<Engine> {
 }
 
 /** In one transaction: a migration that fails leaves nothing behind. */
-async function migrate(kind: Kind, dialect: Dialect): Promise<void> {
+async function migrate(kind: DatabaseKind, dialect: Dialect): Promise<void> {
   const kysely = new Kysely<unknown>({ dialect })
   try {
     await kysely.transaction().execute(async (transaction) => {

@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely'
 import type { Migration, MigrationProvider } from 'kysely/migration'
 
-export type Kind = 'postgres' | 'sqlite'
+export type DatabaseKind = 'postgres' | 'sqlite'
 
 /** What a column type is called, and how a table ends. `key` compares byte by byte in both. */
 const WORDS = {
@@ -9,7 +9,7 @@ const WORDS = {
   sqlite: { key: 'text', number: 'integer', flag: 'integer', end: ' strict' },
 }
 
-type Statements = (words: (typeof WORDS)[Kind]) => string[]
+type Statements = (words: (typeof WORDS)[DatabaseKind]) => string[]
 
 /** In the order of their names; what has run anywhere is never changed again. */
 const MIGRATIONS: Record<string, Statements> = {
@@ -106,7 +106,7 @@ const MIGRATIONS: Record<string, Statements> = {
   '004-key-age': () => ['alter table signing_keys drop column status'],
 }
 
-export function createMigrations(kind: Kind): MigrationProvider {
+export function createMigrations(kind: DatabaseKind): MigrationProvider {
   const entries = Object.entries(MIGRATIONS).map(([name, statements]): [string, Migration] => [
     name,
     { up: (database) => run(database, statements(WORDS[kind])) },

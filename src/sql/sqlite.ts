@@ -18,8 +18,8 @@ const BUSY_TIMEOUT = 250
 const CACHED_STATEMENTS = 200
 
 /**
- * Opens the file (mode 0600, folder 0700 when it is made here) or `:memory:`. `retryAfter`: milliseconds to wait, off the event
- * loop, before each further attempt to get at a file that is in use.
+ * Opens the file (mode 0600, folder 0700 when it is made here) or `:memory:`. `retryAfter`: milliseconds to wait, off
+ * the event loop, before each further attempt to get at a file that is in use.
  */
 export async function openSqliteFile(file: string, retryAfter: readonly number[]): Promise<DatabaseSync> {
   if (file !== ':memory:') {

@@ -1,4 +1,7 @@
-/** One row type per table, the same in PostgreSQL and SQLite: flags are 0 or 1, times are milliseconds, lists and objects are JSON. */
+/**
+ * One row type per table, the same in PostgreSQL and SQLite: flags are 0 or 1, times are milliseconds, lists and
+ * objects are JSON.
+ */
 export interface Tables {
   accounts: AccountRow
   logins: LoginRow

@@ -19,8 +19,8 @@ export type Spent =
 const keyFor = ({ name, of }: Limit): StateKey => keyOf(name, ...of)
 
 /**
- * Counts one under several limits at once, before it is judged: any number of parallel callers get at most the limit between them
- * (RL-4, CVE-2024-4629). One trip to the store.
+ * Counts one under several limits at once, before it is judged: any number of parallel callers get at most the limit
+ * between them (RL-4, CVE-2024-4629). One trip to the store.
  */
 export async function spend(limits: readonly Limit[], state: StateStore): Promise<Spent> {
   const reserved = await Promise.all(

@@ -4,7 +4,10 @@ declare const stateKey: unique symbol
 /** A key of the state store: its kind, then a hash. The kinds keep records of different meaning apart. */
 export type StateKey = string & { readonly [stateKey]: true }
 
-/** `kind` is a fixed word of ours (`pending`, `challenge`, …); `parts` are identities and never reach the store as text (KM-8, IN-3). */
+/**
+ * `kind` is a fixed word of ours (`pending`, `challenge`, …); `parts` are identities and never reach the store as text
+ * (KM-8, IN-3).
+ */
 export function keyOf(kind: string, ...parts: string[]): StateKey {
   return `${kind}:${sha256(parts.map((part) => `${part.length}:${part}`).join('')).slice(0, 32)}` as StateKey
 }
@@ -16,9 +19,9 @@ export type Reservation =
   | { granted: false; wait: number }
 
 /**
- * Short-lived state shared by every gateway process. Each operation is atomic on its key; each value has a time to live,
- * in milliseconds, and is gone when that is over. Every operation throws `UnavailableError` when the store cannot serve: nobody
- * may go on as if the answer had been "nothing there" (FA-1).
+ * Short-lived state shared by every gateway process. Each operation is atomic on its key; each value has a time to
+ * live, in milliseconds, and is gone when that is over. Every operation throws `UnavailableError` when the store cannot
+ * serve: nobody may go on as if the answer had been "nothing there" (FA-1).
  */
 export interface StateStore {
   get(key: StateKey): Promise<string | undefined>
@@ -31,8 +34,8 @@ export interface StateStore {
   /** Counts up from 1. The window starts with the first call and is not prolonged by later ones. */
   increment(key: StateKey, window: number): Promise<number>
   /**
-   * Takes one of so many places. Any number of parallel callers hold at most `places` between them; the window starts with the first
-   * and is not prolonged. The key belongs to this operation and its two companions alone.
+   * Takes one of so many places. Any number of parallel callers hold at most `places` between them; the window starts
+   * with the first and is not prolonged. The key belongs to this operation and its two companions alone.
    */
   reserve(key: StateKey, places: number, window: number): Promise<Reservation>
   /** Gives a place back; without effect when its window is over. */

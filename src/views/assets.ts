@@ -37,7 +37,10 @@ const LOGO_TYPES: Readonly<Record<string, string>> = {
   '.webp': 'image/webp',
 }
 
-/** Reads and stamps the files once; `clientLogos` are absolute paths. Throws `ConfigError` for a logo that cannot be shown. */
+/**
+ * Reads and stamps the files once; `clientLogos` are absolute paths. Throws `ConfigError` for a logo that cannot be
+ * shown.
+ */
 export function createAssets(
   branding: Branding,
   clientLogos: readonly string[] = [],

@@ -20,7 +20,10 @@ const INK: Rgb = [13, 15, 18]
 const READABLE = 4.5
 const STEP = 0.02
 
-/** Keeps the hue and moves towards ink or white only as far as reading needs. Throws `ConfigError` unless `#rgb` or `#rrggbb`. */
+/**
+ * Keeps the hue and moves towards ink or white only as far as reading needs. Throws `ConfigError` unless `#rgb` or
+ * `#rrggbb`.
+ */
 export function accentFor(brand: string, theme: keyof typeof GROUND): Accent {
   const ground = parse(GROUND[theme])
   const away = theme === 'light' ? INK : WHITE

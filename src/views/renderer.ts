@@ -7,8 +7,9 @@ import type { Texts, TextValues } from './texts.ts'
 /** Pages and mails from the templates in `views/`. */
 export interface Renderer {
   /**
-   * `view` is a path below `views/` without `.ejs`. A template sees the names in `data` and `t(key, values)`, `rich(key, values)`,
-   * `duration(milliseconds)`, `dateTime(milliseconds)`, `locale`. Everything in `<%= %>` is escaped for HTML.
+   * `view` is a path below `views/` without `.ejs`. A template sees the names in `data` and `t(key, values)`,
+   * `rich(key, values)`, `duration(milliseconds)`, `dateTime(milliseconds)`, `locale`. Everything in `<%= %>` is
+   * escaped for HTML.
    */
   render(view: string, locale: string, data: Record<string, unknown>): string
 }
@@ -33,7 +34,9 @@ export function viewNames(): string[] {
     .map((file) => file.slice(0, -EXTENSION.length).replaceAll('\\', '/'))
 }
 
-/** The same whatever the configuration says: a reload compiles none of them again, and a command only those it needs. */
+/**
+ * The same whatever the configuration says: a reload compiles none of them again, and a command only those it needs.
+ */
 const templates = new Map<string, TemplateFunction>()
 let views: ReadonlySet<string> | undefined
 
@@ -64,8 +67,9 @@ function helpersFor(locale: string, texts: Texts): Record<string, unknown> {
 const MARK = '\u{F0000}'
 
 /**
- * HTML of a text whose words from outside stand out and keep their reading direction to themselves. Marks stand in for the values
- * while the text is made and escaped, so that no value is ever taken for markup; numbers are part of the sentence.
+ * HTML of a text whose words from outside stand out and keep their reading direction to themselves. Marks stand in for
+ * the values while the text is made and escaped, so that no value is ever taken for markup; numbers are part of the
+ * sentence.
  */
 function richText(textOf: (values: TextValues) => string, values: TextValues): string {
   const names = Object.keys(values).filter((name) => typeof values[name] === 'string')

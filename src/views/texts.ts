@@ -9,11 +9,14 @@ export type TextValues = Record<string, string | number>
 export interface Texts {
   /** In the order configured. */
   languages: readonly string[]
-  /** The first language that a candidate (BCP 47 tags, most wanted first) matches by its primary subtag; else the first configured. */
+  /**
+   * The first language that a candidate (BCP 47 tags, most wanted first) matches by its primary subtag; else the first
+   * configured.
+   */
   negotiate(candidates: readonly string[]): string
   /**
-   * The text as it is, not escaped; of several keys the first one that exists. `count` picks the plural form. Throws when no key
-   * exists or a value is missing: both are faults of ours that a test finds.
+   * The text as it is, not escaped; of several keys the first one that exists. `count` picks the plural form. Throws
+   * when no key exists or a value is missing: both are faults of ours that a test finds.
    */
   t(locale: string, key: string | readonly string[], values?: TextValues): string
   /** "2 minutes", "30 seconds": rounded up, so that who waits that long has waited long enough. */

@@ -24,7 +24,10 @@ export const LEAST_SALT_BYTES = 8
 /** Longer ones are no hash of a password. */
 export const MOST_BYTES = 128
 
-/** Salt and tag as PHC strings hold them (base64 without padding), and passlib's with `.` for `+`; undefined: they are not sound. */
+/**
+ * Salt and tag as PHC strings hold them (base64 without padding), and passlib's with `.` for `+`; undefined: they are
+ * not sound.
+ */
 export function saltAndTag(salt: string, tag: string): { salt: Buffer; tag: Buffer } | undefined {
   const [saltBytes, tagBytes] = [salt, tag].map((text) => Buffer.from(text.replaceAll('.', '+'), 'base64'))
   if (saltBytes === undefined || tagBytes === undefined) return undefined
@@ -34,7 +37,10 @@ export function saltAndTag(salt: string, tag: string): { salt: Buffer; tag: Buff
     : undefined
 }
 
-/** As `timingSafeEqual`; for what is built on HMAC, which fills keys up with zeros: a password with NULs behind it fits nothing. */
+/**
+ * As `timingSafeEqual`; for what is built on HMAC, which fills keys up with zeros: a password with NULs behind it fits
+ * nothing.
+ */
 export function fits(normal: string, computed: Buffer, tag: Buffer): boolean {
   return timingSafeEqual(computed, tag) && !normal.includes('\0')
 }

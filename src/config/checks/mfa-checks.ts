@@ -2,7 +2,7 @@ import type { AuthenticatorBlocks } from '../schema/block.ts'
 import type { FileConfig } from '../schema/schema.ts'
 import { type Path, type Problem, when } from './problem.ts'
 
-type Rule = FileConfig['policy']['rules'][number]
+type FileRule = FileConfig['policy']['rules'][number]
 
 /** The opt-out has its confirmations (A5), methods can work (B4), rules mean something (B7). */
 export function mfaChecks(config: FileConfig, blocks: AuthenticatorBlocks): Problem[] {
@@ -34,7 +34,7 @@ function unusable(methods: readonly string[], path: Path, { config, blocks }: Co
   return when(method !== undefined, path, `${method} needs mail.smtp`)
 }
 
-function ruleProblems(rule: Rule, index: number, context: Context): Problem[] {
+function ruleProblems(rule: FileRule, index: number, context: Context): Problem[] {
   const path = ['policy', 'rules', index]
   const { rules } = context.config.policy
   const known = new Set(context.config.clients.map(({ client_id }) => client_id))

@@ -16,20 +16,23 @@ export interface Binding {
 }
 
 export interface BindingStore {
-  /** Oldest first. A record that cannot be opened makes this throw: a factor that cannot be read is never "no factor" (KM-6, FA-7). */
+  /**
+   * Oldest first. A record that cannot be opened makes this throw: a factor that cannot be read is never "no factor"
+   * (KM-6, FA-7).
+   */
   list(accountId: string): Promise<Binding[]>
   /**
-   * Raises the account's factor epoch in the same transaction and writes `audit`. False when the account already has `maxOfType` of
-   * this type, or a binding with this id. `endsSignIns`: the session epoch rises too, so that sign-ins under way and sessions end
-   * (FB-9); not for a binding made in a sign-in, which would end itself.
+   * Raises the account's factor epoch in the same transaction and writes `audit`. False when the account already has
+   * `maxOfType` of this type, or a binding with this id. `endsSignIns`: the session epoch rises too, so that sign-ins
+   * under way and sessions end (FB-9); not for a binding made in a sign-in, which would end itself.
    */
   insert(
     binding: Omit<Binding, 'version' | 'lastUsedAt'>,
     options: { maxOfType: number; audit: Change; endsSignIns?: true | undefined },
   ): Promise<boolean>
   /**
-   * Writes record and `lastUsedAt` only if the version is still `expected`: false *is* the replay protection (TO-4). `audit` is
-   * written with it; so is `ends`, which also raises the factor epoch (TD-6).
+   * Writes record and `lastUsedAt` only if the version is still `expected`: false *is* the replay protection (TO-4).
+   * `audit` is written with it; so is `ends`, which also raises the factor epoch (TD-6).
    */
   replace(
     id: string,
@@ -37,8 +40,9 @@ export interface BindingStore {
     change: { record: unknown; lastUsedAt: number; audit?: Change; ends?: Change },
   ): Promise<boolean>
   /**
-   * Removes one of the account's own, raises the factor epoch, writes `audit`; `not-theirs` when it is not (FB-6). `keep`: lists of
-   * types of each of which one has to remain; `last` when none would, however many try at once (FB-7). `endsSignIns`: as for `insert`.
+   * Removes one of the account's own, raises the factor epoch, writes `audit`; `not-theirs` when it is not (FB-6).
+   * `keep`: lists of types of each of which one has to remain; `last` when none would, however many try at once (FB-7).
+   * `endsSignIns`: as for `insert`.
    */
   remove(
     accountId: string,
@@ -52,8 +56,8 @@ export interface BindingStore {
   /** Removes all, clears the counters, raises factor and session epoch: `mfa reset`. The number removed. */
   removeAll(accountId: string, audit: Change): Promise<number>
   /**
-   * Counts one attempt with an authenticator type and answers how many have now failed in a row, this one included; durable, so that
-   * the hard cap outlives the state store (RL-1, RL-6).
+   * Counts one attempt with an authenticator type and answers how many have now failed in a row, this one included;
+   * durable, so that the hard cap outlives the state store (RL-1, RL-6).
    */
   countAttempt(accountId: string, type: string): Promise<number>
   /** A success of this type, or an administrator, ends its row of failures. */

@@ -37,16 +37,25 @@ export interface Proof {
 }
 
 /**
- * `proof` is undefined for what only opens the binding of another authenticator; `bound`: a binding was made; `changed`: the account or
- * its bindings are no longer what they were before.
+ * `proof` is undefined for what only opens the binding of another authenticator; `bound`: a binding was made;
+ * `changed`: the account or its bindings are no longer what they were before.
  */
 export type Verdict = { ok: true; proof: Proof | undefined; bound: boolean; changed: boolean } | Refusal
 
-/** Keeps for every authenticator: count, then judge; one challenge per interaction, ceremony and type; success takes it; throttles, hard caps, audit. */
+/**
+ * Keeps for every authenticator: count, then judge; one challenge per interaction, ceremony and type; success takes it;
+ * throttles, hard caps, audit.
+ */
 export interface Verifier {
-  /** The running challenge of this attempt, or a new one: showing a page twice sends nothing twice. A dead or expired one answers `expired` until `renew`. */
+  /**
+   * The running challenge of this attempt, or a new one: showing a page twice sends nothing twice. A dead or expired
+   * one answers `expired` until `renew`.
+   */
   begin(attempt: Attempt): Promise<Begun | Refusal>
-  /** A new challenge in place of the old one, which is dead from then on; refused before the wait is over and beyond the caps (C4, EM-7). */
+  /**
+   * A new challenge in place of the old one, which is dead from then on; refused before the wait is over and beyond the
+   * caps (C4, EM-7).
+   */
   renew(attempt: Attempt): Promise<Begun | Refusal>
   /** Judges the code. `bind` stores the binding; the first `verify` of an unbound usable authenticator binds it. */
   finish(attempt: Attempt, form: { code: string; label?: string }): Promise<Verdict>

@@ -15,7 +15,10 @@ export interface AdmittedBy {
 /** Relying parties by client id: the names by which each knows the session, and what was granted to it there. */
 export type Parties = Readonly<Record<string, { sid: string | undefined; grantId: string }>>
 
-/** What was proved in a session, kept under the session's stable uid: the engine's own `acr`, `amr` and time follow from it. */
+/**
+ * What was proved in a session, kept under the session's stable uid: the engine's own `acr`, `amr` and time follow from
+ * it.
+ */
 export interface SessionProofs {
   accountId: string
   proofs: Proof[]
@@ -48,7 +51,10 @@ export function createSessionProofs(dependencies: { state: StateStore; sealer: S
   return createRecords<SessionProofs>('session-proofs', dependencies)
 }
 
-/** Whether a session of this account, begun with these epochs, is still alive: a changed password or an ended session kills it (SE-8). */
+/**
+ * Whether a session of this account, begun with these epochs, is still alive: a changed password or an ended session
+ * kills it (SE-8).
+ */
 export function aliveFor(account: Account, session: SessionProofs): boolean {
   return (
     !account.disabled &&

@@ -17,7 +17,10 @@ export interface SessionView {
   methods: string[]
 }
 
-/** The sessions of an account. Ending one ends its tokens, and its relying parties get their back-channel logout (LO-3, LO-4, SE-9). */
+/**
+ * The sessions of an account. Ending one ends its tokens, and its relying parties get their back-channel logout (LO-3,
+ * LO-4, SE-9).
+ */
 export interface Sessions {
   /** Newest use first. */
   list(account: Account): Promise<SessionView[]>

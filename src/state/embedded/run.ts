@@ -5,7 +5,9 @@ import { isBusy } from './file.ts'
 /** Milliseconds to wait, off the event loop, before each further attempt. */
 const RETRY_AFTER = [20, 50, 100]
 
-/** Runs an operation, again while another process holds the file; throws `UnavailableError` when it cannot be served. */
+/**
+ * Runs an operation, again while another process holds the file; throws `UnavailableError` when it cannot be served.
+ */
 export async function run<R>(operation: () => R): Promise<R> {
   for (let attempt = 0; ; attempt++) {
     try {

@@ -22,7 +22,9 @@ export interface Challenges {
   spend(attempt: Attempt, found: Versioned<KeptChallenge>): Promise<boolean>
 }
 
-/** Longer than a mail server is given to answer. A process that died while making one leaves no more than this behind. */
+/**
+ * Longer than a mail server is given to answer. A process that died while making one leaves no more than this behind.
+ */
 const MAKING_TTL = 30 * SECOND
 const MAKING_POLL = 50
 /** A dead challenge is remembered, so that showing the page again does not make another. */
