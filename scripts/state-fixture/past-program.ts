@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -16,13 +16,25 @@ export function checkOut(commit: string): PastProgram {
   const folder = mkdtempSync(join(tmpdir(), 'stepgate-past-'))
   const archive = execFileSync('git', ['archive', '--format=tar', commit], { maxBuffer: 2 ** 30 })
   execFileSync('tar', ['-x', '-C', folder], { input: archive })
-  const sameLock = readFileSync(join(folder, 'package-lock.json'), 'utf8') === readFileSync('package-lock.json', 'utf8')
-  if (sameLock) symlinkSync(join(process.cwd(), 'node_modules'), join(folder, 'node_modules'))
+  if (hasPackagesOf(readFileSync(join(folder, 'package.json'), 'utf8')))
+    symlinkSync(join(process.cwd(), 'node_modules'), join(folder, 'node_modules'))
   else execFileSync('npm', ['ci'], { cwd: folder, stdio: 'inherit' })
   return {
     bin: join(folder, 'bin', 'stepgate.js'),
     remove: () => rmSync(folder, { recursive: true, force: true }),
   }
+}
+
+/** Whether the packages installed here are those that a program with this `package.json` runs on. */
+export function hasPackagesOf(packageJson: string): boolean {
+  const { dependencies } = JSON.parse(packageJson) as { dependencies: Record<string, string> }
+  return Object.entries(dependencies).every(([name, version]) => installedVersion(name) === version)
+}
+
+function installedVersion(name: string): string | undefined {
+  const file = join('node_modules', name, 'package.json')
+  if (!existsSync(file)) return undefined
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version
 }
 
 /** An installation of a past program: its file, its data folder and the commands that work on them. */

@@ -1,5 +1,6 @@
 import { HOUR } from '../kernel/clock.ts'
 import { equalSecrets, randomToken, sha256 } from '../kernel/secrets.ts'
+import { textOfWords, wordsOf } from '../state/format.ts'
 import { keyOf, type StateStore } from '../state/store.ts'
 import type { Account } from './account.ts'
 import type { AccountStore } from './account-store.ts'
@@ -37,7 +38,7 @@ export function createPasswordLinks(
 
   /** The account, if its newest token is this one and nothing has changed since. */
   async function ownerOf(hash: string, record: string | undefined): Promise<Account | undefined> {
-    const [accountId = '', stamp = ''] = record?.split(' ') ?? []
+    const [accountId = '', stamp = ''] = record === undefined ? [] : wordsOf(record, kind)
     if (record === undefined || (await state.get(current(accountId))) !== hash) return undefined
     const account = await accounts.find(accountId)
     return account !== undefined && !account.disabled && equalSecrets(stampOf(account), stamp) ? account : undefined
@@ -47,7 +48,7 @@ export function createPasswordLinks(
     async create(account) {
       const token = randomToken()
       const hash = sha256(token)
-      await state.set(keyFor(hash), `${account.id} ${stampOf(account)}`, LINK_TTL[kind])
+      await state.set(keyFor(hash), textOfWords(account.id, stampOf(account)), LINK_TTL[kind])
       await state.set(current(account.id), hash, LINK_TTL[kind])
       return token
     },
@@ -57,6 +58,8 @@ export function createPasswordLinks(
     },
     async take(token) {
       const hash = sha256(token)
+      // What cannot be read is not taken away from who can.
+      wordsOf((await state.get(keyFor(hash))) ?? '', kind)
       return ownerOf(hash, await state.take(keyFor(hash)))
     },
     revoke: (accountId) => state.delete(current(accountId)),

@@ -28,6 +28,7 @@ import { createSqlPostponements } from '../sql/postponements.ts'
 import { createSqlSettings } from '../sql/settings.ts'
 import { createSqlSetupDecisions } from '../sql/setup-decisions.ts'
 import { createEmbeddedState } from '../state/embedded.ts'
+import { admitted } from '../state/format.ts'
 import type { RedisState } from '../state/redis.ts'
 import type { StateStore } from '../state/store.ts'
 import type { Metrics } from '../web/metrics.ts'
@@ -66,10 +67,16 @@ export interface Parts {
   slow?: <T extends object>(port: T) => T
 }
 
-/** Kinds of authenticator that end with the address they were bound to: who has another one has not entered a code sent there. */
+/**
+ * Kinds of authenticator that end with the address they were bound to: who has another one has not entered a code
+ * sent there.
+ */
 export const BOUND_TO_ADDRESS = KINDS.filter(({ block }) => block?.needs === 'mail').map(({ type }) => type)
 
-/** Throws `ConfigError` for what cannot work and `UnavailableError` for a store that is down. `close` writes what is still known first. */
+/**
+ * Throws `ConfigError` for what cannot work and `UnavailableError` for a store that is down. `close` writes what is
+ * still known first.
+ */
 export async function openStores(config: Config, parts: Parts): Promise<Stores & { close(): Promise<void> }> {
   const { clock = systemClock, log = silentLog, slow = (port) => port } = parts
   const { limits, stores } = config
@@ -80,6 +87,11 @@ export async function openStores(config: Config, parts: Parts): Promise<Stores &
     stores.accounts === undefined ? { file: join(stores.dataDir, 'stepgate.db') } : { url: stores.accounts },
     { clock, log },
   )
+  const state = await openState(config, { clock, log }).catch(async (error: unknown) => {
+    // Its connections would keep the process alive.
+    await database.close()
+    throw error
+  })
   const sealer = createSealer(deriveKey(secretKey, 'records'))
   const audit = slow(createSqlAudit(database))
   const outbox = slow(createSqlOutbox(database, { clock }))
@@ -87,12 +99,11 @@ export async function openStores(config: Config, parts: Parts): Promise<Stores &
   metrics?.watch(outbox, clock)
   const trail = createAuditTrail({}, { store: audit, clock, log })
   const sparing = createSparingTrail(trail, { clock })
-  const state = slow(await openState(config, { clock, log }))
   return {
     clock,
     log,
     secretKey,
-    state,
+    state: slow(state),
     database,
     accounts: slow(createSqlAccounts(database, { hasher, clock, boundToAddress: BOUND_TO_ADDRESS })),
     bindings: slow(createSqlBindings(database, { sealer })),
@@ -118,14 +129,18 @@ function hashesAtOnce({ listen }: Config): number {
   return listen.workers > 1 ? 1 : availableParallelism()
 }
 
-/** What talks to servers is loaded where there is one: most commands run on the embedded stores, and start sooner without. */
+/**
+ * What talks to servers is loaded where there is one: most commands run on the embedded stores, and start sooner
+ * without.
+ */
 async function openState(
   { stores }: Config,
   dependencies: { clock: Clock; log: Log },
 ): Promise<StateStore | RedisState> {
   if (stores.state !== undefined) {
     const { createRedisState } = await import('../state/redis.ts')
-    return createRedisState({ url: stores.state }, dependencies)
+    return admitted(createRedisState({ url: stores.state }, dependencies), { key: 'stores.state' }, dependencies)
   }
-  return createEmbeddedState({ file: join(stores.dataDir, 'state.db') }, dependencies)
+  const embedded = createEmbeddedState({ file: join(stores.dataDir, 'state.db') }, dependencies)
+  return admitted(embedded, { key: 'stores.dataDir' }, dependencies)
 }

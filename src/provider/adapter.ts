@@ -1,6 +1,7 @@
 import { type Adapter, type AdapterFactory, type AdapterPayload, errors } from 'oidc-provider'
 import { type Clock, SECOND } from '../kernel/clock.ts'
 import { UnavailableError } from '../kernel/errors.ts'
+import type { Log } from '../kernel/log.ts'
 import type { Sealer } from '../kernel/secrets.ts'
 import { createRecords, type Records } from '../state/records.ts'
 import { keyOf, type StateKey, type StateStore } from '../state/store.ts'
@@ -25,6 +26,7 @@ interface AdapterDependencies {
   state: StateStore
   sealer: Sealer
   clock: Clock
+  log: Log
   /** Called when a code or refresh token was presented a second time. */
   onReplay: (model: string, grantId: string | undefined) => void
 }
@@ -88,8 +90,8 @@ async function revokeGrant(state: StateStore, grantId: string): Promise<void> {
   await state.delete(...keys, index)
 }
 
-function plainAdapter(model: string, { state, sealer }: AdapterDependencies): Adapter {
-  const records = createRecords<AdapterPayload>(kindOf(model), { state, sealer })
+function plainAdapter(model: string, { state, sealer, log }: AdapterDependencies): Adapter {
+  const records = createRecords<AdapterPayload>(kindOf(model), { state, sealer, log })
   return {
     async upsert(id, payload, expiresIn) {
       const ttl = lifetime(expiresIn)
@@ -126,8 +128,8 @@ function grantAdapter({ grantTtl }: AdapterOptions, dependencies: AdapterDepende
  * that a second use is noticed (OA-3, X5).
  */
 function oneUseAdapter(model: string, options: AdapterOptions, dependencies: AdapterDependencies): Adapter {
-  const { state, sealer, onReplay } = dependencies
-  const records = createRecords<AdapterPayload>(kindOf(model), { state, sealer })
+  const { state, sealer, log, onReplay } = dependencies
+  const records = createRecords<AdapterPayload>(kindOf(model), { state, sealer, log })
   const used = (id: string): StateKey => keyOf(`used-${model}`, id)
   const usedTtl = lifetime(model === 'RefreshToken' ? options.refreshTtl : 10 * 60)
   return {
@@ -160,9 +162,9 @@ type Stored = { session: AdapterPayload } | { ended: true }
  * `authorizations` into what is stored (compare-and-set). The id of a session that has ended or got a new id stays
  * taken for a while. A late save under a replaced id goes to the session's new id; one after a sign-out goes nowhere.
  */
-function sessionAdapter(options: AdapterOptions, { state, sealer }: AdapterDependencies): Adapter {
-  const records = createRecords<Stored>(kindOf('Session'), { state, sealer })
-  const byUid = createRecords<string>('session-uid', { state, sealer })
+function sessionAdapter(options: AdapterOptions, { state, sealer, log }: AdapterDependencies): Adapter {
+  const records = createRecords<Stored>(kindOf('Session'), { state, sealer, log })
+  const byUid = createRecords<string>('session-uid', { state, sealer, log })
 
   /** Answers whether the record stands under `id` now. */
   async function save(id: string, payload: AdapterPayload, ttl: number): Promise<boolean> {

@@ -7,6 +7,7 @@ import { createSortableIds } from '../kernel/sortable-id.ts'
 import { auditRow } from './audit-row.ts'
 import { createMigrations, type DatabaseKind } from './migrations.ts'
 import { outboxRows } from './outbox-row.ts'
+import { keepNeeded, mayMigrate } from './schema-format.ts'
 import { createSqliteDialect, openSqliteFile } from './sqlite.ts'
 import type { Tables } from './tables.ts'
 
@@ -46,7 +47,7 @@ export async function openDatabase(
   dependencies: { clock: Clock; log: Log },
 ): Promise<Database> {
   const { clock, log } = dependencies
-  const engine = 'url' in options ? await openPostgres(options.url, log) : await openSqlite(options.file)
+  const engine = 'url' in options ? await openPostgres(options.url, log) : await openSqlite(options.file, log)
   const { kind, kysely } = engine
   const ping = async (): Promise<void> => {
     await kysely.selectFrom('settings').select('name').limit(1).execute()
@@ -84,15 +85,15 @@ async function openPostgres(url: string, log: Log): Promise<DatabaseEngine> {
   const { createPostgresDialect } = await import('./postgres.ts')
   const dialectWith = (connections: number, statementTimeout: number): Dialect =>
     createPostgresDialect({ url, connections, statementTimeout }, { log })
-  await migrate('postgres', dialectWith(1, MIGRATION_TIMEOUT))
+  await migrate('postgres', dialectWith(1, MIGRATION_TIMEOUT), log)
   const kysely = new Kysely<Tables>({ dialect: dialectWith(CONNECTIONS, STATEMENT_TIMEOUT) })
   return { kind: 'postgres', kysely, close: () => kysely.destroy() }
 }
 
-async function openSqlite(file: string): Promise<DatabaseEngine> {
+async function openSqlite(file: string, log: Log): Promise<DatabaseEngine> {
   const database = await openSqliteFile(file, MIGRATION_RETRY_AFTER)
   try {
-    await migrate('sqlite', createSqliteDialect(database, MIGRATION_RETRY_AFTER))
+    await migrate('sqlite', createSqliteDialect(database, MIGRATION_RETRY_AFTER), log)
   } catch (error) {
     database.close()
     throw error
@@ -108,14 +109,19 @@ async function openSqlite(file: string): Promise<DatabaseEngine> {
   }
 }
 
-/** In one transaction: a migration that fails leaves nothing behind. */
-async function migrate(kind: DatabaseKind, dialect: Dialect): Promise<void> {
+/**
+ * In one transaction: a migration that fails leaves nothing behind. Throws ConfigError for a schema of a newer
+ * program.
+ */
+async function migrate(kind: DatabaseKind, dialect: Dialect, log: Log): Promise<void> {
   const kysely = new Kysely<unknown>({ dialect })
   try {
     await kysely.transaction().execute(async (transaction) => {
       if (kind === 'postgres') await sql`select pg_advisory_xact_lock(${MIGRATION_LOCK})`.execute(transaction)
+      if (!(await mayMigrate(transaction, kind, log))) return
       const { error } = await new Migrator({ db: transaction, provider: createMigrations(kind) }).migrateToLatest()
       if (error !== undefined) throw error
+      await keepNeeded(transaction)
     })
   } finally {
     await kysely.destroy()

@@ -106,6 +106,26 @@ const MIGRATIONS: Record<string, Statements> = {
   '004-key-age': () => ['alter table signing_keys drop column status'],
 }
 
+/**
+ * Those that take nothing away and that programs which do not know them can go on beside: what stood there before is
+ * read and written as it was. While replicas are exchanged one by one, the old ones live with them
+ * (docs/decisions/stored-formats.md).
+ */
+const ADDITIVE: ReadonlySet<string> = new Set([])
+
+/** What this program knows of the schema. */
+export interface SchemaKnowledge {
+  /** Every migration, in their order. */
+  names: readonly string[]
+  /** The last one that a program has to know. */
+  needed: string
+}
+
+export const KNOWN_SCHEMA: SchemaKnowledge = {
+  names: Object.keys(MIGRATIONS),
+  needed: Object.keys(MIGRATIONS).findLast((name) => !ADDITIVE.has(name)) ?? '',
+}
+
 export function createMigrations(kind: DatabaseKind): MigrationProvider {
   const entries = Object.entries(MIGRATIONS).map(([name, statements]): [string, Migration] => [
     name,

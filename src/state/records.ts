@@ -1,4 +1,6 @@
+import type { Log } from '../kernel/log.ts'
 import type { Sealer } from '../kernel/secrets.ts'
+import { assertKnown, STATE_FORMAT } from './format.ts'
 import { keyOf, type StateKey, type StateStore } from './store.ts'
 
 /** A value as it was read, and the token that `replace` wants back. */
@@ -7,7 +9,11 @@ export interface Versioned<T> {
   version: string
 }
 
-/** JSON values of one kind in the state store, sealed with the key's name as context, so that a dump of the store shows nothing (KM-8). */
+/**
+ * JSON values of one kind in the state store, sealed with the key's name as context, so that a dump of the store
+ * shows nothing (KM-8). Each says in which format it was written; one that is newer than this program is
+ * `UnavailableError` and stays where it is.
+ */
 export interface Records<T> {
   get(id: string): Promise<Versioned<T> | undefined>
   set(id: string, value: T, ttl: number): Promise<void>
@@ -20,10 +26,17 @@ export interface Records<T> {
   delete(id: string): Promise<void>
 }
 
-export function createRecords<T>(kind: string, dependencies: { state: StateStore; sealer: Sealer }): Records<T> {
-  const { state, sealer } = dependencies
-  const seal = (key: StateKey, value: T): string => sealer.seal(JSON.stringify(value), key)
-  const open = (key: StateKey, text: string): T => JSON.parse(sealer.open(text, key)) as T
+export interface RecordsDependencies {
+  state: StateStore
+  sealer: Sealer
+  /** Told of records that cannot be read, for callers whose errors nobody logs. */
+  log?: Log
+}
+
+export function createRecords<T>(kind: string, dependencies: RecordsDependencies): Records<T> {
+  const { state, sealer, log } = dependencies
+  const seal = (key: StateKey, value: T): string => sealer.seal(JSON.stringify(marked(value)), key)
+  const open = (key: StateKey, text: string): T => unmarked(JSON.parse(sealer.open(text, key)), { kind, log }) as T
   return {
     async get(id) {
       const key = keyOf(kind, id)
@@ -40,7 +53,10 @@ export function createRecords<T>(kind: string, dependencies: { state: StateStore
     },
     async take(id) {
       const key = keyOf(kind, id)
-      const text = await state.take(key)
+      const held = await state.get(key)
+      // What cannot be read is not taken away from who can.
+      if (held !== undefined) open(key, held)
+      const text = held === undefined ? undefined : await state.take(key)
       return text === undefined ? undefined : open(key, text)
     },
     replace(id, version, value, ttl) {
@@ -49,4 +65,21 @@ export function createRecords<T>(kind: string, dependencies: { state: StateStore
     },
     delete: (id) => state.delete(keyOf(kind, id)),
   }
+}
+
+/** In every record that has members. The name begins as none of ours does. */
+const MEMBER = '$format'
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** A text or a number has no place for it, and no form that could change: it would become an object. */
+const marked = (value: unknown): unknown =>
+  isObject(value) ? { ...value, [MEMBER]: STATE_FORMAT.writes.format } : value
+
+function unmarked(value: unknown, { kind, log }: { kind: string; log: Log | undefined }): unknown {
+  if (!isObject(value)) return value
+  const { [MEMBER]: format = 1, ...rest } = value
+  assertKnown(format, kind, log)
+  return rest
 }

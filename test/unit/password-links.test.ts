@@ -3,10 +3,11 @@ import { afterEach, beforeEach, describe, it } from 'node:test'
 import type { Account } from '../../src/accounts/account.ts'
 import { createPasswordLinks, LINK_TTL, type PasswordLinks } from '../../src/accounts/password-links.ts'
 import { HOUR, MINUTE } from '../../src/kernel/clock.ts'
+import { UnavailableError } from '../../src/kernel/errors.ts'
 import { silentLog } from '../../src/kernel/log.ts'
 import { mayResetByMail, type ResetFacts } from '../../src/mfa/policy/reset-by-mail.ts'
 import { createEmbeddedState } from '../../src/state/embedded.ts'
-import type { StateStore } from '../../src/state/store.ts'
+import type { StateKey, StateStore } from '../../src/state/store.ts'
 import { isSecretAddress, withoutSecret } from '../../src/web/secret-address.ts'
 
 describe('links to a new password', () => {
@@ -48,6 +49,21 @@ describe('links to a new password', () => {
     const taken = await Promise.all([links.take(token), links.take(token)])
     assert.deepEqual(taken.map(idOf).toSorted(), ['a1', undefined])
     assert.equal(await links.find(token), undefined)
+  })
+
+  it('a link of before there were formats is good, and one of a newer program stays for who can read it', async () => {
+    const token = await links.create(person('a1'))
+    const [key = '', text = ''] = written as [StateKey, string]
+    const [id, stamp] = text.split(' ')
+    assert.equal(text, `${id} ${stamp} f1`, 'programs of before read the first two words')
+    await state.set(key as StateKey, `${id} ${stamp} f2`, HOUR)
+    await assert.rejects(links.find(token), UnavailableError)
+    await assert.rejects(links.take(token), UnavailableError)
+    assert.equal(await state.get(key as StateKey), `${id} ${stamp} f2`)
+    await state.set(key as StateKey, `${id} ${stamp}`, HOUR)
+    assert.equal(idOf(await links.find(token)), 'a1')
+    assert.equal(idOf(await links.take(token)), 'a1')
+    assert.equal(await links.take(token), undefined)
   })
 
   it('the store sees neither the token nor the address (KM-8)', async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, test } from 'node:test'
 import { MINUTE } from '../../src/kernel/clock.ts'
+import { UnavailableError } from '../../src/kernel/errors.ts'
 import { silentLog } from '../../src/kernel/log.ts'
 import { createSealer, deriveKey } from '../../src/kernel/secrets.ts'
 import { createEmbeddedState } from '../../src/state/embedded.ts'
@@ -58,6 +59,53 @@ test('KM-5: a value moved to another id, kind or gateway does not open', async (
   await assert.rejects(createRecords<Proof>('trusted', { state, sealer }).get('alice'))
   const stranger = createSealer(deriveKey(Buffer.alloc(32, 8), 'state'))
   await assert.rejects(createRecords<Proof>('pending', { state, sealer: stranger }).get('alice'))
+})
+
+/** What programs did before records said their format, kept as it was (commit e8e7e98). */
+const readAsBefore = (text: string, key: string): unknown => JSON.parse(sealer.open(text, key))
+
+test('programs of before there were formats read what is written now', async () => {
+  const key = keyOf('pending', 'id')
+  for (const value of [alice, bob]) {
+    await records.set('id', value, MINUTE)
+    const { account, times } = readAsBefore((await state.get(key)) ?? '', key) as Proof
+    assert.deepEqual({ account, times }, value)
+  }
+  const words = createRecords<string>('session-uid', { state, sealer })
+  await words.set('id', 'a text has no members', MINUTE)
+  const textKey = keyOf('session-uid', 'id')
+  assert.equal(readAsBefore((await state.get(textKey)) ?? '', textKey), 'a text has no members')
+  assert.equal((await words.get('id'))?.value, 'a text has no members')
+})
+
+test('a record says its format, whoever writes it, and shows it to nobody', async () => {
+  const key = keyOf('pending', 'id')
+  const carried = { ...alice, $format: 0 }
+  const written = async (): Promise<unknown> => readAsBefore((await state.get(key)) ?? '', key)
+  await records.add('id', carried, MINUTE)
+  assert.deepEqual(await written(), { ...alice, $format: 1 })
+  const read = await records.get('id')
+  assert.deepEqual(read?.value, alice)
+  await records.replace('id', read?.version ?? '', bob, MINUTE)
+  assert.deepEqual(await written(), { ...bob, $format: 1 })
+  assert.deepEqual(await records.take('id'), bob)
+})
+
+test('a record that says nothing is one of the first format', async () => {
+  const key = keyOf('pending', 'id')
+  await state.set(key, sealer.seal(JSON.stringify(alice), key), MINUTE)
+  assert.deepEqual((await records.get('id'))?.value, alice)
+  assert.deepEqual(await records.take('id'), alice)
+})
+
+test('a format that is no number, or a newer one, is unavailable, and taking leaves it there', async () => {
+  const key = keyOf('pending', 'id')
+  for (const $format of [2, 1.5, '1', null, { of: 'tomorrow' }]) {
+    await state.set(key, sealer.seal(JSON.stringify({ ...alice, $format }), key), MINUTE)
+    await assert.rejects(records.get('id'), UnavailableError, `${$format}`)
+    await assert.rejects(records.take('id'), UnavailableError, `${$format}`)
+    assert.ok(await state.get(key))
+  }
 })
 
 test('two kinds do not see each other', async () => {
