@@ -6,6 +6,7 @@ import { after, before, beforeEach, describe, test } from 'node:test'
 import type { Account } from '../../src/accounts/account.ts'
 import type { AuditEvent } from '../../src/audit/audit.ts'
 import { DAY, MINUTE, SECOND } from '../../src/kernel/clock.ts'
+import { UnavailableError } from '../../src/kernel/errors.ts'
 import { silentLog } from '../../src/kernel/log.ts'
 import { createSealer, deriveKey, randomToken } from '../../src/kernel/secrets.ts'
 import type { Origin, Presented, RememberedDevices } from '../../src/mfa/session/remembered-device.ts'
@@ -73,6 +74,7 @@ for (const [kind, open] of Object.entries({ embedded: openEmbedded, redis: openR
     let told: Origin[]
     let remembered: Origin[]
     let events: string[]
+    let outboxDown: boolean
     before(async () => {
       opened = await open()
     })
@@ -81,6 +83,7 @@ for (const [kind, open] of Object.entries({ embedded: openEmbedded, redis: openR
       told = []
       remembered = []
       events = []
+      outboxDown = false
       account = newAccount()
       devices = createRememberedDevices(
         { grace: GRACE },
@@ -94,6 +97,7 @@ for (const [kind, open] of Object.entries({ embedded: openEmbedded, redis: openR
           },
           clock,
           notify: async (kind, _account, request) => {
+            if (kind === 'device-copied' && outboxDown) throw new UnavailableError('sqlite')
             if (kind === 'device-copied') told.push(request)
             else remembered.push(request)
           },
@@ -168,6 +172,17 @@ for (const [kind, open] of Object.entries({ embedded: openEmbedded, redis: openR
       assert.equal(await outcome(present(third)), 'unknown')
       assert.equal(told.length, 1)
       assert.equal(events.filter((event) => event === 'device.reuse_detected').length, 1)
+    })
+
+    test('a copy whose mail cannot be written is found again: the device is dead only once its owner is told', async () => {
+      const first = await remember()
+      await rotate(await rotate(first))
+      clock.advance(GRACE)
+      outboxDown = true
+      await assert.rejects(present(first), UnavailableError)
+      outboxDown = false
+      assert.equal(await outcome(present(first)), 'reused')
+      assert.equal(told.length, 1)
     })
 
     test('a right id with a made-up secret is a copy too; what is no cookie of ours is unknown', async () => {
