@@ -22,7 +22,7 @@ export interface MainPageDependencies {
 }
 
 /** An action that was refused, and in which section. */
-type Problem = ActionFailure & { section: string }
+type SectionProblem = ActionFailure & { section: string }
 
 /** A section with what its view is given. */
 interface ShownSection {
@@ -33,7 +33,7 @@ interface ShownSection {
 export function createMainPage({ sections, requests, limits }: MainPageDependencies): MainPage {
   const actions = actionsOf(sections)
 
-  async function show(at: AccountRequest, problem?: Problem): Promise<void> {
+  async function show(at: AccountRequest, problem?: SectionProblem): Promise<void> {
     const { visitor, ctx } = at
     const shown = await Promise.all(
       sections.map(async (section) => ({ name: section.name, data: await section.show(visitor) })),
@@ -73,7 +73,7 @@ export function createMainPage({ sections, requests, limits }: MainPageDependenc
 function modelOf(
   account: Account,
   shown: readonly ShownSection[],
-  { problem, done }: { problem?: Problem; done?: Notice | undefined },
+  { problem, done }: { problem?: SectionProblem; done?: Notice | undefined },
 ): PageModel {
   const parts = shown
     .filter(({ data }) => data !== undefined)

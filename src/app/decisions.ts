@@ -10,7 +10,10 @@ import type { Stores } from './stores.ts'
 /** What `methods: auto` decided, separated by commas. */
 export const METHODS_SETTING = 'mfa.methods'
 
-/** What decides, under one configuration: for the gateway, and for commands that explain it. Throws ConfigError for a rule nobody can meet. */
+/**
+ * What decides, under one configuration: for the gateway, and for commands that explain it. Throws ConfigError for a
+ * rule nobody can meet.
+ */
 export function decisionsOf(installation: DecisionNeeds): Promise<Decisions> {
   return atItsPlace(installation.config, () => decide(installation))
 }

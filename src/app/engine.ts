@@ -21,8 +21,8 @@ export type EngineStores = Pick<
 export type EngineServices = Pick<Services, 'config' | 'devices' | 'mailer' | 'registry' | 'renderer' | 'texts'>
 
 /**
- * The protocol engine under one configuration, with what it asks and the pages it shows by itself: a gateway answers by it, a command ends
- * sessions with it.
+ * The protocol engine under one configuration, with what it asks and the pages it shows by itself: a gateway answers by
+ * it, a command ends sessions with it.
  */
 export async function createEngine(stores: EngineStores, services: EngineServices, decisions: Decisions) {
   const { clock, log, state, accounts, trail, secretKey } = stores
@@ -65,7 +65,10 @@ export async function createEngine(stores: EngineStores, services: EngineService
   return { provider, signingKeys, grants, backChannel, sessions, sessionProofs: proofs, sealer, admissions, web }
 }
 
-/** Ends sessions of an installation whose gateways run elsewhere. `unreached`: clients that could not be told, once everything else is done. */
+/**
+ * Ends sessions of an installation whose gateways run elsewhere. `unreached`: clients that could not be told, once
+ * everything else is done.
+ */
 export async function openSessions(
   installation: EngineStores & EngineServices,
 ): Promise<{ sessions: Sessions; unreached(): Promise<string[]> }> {

@@ -30,8 +30,8 @@ export interface Gateway {
   /** Throws what node throws for an address that cannot be had. */
   listen(): Promise<{ port: number }>
   /**
-   * Serves by this configuration from the next request on; sign-ins under way go on. Throws ConfigError and changes nothing when it
-   * cannot work. Stores, secret key and addresses stay what they were at the start.
+   * Serves by this configuration from the next request on; sign-ins under way go on. Throws ConfigError and changes
+   * nothing when it cannot work. Stores, secret key and addresses stay what they were at the start.
    */
   reload(config: Config): Promise<void>
   /** Takes up what a rotation published or the time has brought; done once a minute by itself. Never rejects. */
@@ -116,7 +116,10 @@ interface Served {
   close(): void
 }
 
-/** One generation after the other: each serves until the next one stands, and is closed when nothing is under way in it any more. */
+/**
+ * One generation after the other: each serves until the next one stands, and is closed when nothing is under way in it
+ * any more.
+ */
 async function serveGenerations(
   installation: Pick<Installation, 'clock' | 'file' | 'keys' | 'log' | 'setupDecisions'>,
   on: { open(config: Config): Promise<Generation>; replaced(next: Generation): Promise<void> },
@@ -128,7 +131,10 @@ async function serveGenerations(
   let lastTurn: Promise<unknown> = Promise.resolve()
   let current = await on.open(file)
 
-  /** Who reads the file again and who only looks at keys or set-up take turns: none of them brings back what another one replaced. */
+  /**
+   * Who reads the file again and who only looks at keys or set-up take turns: none of them brings back what another one
+   * replaced.
+   */
   function use(config?: Config): Promise<void> {
     const turn = lastTurn.then(() => exchange(config ?? file))
     lastTurn = turn.catch(() => undefined)
@@ -200,7 +206,9 @@ function healthOf(
   ])
 }
 
-/** Only where the file asks for it: a wrong clock refuses the codes of apps, a gateway that is out refuses everybody. */
+/**
+ * Only where the file asks for it: a wrong clock refuses the codes of apps, a gateway that is out refuses everybody.
+ */
 function refuseWrongClock(reading: ClockReading | undefined, options: Config['clock']): void {
   if (options.check === 'fail' && isWrong(reading, options)) throw new UnavailableError('clock')
 }

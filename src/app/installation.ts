@@ -8,7 +8,10 @@ export interface Installation extends Stores, Services {
   close(): Promise<void>
 }
 
-/** Opens the stores of an installation; throws `ConfigError` for what cannot work and `UnavailableError` for a store that is down. */
+/**
+ * Opens the stores of an installation; throws `ConfigError` for what cannot work and `UnavailableError` for a store
+ * that is down.
+ */
 export function openInstallation(config: Config, parts: Parts = {}): Promise<Installation> {
   return atItsPlace(config, async () => {
     const stores = await openStores(config, parts)

@@ -30,7 +30,10 @@ export interface Services {
   recoveryCodes: RecoveryCodes
   bypassCodes: BypassCodes
   devices: RememberedDevices
-  /** Ends the connections to the mail server, once mails on their way there have come to their end. Twice is as good as once. */
+  /**
+   * Ends the connections to the mail server, once mails on their way there have come to their end. Twice is as good as
+   * once.
+   */
   closeServices(): void
 }
 

@@ -7,7 +7,10 @@ import type { SetupDecisionStore } from '../mfa/policy/setup-decision-store.ts'
 const PAUSE = 200
 /** What does not depend on it. */
 const SERVED_ALWAYS = /^\/(livez|readyz|assets\/)/
-/** The pages of set-up themselves are right also a moment too late: the store has the last word, and the last page is the same. */
+/**
+ * The pages of set-up themselves are right also a moment too late: the store has the last word, and the last page is
+ * the same.
+ */
 const SETUP = /^\/setup\b/
 
 export interface SetupLookParts {
@@ -19,8 +22,9 @@ export interface SetupLookParts {
 }
 
 /**
- * Set-up may be finished by another process; the request that finds out is served already. Each request has a look that begins after it
- * came: nobody who was sent here from the last page is told that set-up is not finished. Those who come between two share the next.
+ * Set-up may be finished by another process; the request that finds out is served already. Each request has a look that
+ * begins after it came: nobody who was sent here from the last page is told that set-up is not finished. Those who come
+ * between two share the next.
  */
 export function createSetupLook(
   { setupDecisions, log }: { setupDecisions: Pick<SetupDecisionStore, 'get'>; log: Log },

@@ -49,9 +49,9 @@ export interface PasswordLinkDependencies {
 }
 
 /**
- * The pages behind activation and reset links: GET shows the form and changes nothing, however often somebody looks (WE-4); POST uses the
- * link up, sets the password of the account that the link was made for, and ends its sessions. Nobody is signed in by it, and the second
- * factor stays what it is (PW-16).
+ * The pages behind activation and reset links: GET shows the form and changes nothing, however often somebody looks
+ * (WE-4); POST uses the link up, sets the password of the account that the link was made for, and ends its sessions.
+ * Nobody is signed in by it, and the second factor stays what it is (PW-16).
  */
 export function passwordLinkRoutes(
   { pages, minLength, serviceName }: PasswordLinkOptions,

@@ -50,8 +50,9 @@ export interface ResetRequest {
 
 export interface ResetRequests {
   /**
-   * Takes it, and does what there is to do behind the answer: who asks learns neither by words nor by time whether there is an account,
-   * whether it has an address and what it may (EN-4). Answers milliseconds to wait where this network asked too often.
+   * Takes it, and does what there is to do behind the answer: who asks learns neither by words nor by time whether
+   * there is an account, whether it has an address and what it may (EN-4). Answers milliseconds to wait where this
+   * network asked too often.
    */
   take(request: ResetRequest): Promise<number | undefined>
   /** Waits for what is under way. */

@@ -44,8 +44,8 @@ export function finishedSetup(options: SetupOptions, dependencies: SetupModuleDe
 }
 
 /**
- * As long as set-up waits: its pages, and for everything else that it is not finished. Throws `ConfigError` where no authenticator is there
- * to be bound. `shortest`: characters of a new password under this decision.
+ * As long as set-up waits: its pages, and for everything else that it is not finished. Throws `ConfigError` where no
+ * authenticator is there to be bound. `shortest`: characters of a new password under this decision.
  */
 export function waitingSetup(
   options: SetupOptions & { serviceName: string; shortest(enabled: boolean): number },

@@ -36,9 +36,9 @@ export function routeOf(path: string): string {
 }
 
 /**
- * Bounds what strangers can make the gateway keep, and how fast client secrets can be guessed. Counting costs nothing on the way of
- * those who succeed: beginnings are counted beside the engine's own work, failures after it; a network over its limit is refused
- * by this process until the window ends, before the engine sees it.
+ * Bounds what strangers can make the gateway keep, and how fast client secrets can be guessed. Counting costs nothing
+ * on the way of those who succeed: beginnings are counted beside the engine's own work, failures after it; a network
+ * over its limit is refused by this process until the window ends, before the engine sees it.
  */
 export function addressLimits(
   options: AddressLimitOptions,
@@ -85,7 +85,10 @@ export function addressLimits(
   }
 }
 
-/** Whether the engine has begun an interaction, keeps a pushed request, or keeps a session of nobody, whatever cookie it came with. */
+/**
+ * Whether the engine has begun an interaction, keeps a pushed request, or keeps a session of nobody, whatever cookie it
+ * came with.
+ */
 function keptIn(ctx: Context, sessionCookie: string): boolean {
   if (routeOf(ctx.path) === PUSHED) return ctx.status < 400
   if (ctx.status === 303 && ctx.response.get('location').startsWith('/interaction/')) return true

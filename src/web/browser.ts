@@ -5,7 +5,9 @@ import { equalSecrets, hmac, randomToken, sha256 } from '../kernel/secrets.ts'
 import type { Form } from './form.ts'
 import { isSecretAddress } from './secret-address.ts'
 
-/** A secret of the browser's own, older than any session: forms and pending proofs are bound to it (WE-1, WE-2, EM-5). */
+/**
+ * A secret of the browser's own, older than any session: forms and pending proofs are bound to it (WE-1, WE-2, EM-5).
+ */
 export interface Browser {
   /** Its hash, for what is kept. */
   id: string
@@ -27,8 +29,8 @@ export interface Browsers {
   /** Whether this token of that purpose was made for the browser of this request. */
   issued(ctx: Context, given: { purpose: string; token: unknown }): boolean
   /**
-   * Throws RequestError `csrf`, and the audit says so, unless the form came from our own page in this browser. `purpose`: what its token
-   * was made for; `facts`: whose or which request it is, as far as that is known.
+   * Throws RequestError `csrf`, and the audit says so, unless the form came from our own page in this browser.
+   * `purpose`: what its token was made for; `facts`: whose or which request it is, as far as that is known.
    */
   check(ctx: Context, form: Form, at: { purpose: string; facts?: Pick<AuditEvent, 'account' | 'interaction'> }): Browser
 }

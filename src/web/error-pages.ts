@@ -44,7 +44,8 @@ export function createErrorPages({
 
   async function show(ctx: Context, error: PageError, uid?: string): Promise<void> {
     const out = await wayOut(uid)
-    // A second click on a form that has done its work: the sign-in is finished, and the request is answered by its session.
+    // A second click on a form that has done its work: the sign-in is finished, and the request is answered by its
+    // session.
     if (ctx.method === 'POST' && error.code === 'expired' && out?.past.ended === true) {
       return responder.redirect(ctx, requestAgain(out.past.params))
     }

@@ -38,7 +38,9 @@ async function readBody(ctx: Context, limit: number): Promise<string> {
   return Buffer.concat(chunks).toString('latin1')
 }
 
-/** Unlike URLSearchParams, this does not turn what is no UTF-8 into something else: a password must be what was typed. */
+/**
+ * Unlike URLSearchParams, this does not turn what is no UTF-8 into something else: a password must be what was typed.
+ */
 function parsePair(pair: string): [string, string] {
   const at = pair.indexOf('=')
   const name = at < 0 ? pair : pair.slice(0, at)

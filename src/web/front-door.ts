@@ -16,9 +16,10 @@ export interface FrontDoorOptions {
 }
 
 /**
- * What every request passes before anything looks at it. The host must be the issuer's (WE-10, X6); scheme, host and client address
- * are then written into X-Forwarded-* by us alone, so that nothing further in decides from what a stranger sent (WE-11, X7). The
- * client address is the right-most X-Forwarded-For entry that is not a trusted proxy, and only trusted proxies are believed.
+ * What every request passes before anything looks at it. The host must be the issuer's (WE-10, X6); scheme, host and
+ * client address are then written into X-Forwarded-* by us alone, so that nothing further in decides from what a
+ * stranger sent (WE-11, X7). The client address is the right-most X-Forwarded-For entry that is not a trusted proxy,
+ * and only trusted proxies are believed.
  */
 export function createFrontDoor(
   options: FrontDoorOptions,
@@ -65,7 +66,10 @@ function sameHost(host: string, issuer: URL): boolean {
   return given === issuer.host || given === `${issuer.hostname}:${port}`
 }
 
-/** Walks the chain from our side: each trusted proxy vouches for the entry it wrote, the first address nobody vouches for is the client. */
+/**
+ * Walks the chain from our side: each trusted proxy vouches for the entry it wrote, the first address nobody vouches
+ * for is the client.
+ */
 function clientAddress(chain: string, peer: string, trusted: (address: string) => boolean): string {
   if (chain.trim() === '') return peer
   let client = peer

@@ -11,7 +11,10 @@ const POLICY = [
   "frame-ancestors 'none'",
 ].join('; ')
 
-/** What every response carries, errors too (WE-5, WE-6, WE-7). There is no `form-action`: browsers apply it to the whole way back to the relying party. */
+/**
+ * What every response carries, errors too (WE-5, WE-6, WE-7). There is no `form-action`: browsers apply it to the whole
+ * way back to the relying party.
+ */
 export function securityHeaders(issuer: string): Readonly<Record<string, string>> {
   return {
     'content-security-policy': POLICY,

@@ -12,8 +12,9 @@ export interface WayBack {
 const RELYING_PARTY_STATE = 5 * MINUTE
 
 /**
- * Where somebody goes whose page is over: the relying party's own request while its state can still be alive, else the relying party's
- * place to start (`initiate_login_uri`, `client_uri`, the origin of a web redirect URI), and its request again where there is no such place.
+ * Where somebody goes whose page is over: the relying party's own request while its state can still be alive, else the
+ * relying party's place to start (`initiate_login_uri`, `client_uri`, the origin of a web redirect URI), and its
+ * request again where there is no such place.
  */
 export function wayBack(past: EndedInteraction, { client, now }: { client: RelyingParty; now: number }): WayBack {
   const key = past.ended ? 'continue' : 'start-again'

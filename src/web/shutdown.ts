@@ -9,7 +9,10 @@ export interface Ending {
   settled(): Promise<unknown>
 }
 
-/** Others get what is left of `patience` (milliseconds), and what is already known is written before they are waited for. */
+/**
+ * Others get what is left of `patience` (milliseconds), and what is already known is written before they are waited
+ * for.
+ */
 export async function shutDown({ stop, flush, settled }: Ending, patience: number): Promise<void> {
   const end = performance.now() + patience
   await stop()
