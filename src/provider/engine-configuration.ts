@@ -9,16 +9,18 @@ import type { AcrNames } from '../mfa/assurance/acr.ts'
 import type { Level } from '../mfa/assurance/assurance.ts'
 import type { OwnPage } from '../mfa/policy/policy.ts'
 import type { StateStore } from '../state/store.ts'
-import { CLOCK_TOLERANCE, createAdapterFactory } from './adapter.ts'
+import { createAdapterFactory } from './adapter.ts'
 import { CLAIMS } from './claims.ts'
 import { metadataOf, OWN_METADATA } from './client-metadata.ts'
 import { CookieKeys, cookieNames, SESSION_COOKIE } from './cookies.ts'
 import { createReplayRecorder } from './engine-events.ts'
+import { CLOCK_TOLERANCE } from './engine-records.ts'
 import { type GrantPolicy, SCOPES } from './grants.ts'
 import type { SigningKey } from './key-store.ts'
+import type { LevelCheckDependencies } from './level-check.ts'
 import { grantLifetime, type LifetimeOptions, lifetimesOf, seconds } from './lifetimes.ts'
 import { createOutboundFetch } from './outbound.ts'
-import { createPromptPolicy, type PromptDependencies } from './prompts.ts'
+import { createPromptPolicy } from './prompts.ts'
 import { mayIntrospect, resourceIndicators } from './resources.ts'
 import { createAccountFinder, ownerAllows } from './token-owner.ts'
 
@@ -43,7 +45,7 @@ export interface EnginePages {
   signedOut(ctx: KoaContextWithOIDC): Promise<void>
 }
 
-export interface ProviderDependencies extends PromptDependencies {
+export interface ProviderDependencies extends LevelCheckDependencies {
   acr: AcrNames
   accounts: Pick<AccountStore, 'find'>
   state: StateStore

@@ -1,35 +1,15 @@
 import { errors, interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider'
-import { type AcrNames, requestedAcr } from '../mfa/assurance/acr.ts'
-import { amrOf, highest, type Level, type MethodLookup, provenAt, satisfiedBy } from '../mfa/assurance/assurance.ts'
-import type { Proof } from '../mfa/factors/verifier.ts'
-import type { Admissions } from '../mfa/policy/admission.ts'
-import type { Decider } from '../mfa/policy/decider.ts'
-import type { OwnPage } from '../mfa/policy/policy.ts'
+import { highest, type MethodLookup, provenAt, satisfiedBy } from '../mfa/assurance/assurance.ts'
 import { aliveFor, type SessionProofs } from '../mfa/session/session-proofs.ts'
 import { accountOf } from './engine-account.ts'
-import { createSessionRecords, type SessionRecords, type SessionRecordsDependencies } from './session-records.ts'
-
-/** What the pages hand over when a sign-in is finished. */
-export interface SignInResult {
-  login?: { accountId: string; acr: string; amr: string[]; ts: number; remember: boolean; fresh?: boolean }
-  /** What the session proves from now on. */
-  proofs?: SessionProofs
-  /** When the pages of this request began, in milliseconds since the epoch: proofs given since then are fresh. */
-  asOf?: number
-  /** The `mfa` prompt was answered once in this request; a second round never follows. */
-  stepUp?: true
-}
-
-export interface PromptDependencies extends SessionRecordsDependencies {
-  decider: Decider
-  acr: AcrNames
-  admissions: Admissions
-}
+import { fallsShort, type LevelCheckDependencies } from './level-check.ts'
+import { createSessionRecords } from './session-records.ts'
+import { resultIn } from './sign-in-result.ts'
 
 /**
  * Which pages an authorization request needs: the password, then what is missing of the demanded level, then consent.
  */
-export function createPromptPolicy(dependencies: PromptDependencies): interactionPolicy.DefaultPolicy {
+export function createPromptPolicy(dependencies: LevelCheckDependencies): interactionPolicy.DefaultPolicy {
   const { Prompt, Check, base } = interactionPolicy
   const policy = base()
   const records = createSessionRecords(dependencies)
@@ -58,7 +38,7 @@ export function createPromptPolicy(dependencies: PromptDependencies): interactio
     new Check('subject', 'another account was asked for', 'login_required', async (ctx) => {
       // OIDC Core, section 3.1.2.1: the person who has signed in is not the one that the request names. To ask again
       // would be a loop (OA-19).
-      const wanted = result(ctx)?.login && subjectOf(ctx)
+      const wanted = resultIn(ctx)?.login && subjectOf(ctx)
       if (wanted !== undefined && wanted !== ctx.oidc.session?.accountId) {
         throw new errors.LoginRequired('another account was asked for')
       }
@@ -70,7 +50,7 @@ export function createPromptPolicy(dependencies: PromptDependencies): interactio
       { name: 'mfa', requestable: false },
       new Check('level', 'a stronger authentication is required', 'interaction_required', async (ctx) => {
         const short = await fallsShort(ctx, records, dependencies)
-        if (short && result(ctx)?.stepUp === true) {
+        if (short && resultIn(ctx)?.stepUp === true) {
           throw new errors.UnmetAuthenticationRequirements('the requested authentication could not be reached')
         }
         return short
@@ -96,8 +76,6 @@ function promptNamed(policy: interactionPolicy.DefaultPolicy, name: string): int
   if (prompt === undefined) throw new Error(`the engine has no ${name} prompt`)
   return prompt
 }
-
-const result = (ctx: KoaContextWithOIDC): SignInResult | undefined => ctx.oidc.result as SignInResult | undefined
 
 /**
  * The account that the request names. The engine verifies an `id_token_hint` when the request comes in, and has
@@ -125,88 +103,9 @@ function tooOld(
   const { params, session } = ctx.oidc
   if (params?.max_age === undefined) return false
   if (session?.accountId === undefined || record === undefined) return true
-  if (result(ctx)?.login?.fresh === true) return false
+  if (resultIn(ctx)?.login?.fresh === true) return false
   const best = highest(satisfiedBy(record.proofs, given.lookup))
   const oldest = best && provenAt(record.proofs, best, given.lookup)
   // In whole seconds, like `auth_time`.
   return oldest === undefined || Math.floor(given.now / 1000) - Math.floor(oldest / 1000) > Number(params.max_age)
-}
-
-/**
- * Whether the session falls short of what policy demands. This is the check behind all pages: it goes by what the
- * session proves, never by what a page claims. Where the request is admitted, it also sets what its tokens will say.
- */
-async function fallsShort(
-  ctx: KoaContextWithOIDC,
-  records: SessionRecords,
-  { decider, acr, admissions, trail }: PromptDependencies,
-): Promise<boolean> {
-  const record = await records.of(ctx)
-  const account = accountOf(ctx)
-  const { client, params } = ctx.oidc
-  if (account === undefined || record === undefined || client === undefined) return true
-  const asked = requestedAcr(params ?? {}, acr)
-  if (asked.unsupported) {
-    throw new errors.UnmetAuthenticationRequirements('none of the requested acr values is supported')
-  }
-  const demanded = await decider.demand({
-    account,
-    client: {
-      id: client.clientId,
-      require: client.require as Level | undefined,
-      own: client.own as OwnPage | undefined,
-    },
-    address: ctx.ip,
-    requested: asked.levels,
-  })
-  if (demanded.deny) throw new errors.AccessDenied(undefined, 'access to this application is not allowed')
-  const admission = await admissions.of(record, account, { demanded, asOf: result(ctx)?.asOf })
-  if (admission.ok) {
-    await records.admitted(ctx)
-    const levels = satisfiedBy(admission.live, decider.lookup)
-    stamp(ctx, admission.live, { decider, acr, levels, values: asked.values, floor: demanded.require })
-    return false
-  }
-  const facts = { account: account.id, client: client.clientId, ip: ctx.ip }
-  const details = { reasons: [...demanded.reasons] }
-  // One step-up in a request is all: after it, the answer is an error.
-  if (result(ctx)?.stepUp === true) trail.record({ event: 'step_up.fail', outcome: 'fail', ...facts, details })
-  else trail.record({ event: 'step_up.required', outcome: 'ok', ...facts, details })
-  return true
-}
-
-/**
- * What the tokens of a request are told: the levels reached, the `acr` values asked for, and the lowest level
- * demanded.
- */
-interface Emission {
-  decider: Decider
-  acr: AcrNames
-  levels: ReadonlySet<Level>
-  values: readonly string[]
-  floor: Level
-}
-
-function stamp(
-  ctx: KoaContextWithOIDC,
-  live: readonly Proof[],
-  { decider, acr, levels, values, floor }: Emission,
-): void {
-  const { session } = ctx.oidc
-  const best = highest(levels)
-  if (session === undefined || best === undefined) throw new Error('a session without a level passed the policy')
-  const emitted = acr.emitted(levels, values, { best, floor })
-  const oldest = provenAt(live, acr.levelOf(emitted) ?? best, decider.lookup)
-  const amr = amrOf(live, decider.lookup)
-  if (oldest === undefined) throw new Error('a level without proofs passed the policy')
-  const loginTs = Math.floor(oldest / 1000)
-  if (session.acr !== acr.nameOf(best)) session.acr = acr.nameOf(best)
-  if (session.loginTs !== loginTs) session.loginTs = loginTs
-  if (session.amr?.join(' ') !== amr.join(' ')) session.amr = amr
-  // Every ID token names its session; the engine itself does so only where the claim was asked for.
-  const { claims } = ctx.oidc
-  claims.id_token = { ...claims.id_token, sid: null }
-  // The engine's own getter answers the acr of the session; this request may have asked for another one that is
-  // satisfied too.
-  Object.defineProperty(ctx.oidc, 'acr', { value: emitted })
 }

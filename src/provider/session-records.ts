@@ -6,6 +6,7 @@ import { keepForAccount, type SessionProofRecords, type SessionProofs } from '..
 import type { Versioned } from '../state/records.ts'
 import type { StateStore } from '../state/store.ts'
 import { afterSignIn, afterUse, eventOf, requestFactsOf } from './session-record.ts'
+import { resultIn } from './sign-in-result.ts'
 import { StoreUnavailableError } from './store-down.ts'
 
 export interface SessionRecordsDependencies {
@@ -80,7 +81,7 @@ export function createSessionRecords(dependencies: SessionRecordsDependencies): 
   async function read(ctx: KoaContextWithOIDC): Promise<Versioned<SessionProofs> | undefined> {
     const { session } = ctx.oidc
     if (session === undefined) return undefined
-    const brought = broughtTo(ctx)
+    const brought = resultIn(ctx)?.proofs
     return brought === undefined ? proofs.get(session.uid) : store(ctx, session.uid, brought)
   }
 
@@ -94,7 +95,7 @@ export function createSessionRecords(dependencies: SessionRecordsDependencies): 
     of: async (ctx) => (await reading(ctx))?.value,
     async admitted(ctx) {
       const { session } = ctx.oidc
-      if (session === undefined || broughtTo(ctx) !== undefined) return
+      if (session === undefined || resultIn(ctx)?.proofs !== undefined) return
       let found = await reading(ctx)
       for (let tries = 0; tries < RACES; tries += 1) {
         // Whoever ends a session marks it first and reads its clients then: one that was added later would not be told.
@@ -106,9 +107,4 @@ export function createSessionRecords(dependencies: SessionRecordsDependencies): 
       throw new StoreUnavailableError(new UnavailableError('session proofs'))
     },
   }
-}
-
-/** The proofs that the pages brought to this request with their one finish. */
-function broughtTo(ctx: KoaContextWithOIDC): SessionProofs | undefined {
-  return (ctx.oidc.result as { proofs?: SessionProofs } | undefined)?.proofs
 }
