@@ -42,9 +42,9 @@ export interface AccountModuleOptions {
   languages: readonly string[]
   /** What confirms the owner before a first authenticator is bound. */
   guard: EnrolmentGuard
-  /** How many codes a set has; 0: off. */
+  /** How many recovery codes a set has; 0 switches them off. */
   recoveryCodes: number
-  /** Characters of a new password. */
+  /** How many characters a new password needs. */
   minLength: number
   limits: FormLimits & { mailsPerDay: number; mailsPerInteraction: number }
 }

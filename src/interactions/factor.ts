@@ -74,41 +74,18 @@ export function createFactors(dependencies: FactorDependencies): Factors {
     return { ...(renewed.ok && { begun: renewed }), error: over, over }
   }
 
-  function answerOf(
-    signIn: SignIn,
-    step: FactorStep,
-    { begun, error }: { begun?: Begun | undefined; error?: PageError | undefined },
-  ): PageModel {
-    const now = clock.now()
-    const authenticator = authenticators.get(step.type)
-    const fallback = authenticator?.fallback !== undefined
-    return {
-      name: `${step.kind}-${step.type}`,
-      view: `${step.type}/${step.kind}`,
-      ...(error !== undefined && { error }),
-      ...(before(step) !== undefined && { notice: fallback ? 'confirm-by-code-first' : 'confirm-address-first' }),
-      client: clientOf(signIn),
-      data: {
-        ...(begun?.show ?? unshown(authenticator, signIn)),
-        remember: before(step) === undefined && !fallback ? (signIn.demanded?.rememberDays ?? 0) : 0,
-        choose: step.types.length > 1,
-        label: step.kind === 'bind',
-        sent: begun !== undefined,
-        resendIn: resendIn(begun, authenticator, now),
-        expiresIn: begun === undefined ? 0 : Math.max(0, begun.expiresAt - now),
-      },
-    }
-  }
+  const modelOf = (signIn: SignIn, step: FactorStep, challenge: Pick<Shown, 'begun' | 'error'>): PageModel =>
+    pageModel(signIn, step, { ...challenge, authenticator: authenticators.get(step.type), now: clock.now() })
 
   return {
     async page(ctx, signIn, step) {
-      return answerOf(signIn, step, await shown(ctx, signIn, step))
+      return modelOf(signIn, step, await shown(ctx, signIn, step))
     },
     async pageWith(ctx, signIn, { step, error }) {
       // After a mail that could not be sent, the page must not try to send another one by being shown.
-      if (error.code === 'mail' || error.code === 'no-address') return answerOf(signIn, step, { error })
+      if (error.code === 'mail' || error.code === 'no-address') return modelOf(signIn, step, { error })
       const now = await shown(ctx, signIn, step)
-      return answerOf(signIn, step, { begun: now.begun, error: now.over ?? error })
+      return modelOf(signIn, step, { begun: now.begun, error: now.over ?? error })
     },
     async begin(ctx, signIn, step) {
       return (await shown(ctx, signIn, step)).error
@@ -148,7 +125,7 @@ export function clientOf({ interaction: { client } }: SignIn): NonNullable<PageM
 
 /** A challenge, as the page shows it. */
 interface Shown {
-  begun?: Begun
+  begun?: Begun | undefined
   error?: PageError
   /** The challenge of the page before is over, which matters more than what was wrong with the answer to it. */
   over?: PageError
@@ -156,6 +133,32 @@ interface Shown {
 
 /** The type that can be bound once this step is proved. */
 const before = (step: FactorStep): string | undefined => (step.kind === 'verify' ? step.before : undefined)
+
+/** The page of a step, with its challenge if there is one, and with what was wrong. */
+function pageModel(
+  signIn: SignIn,
+  step: FactorStep,
+  given: Pick<Shown, 'begun' | 'error'> & { authenticator: Authenticator | undefined; now: number },
+): PageModel {
+  const { begun, error, authenticator, now } = given
+  const fallback = authenticator?.fallback !== undefined
+  return {
+    name: `${step.kind}-${step.type}`,
+    view: `${step.type}/${step.kind}`,
+    ...(error !== undefined && { error }),
+    ...(before(step) !== undefined && { notice: fallback ? 'confirm-by-code-first' : 'confirm-address-first' }),
+    client: clientOf(signIn),
+    data: {
+      ...(begun?.show ?? unshown(authenticator, signIn)),
+      remember: before(step) === undefined && !fallback ? (signIn.demanded?.rememberDays ?? 0) : 0,
+      choose: step.types.length > 1,
+      label: step.kind === 'bind',
+      sent: begun !== undefined,
+      resendIn: resendIn(begun, authenticator, now),
+      expiresIn: begun === undefined ? 0 : Math.max(0, begun.expiresAt - now),
+    },
+  }
+}
 
 function attemptOf(ctx: Context, signIn: SignIn, { step, now }: { step: FactorStep; now: number }): Attempt {
   const { interaction, browser, account, bindings, locale } = signIn

@@ -35,7 +35,7 @@ export interface SignInOptions {
   guard: EnrolmentGuard
   /** Milliseconds a session may last from its first sign-in. */
   absolute: number
-  /** Where one asks for a new password, if anywhere. */
+  /** The address at which people ask for a new password, where there is one. */
   forgot: string | undefined
   /** The name of the engine's cookie for taking up a finished interaction. */
   resumeCookie: string
@@ -62,7 +62,9 @@ export interface SignInModuleDependencies extends Pick<ConsentDependencies, 'gra
   secretKey: Buffer
 }
 
-/** The pages of a sign-in: what stands before the engine's own address, and `/interaction/:uid`. */
+/**
+ * The pages of a sign-in. `routes`: `/interaction/:uid`; `guard`: has to stand before the engine, see `resumeGuard`.
+ */
 export function createSignInModule(
   options: SignInOptions,
   dependencies: SignInModuleDependencies,

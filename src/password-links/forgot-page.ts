@@ -20,7 +20,7 @@ export interface ForgotPageDependencies {
 const NAME_LENGTH = 254
 const SENT = `${FORGOT}/sent`
 
-/** The page for who has forgotten a password; its answer is the same for everybody (EN-4). */
+/** The page for people who have forgotten their password. Its answer is the same for everybody (EN-4). */
 export function forgotRoutes({ requests, browsers, responder, limits }: ForgotPageDependencies): Middleware {
   const router = new Router()
 

@@ -26,7 +26,7 @@ export interface PasswordLinkModuleOptions {
   policy: Policy
   /** Types of authenticators that are the mailbox itself. */
   mailed: ReadonlySet<string>
-  /** Characters of a new password. */
+  /** How many characters a new password needs. */
   minLength: number
   limits: FormLimits & { resetsPerHour: number; resetsPerAddress: number }
 }
@@ -47,7 +47,7 @@ export interface PasswordLinkModuleDependencies {
 
 /** Links to a new password: the pages they lead to, and the page that sends them where the file allows it. */
 export interface PasswordLinkModule {
-  /** Where one asks for a link by mail; undefined where nobody gets one. */
+  /** The address at which people ask for a link by mail; undefined where nobody gets one. */
   forgot: string | undefined
   routes: readonly Middleware[]
   /** Waits for mails that go out behind an answer. */

@@ -18,11 +18,11 @@ export interface ResetRequestOptions {
   serviceName: string
   mode: ResetFacts['mode']
   policy: ResetFacts['policy']
-  /** Types that are the mailbox itself. */
+  /** Types of authenticators that are the mailbox itself. */
   mailed: ReadonlySet<string>
-  /** Mails per account and hour. */
+  /** How many mails an account gets in an hour. */
   perAccount: number
-  /** Requests per network and hour. */
+  /** How many requests a network may make in an hour. */
   perNetwork: number
 }
 
@@ -37,29 +37,29 @@ export interface ResetRequestDependencies {
   clock: Clock
 }
 
-/** Somebody says to have forgotten a password. */
+/** Somebody who says that they have forgotten their password. */
 export interface ResetRequest {
   /** Name or address, as it was typed. */
   login: string
   /** The client address. */
   ip: string
   userAgent: string
-  /** For whom the account has no language. */
+  /** The language of the page; the mail goes by it where the account has none. */
   locale: string
 }
 
 export interface ResetRequests {
   /**
-   * Takes it, and does what there is to do behind the answer: who asks learns neither by words nor by time whether
-   * there is an account, whether it has an address and what it may (EN-4). Answers milliseconds to wait where this
-   * network asked too often.
+   * Takes a request, and does the work behind the answer: whoever asks learns neither from words nor from time
+   * whether there is an account, whether it has an address, and whether it may be reset by mail (EN-4). Where this
+   * network has asked too often, answers how many milliseconds to wait.
    */
   take(request: ResetRequest): Promise<number | undefined>
   /** Waits for what is under way. */
   settled(): Promise<void>
 }
 
-/** How many are worked on at a time, how many wait, and how long: mails take a moment each. */
+/** How many requests are worked on at a time, how many wait, and how long: each mail takes a moment. */
 const QUEUE = { part: 'reset mails', concurrency: 5, queue: 200, wait: MINUTE }
 
 export function createResetRequests(
@@ -91,7 +91,7 @@ export function createResetRequests(
     }
     trail.record({ ...event, outcome: 'ok' })
     await mailer.send({
-      // On record, never what was typed (CVE-2023-7028).
+      // The address on record, never the one that was typed (CVE-2023-7028).
       to: account.email,
       template: 'reset',
       locale: account.locale ?? locale,
@@ -107,7 +107,7 @@ export function createResetRequests(
     })
   }
 
-  /** Nobody waits for it, so nobody hears what goes wrong but the log. */
+  /** Nobody waits for this work, so only the log is told what goes wrong. */
   async function handleBehind(request: ResetRequest): Promise<void> {
     try {
       await pass(() => handle(request))

@@ -34,7 +34,7 @@ export interface WaitingDependencies extends SetupModuleDependencies {
   authenticators: readonly Authenticator[]
   accounts: Pick<AccountStore, 'findByLogin'>
   hasher: Pick<Hasher, 'hash'>
-  /** There is an answer from now on. Never rejects. */
+  /** Has the gateway look whether there is an answer, and serve if there is. Never rejects. */
   answered(): Promise<void>
 }
 
@@ -44,8 +44,9 @@ export function finishedSetup(options: SetupOptions, dependencies: SetupModuleDe
 }
 
 /**
- * As long as set-up waits: its pages, and for everything else that it is not finished. Throws `ConfigError` where no
- * authenticator is there to be bound. `shortest`: characters of a new password under this decision.
+ * As long as set-up waits: its pages, and the answer to everything else that it is not finished yet. Throws
+ * `ConfigError` where there is no authenticator to be bound. `shortest`: how many characters a new password needs
+ * under this decision.
  */
 export function waitingSetup(
   options: SetupOptions & { serviceName: string; shortest(enabled: boolean): number },
