@@ -103,7 +103,7 @@ function mailOf(
   return { to: address, template: 'address-code', locale, data }
 }
 
-/** EM-7: also for each address, so that many accounts together cannot fill somebody's mailbox. */
+/** For each account, and for each address so that many accounts together cannot fill somebody's mailbox (EM-7). */
 function limitsOf({ account }: Visitor, address: string, { mailsPerDay }: AddressMailsOptions): Limit[] {
   const kinds = { account: account.id, mailbox: loginKey(address) }
   return Object.entries(kinds).flatMap(([kind, of]) => [
