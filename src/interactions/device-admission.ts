@@ -1,7 +1,7 @@
 import type { Context } from 'koa'
 import type { Clock } from '../kernel/clock.ts'
 import { PASSWORD } from '../mfa/assurance/assurance.ts'
-import { missing } from '../mfa/policy/policy.ts'
+import { missing } from '../mfa/policy/missing.ts'
 import type { RememberedDevices } from '../mfa/session/remembered-device.ts'
 import type { AccountCookies } from './remembered-browsers.ts'
 import type { SignIn } from './sign-in.ts'

@@ -1,6 +1,6 @@
 import type { AcrNames } from '../mfa/assurance/acr.ts'
 import { amrOf, highest, type MethodLookup, provenAt, satisfiedBy } from '../mfa/assurance/assurance.ts'
-import { liveProofs } from '../mfa/policy/policy.ts'
+import { liveProofs } from '../mfa/policy/missing.ts'
 import type { SessionProofs } from '../mfa/session/session-proofs.ts'
 import { hasFreshPassword, proofsOf, type SignIn, STEP_UP } from './sign-in.ts'
 

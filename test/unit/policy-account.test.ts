@@ -3,16 +3,9 @@ import { describe, test } from 'node:test'
 import { MINUTE } from '../../src/kernel/clock.ts'
 import { type Level, type MethodLookup, satisfiedBy } from '../../src/mfa/assurance/assurance.ts'
 import type { Proof } from '../../src/mfa/factors/verifier.ts'
-import {
-  demand,
-  type Facts,
-  liveProofs,
-  missing,
-  needsOf,
-  type OwnPage,
-  type Policy,
-  type Rule,
-} from '../../src/mfa/policy/policy.ts'
+import { liveProofs, missing } from '../../src/mfa/policy/missing.ts'
+import { needsOf } from '../../src/mfa/policy/needs.ts'
+import { demand, type Facts, type OwnPage, type Policy, type Rule } from '../../src/mfa/policy/policy.ts'
 
 const DEFAULT: Policy = {
   secondFactor: 'required',

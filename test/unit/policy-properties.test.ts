@@ -13,7 +13,8 @@ import { createTotp } from '../../src/mfa/factors/totp/totp.ts'
 import type { Proof } from '../../src/mfa/factors/verifier.ts'
 import { createAdmissions } from '../../src/mfa/policy/admission.ts'
 import { createDecider } from '../../src/mfa/policy/decider.ts'
-import { demand, type Facts, liveProofs, type Policy, type Rule } from '../../src/mfa/policy/policy.ts'
+import { liveProofs } from '../../src/mfa/policy/missing.ts'
+import { demand, type Facts, type Policy, type Rule } from '../../src/mfa/policy/policy.ts'
 import { nextStep, type SignInFacts } from '../../src/mfa/policy/steps.ts'
 
 const STARTED = 1_000_000_000_000

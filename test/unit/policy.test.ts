@@ -3,17 +3,9 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { MINUTE } from '../../src/kernel/clock.ts'
 import type { Level, MethodLookup } from '../../src/mfa/assurance/assurance.ts'
-import {
-  type Demand,
-  demand,
-  type Facts,
-  liveProofs,
-  methodsFor,
-  missing,
-  type Policy,
-  type Rule,
-  type Standing,
-} from '../../src/mfa/policy/policy.ts'
+import { methodsFor } from '../../src/mfa/policy/methods.ts'
+import { liveProofs, missing, type Standing } from '../../src/mfa/policy/missing.ts'
+import { type Demand, demand, type Facts, type Policy, type Rule } from '../../src/mfa/policy/policy.ts'
 
 const DEFAULT: Policy = {
   secondFactor: 'required',

@@ -8,7 +8,8 @@ import type { Authenticator, Reserve } from '../../src/mfa/factors/authenticator
 import type { Binding } from '../../src/mfa/factors/binding-store.ts'
 import { createEmailOtp } from '../../src/mfa/factors/email-otp/email-otp.ts'
 import { createTotp } from '../../src/mfa/factors/totp/totp.ts'
-import { demand, liveProofs, missing, type Policy } from '../../src/mfa/policy/policy.ts'
+import { liveProofs, missing } from '../../src/mfa/policy/missing.ts'
+import { demand, type Policy } from '../../src/mfa/policy/policy.ts'
 import { type EnrolmentGuard, nextStep, type SignInFacts, type Step } from '../../src/mfa/policy/steps.ts'
 
 const mailOptions = {

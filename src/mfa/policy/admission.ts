@@ -5,7 +5,8 @@ import type { Proof } from '../factors/verifier.ts'
 import type { RememberedDevices } from '../session/remembered-device.ts'
 import type { SessionProofs } from '../session/session-proofs.ts'
 import type { Decider } from './decider.ts'
-import { type Demand, liveProofs, missing } from './policy.ts'
+import { liveProofs, missing } from './missing.ts'
+import type { Demand } from './policy.ts'
 import { stillPostponed } from './postponement.ts'
 
 /** How a session stands under a demand. */

@@ -3,7 +3,8 @@ import { ConfigError } from '../../kernel/errors.ts'
 import { createNetworks } from '../../kernel/network.ts'
 import type { Level, MethodLookup } from '../assurance/assurance.ts'
 import type { Registry } from '../factors/registry.ts'
-import { methodsFor, type Policy, type Rule } from './policy.ts'
+import { methodsFor } from './methods.ts'
+import type { Policy, Rule } from './policy.ts'
 
 /** What policy asks of everybody; what is not answered yet is decided strictly (FA-7). */
 export function secondFactorOf(enabled: boolean | undefined): 'required' | 'if-bound' {

@@ -2,7 +2,8 @@ import type { Account } from '../../accounts/account.ts'
 import type { Level, MethodLookup } from '../assurance/assurance.ts'
 import type { Authenticator } from '../factors/authenticator.ts'
 import type { Binding, BindingStore } from '../factors/binding-store.ts'
-import { type Demand, demand, needsOf, type OwnPage, type Policy } from './policy.ts'
+import { needsOf } from './needs.ts'
+import { type Demand, demand, type OwnPage, type Policy } from './policy.ts'
 
 /** One question to policy. */
 export interface Question {

@@ -1,6 +1,8 @@
 import type { AcrNames } from '../assurance/acr.ts'
 import { highest, type Level, type MethodLookup, PASSWORD, satisfiedBy } from '../assurance/assurance.ts'
-import { type Demand, methodsFor, missing, type SecondFactor } from './policy.ts'
+import { methodsFor } from './methods.ts'
+import { missing } from './missing.ts'
+import type { Demand, SecondFactor } from './policy.ts'
 
 /** A demand in words, for the person who wrote the rules (interface.md: `policy explain --json`). */
 export interface Explanation {

@@ -1,7 +1,6 @@
 import type { Grace } from '../../config/config.ts'
 import { MINUTE } from '../../kernel/clock.ts'
-import { type Level, type MethodLookup, PASSWORD } from '../assurance/assurance.ts'
-import type { Proof } from '../factors/verifier.ts'
+import type { Level } from '../assurance/assurance.ts'
 
 export type SecondFactor = 'required' | 'if-bound' | 'off'
 
@@ -189,11 +188,13 @@ function ownTerms({ methods }: Terms, facts: Facts, reasons: string[]): OwnTerms
   return require === 'pwd' ? { require, maxAge: CHANGE_AGE } : { require, factorMaxAge: CHANGE_AGE }
 }
 
-function shorter(left: number | undefined, right: number | undefined): number | undefined {
+/** The shorter of two times, of which each may be unlimited. */
+export function shorter(left: number | undefined, right: number | undefined): number | undefined {
   return left === undefined || right === undefined ? (left ?? right) : Math.min(left, right)
 }
 
-function highestOf(levels: readonly (Level | undefined)[]): Level {
+/** The highest floor of these; without any, the lowest there is. */
+export function highestOf(levels: readonly (Level | undefined)[]): Level {
   const given = levels.filter((level) => level !== undefined)
   return given.toSorted((left, right) => FLOORS.indexOf(right) - FLOORS.indexOf(left))[0] ?? 'pwd'
 }
@@ -208,116 +209,3 @@ function floorOf(
   if (client.require !== undefined) reasons.push(`the client requires ${client.require}`)
   return highestOf([rule?.require, client.require, own?.require])
 }
-
-/** Kinds of second factor whose proofs a demand accepts. */
-type Accepted = Pick<Demand, 'methods' | 'fallbacks'>
-
-const accepts = ({ methods, fallbacks }: Accepted, method: string): boolean =>
-  methods.includes(method) || fallbacks.includes(method)
-
-/** The proofs that count under this demand at a time: of a kind it accepts (B2), and each ages by itself (F3, SE-5). */
-export function liveProofs(
-  proofs: readonly Proof[],
-  demanded: Accepted & Pick<Demand, 'maxAge' | 'factorMaxAge'>,
-  at: number,
-): readonly Proof[] {
-  const { maxAge, factorMaxAge } = demanded
-  const accepted = ({ method }: Proof): boolean => method === PASSWORD || accepts(demanded, method)
-  const limitOf = ({ method }: Proof): number | undefined =>
-    method === PASSWORD ? maxAge : shorter(maxAge, factorMaxAge)
-  return proofs.filter((proof) => accepted(proof) && at - proof.at <= (limitOf(proof) ?? Number.POSITIVE_INFINITY))
-}
-
-/** Where a sign-in stands. */
-export interface Standing {
-  /** The levels satisfied by the live proofs. */
-  levels: ReadonlySet<Level>
-  /** Methods of the live proofs. */
-  proved: readonly string[]
-  /** A valid remembered device let this session or sign-in in. */
-  remembered: boolean
-}
-
-export interface Missing {
-  /** One of these has to be reached. */
-  levels: readonly Level[]
-  /** Who wants it: what policy asks of its own accord can be spared by a remembered device or put off, the rest cannot. */
-  by: 'password' | 'floor' | 'request' | 'policy'
-}
-
-/** What is still missing for this demand; undefined: nothing is. */
-export function missing(demanded: Demand, standing: Standing): Missing | undefined {
-  const { levels } = standing
-  if (!levels.has('pwd')) return { levels: ['pwd'], by: 'password' }
-  if (!levels.has(demanded.require)) return { levels: [demanded.require], by: 'floor' }
-  if (demanded.requested !== undefined && !demanded.requested.some((level) => levels.has(level))) {
-    return { levels: demanded.requested, by: 'request' }
-  }
-  if (!demanded.asksSecondFactor) return undefined
-  // A proof of a kind that is not offered any more makes no level, whatever a rule still lists.
-  const proved = levels.has('2sv') && standing.proved.some((method) => accepts(demanded, method))
-  const remembered = standing.remembered && demanded.rememberDays > 0
-  return proved || remembered ? undefined : { levels: ['2sv'], by: 'policy' }
-}
-
-/** The methods, of those allowed, whose success would bring one of `levels` about and the floor too, in the order offered. */
-export function methodsFor(
-  demanded: Pick<Demand, 'methods' | 'require'>,
-  levels: readonly Level[],
-  lookup: MethodLookup,
-): string[] {
-  return reaching(demanded.methods, { ...demanded, levels, lookup })
-}
-
-/** The same of the fallbacks. */
-export function fallbacksFor(
-  demanded: Pick<Demand, 'fallbacks' | 'require'>,
-  levels: readonly Level[],
-  lookup: MethodLookup,
-): string[] {
-  return reaching(demanded.fallbacks, { ...demanded, levels, lookup })
-}
-
-function reaching(
-  types: readonly string[],
-  { levels, require, lookup }: { levels: readonly Level[]; require: Level; lookup: MethodLookup },
-): string[] {
-  return types.filter((type) => {
-    const method = lookup(type)
-    if (method === undefined) return false
-    const reaches = (level: Level): boolean =>
-      level === 'pwd' || level === '2sv' || (level === 'mfa' && method.assurance === 'mfa')
-    return levels.some(reaches) && reaches(require)
-  })
-}
-
-/** Whom and what `needsOf` is about. */
-export interface NeedFacts {
-  groups: readonly string[]
-  clients: readonly { id: string; require?: Level | undefined }[]
-  lookup: MethodLookup
-}
-
-/**
- * What policy wants of an account somewhere, from whatever network: of each list one method has to stay with it (FB-7). Who loses the last
- * one would bind anew with less than they have now.
- */
-export function needsOf(policy: Policy, { groups, clients, lookup }: NeedFacts): string[][] {
-  const needs: string[][] = []
-  const fallback: Rule = { ...policy, name: '', when: ANYBODY }
-  for (const { when, ...terms } of [...policy.rules, fallback]) {
-    if (when.groups !== undefined && !when.groups.some((group) => groups.includes(group))) continue
-    const there = clients.filter(({ id }) => when.clients === undefined || when.clients.includes(id))
-    for (const { require } of [{ require: undefined }, ...there]) {
-      const floor = highestOf([terms.require, require])
-      const methods = terms.methods ?? policy.methods
-      if (floor === 'pwd' && (terms.secondFactor ?? policy.secondFactor) !== 'required') continue
-      needs.push(methodsFor({ methods, require: floor }, [floor === 'pwd' ? '2sv' : floor], lookup))
-    }
-    // Nothing behind a rule that always matches is ever reached.
-    if (when.clients === undefined && when.networks === undefined) break
-  }
-  return [...new Map(needs.map((methods) => [methods.join(' '), methods])).values()]
-}
-
-const ANYBODY: RuleConditions = { clients: undefined, groups: undefined, networks: undefined }

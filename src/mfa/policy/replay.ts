@@ -1,5 +1,6 @@
 import type { Level } from '../assurance/assurance.ts'
-import { type Demand, missing } from './policy.ts'
+import { missing } from './missing.ts'
+import type { Demand } from './policy.ts'
 
 /** How a sign-in of the past would have gone under another policy, as against today's. */
 export type ReplayOutcome = 'same' | 'more' | 'less' | 'denied'

@@ -4,7 +4,9 @@ import { type Level, type MethodLookup, PASSWORD, satisfiedBy } from '../assuran
 import type { Authenticator, Reserve } from '../factors/authenticator.ts'
 import type { Binding } from '../factors/binding-store.ts'
 import type { Proof } from '../factors/verifier.ts'
-import { type Demand, fallbacksFor, liveProofs, methodsFor, missing } from './policy.ts'
+import { fallbacksFor, methodsFor } from './methods.ts'
+import { liveProofs, missing } from './missing.ts'
+import type { Demand } from './policy.ts'
 import type { GraceLeft } from './postponement.ts'
 
 /** What confirms, before a first authenticator is bound, that the person is the owner (interface.md, `mfa.enrolment.guard`). */

@@ -1,0 +1,33 @@
+import type { Level, MethodLookup } from '../assurance/assurance.ts'
+import type { Demand } from './policy.ts'
+
+/** The methods, of those allowed, whose success would bring one of `levels` about and the floor too, in the order offered. */
+export function methodsFor(
+  demanded: Pick<Demand, 'methods' | 'require'>,
+  levels: readonly Level[],
+  lookup: MethodLookup,
+): string[] {
+  return reaching(demanded.methods, { ...demanded, levels, lookup })
+}
+
+/** The same of the fallbacks. */
+export function fallbacksFor(
+  demanded: Pick<Demand, 'fallbacks' | 'require'>,
+  levels: readonly Level[],
+  lookup: MethodLookup,
+): string[] {
+  return reaching(demanded.fallbacks, { ...demanded, levels, lookup })
+}
+
+function reaching(
+  types: readonly string[],
+  { levels, require, lookup }: { levels: readonly Level[]; require: Level; lookup: MethodLookup },
+): string[] {
+  return types.filter((type) => {
+    const method = lookup(type)
+    if (method === undefined) return false
+    const reaches = (level: Level): boolean =>
+      level === 'pwd' || level === '2sv' || (level === 'mfa' && method.assurance === 'mfa')
+    return levels.some(reaches) && reaches(require)
+  })
+}
