@@ -1,6 +1,6 @@
 import type { z } from 'zod'
+import type { Level } from '../mfa/assurance/levels.ts'
 import type { ClientConfig } from './schema/clients.ts'
-import type { Level } from './schema/levels.ts'
 import type { limits } from './schema/limits.ts'
 import type { ResourceConfig } from './schema/resources.ts'
 import type { Grace, RuleConfig } from './schema/rules.ts'

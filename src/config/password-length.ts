@@ -1,4 +1,4 @@
-import type { Level } from './schema/levels.ts'
+import { LEVELS, type Level } from '../mfa/assurance/levels.ts'
 import type { Grace } from './schema/rules.ts'
 
 /** PW-1: what stands alone has to be longer. */
@@ -21,8 +21,9 @@ export function shortestPassword(
 ): number {
   const { rules, ...otherwise } = policy
   const alone = [otherwise, ...rules].some((terms: RuleTerms) => {
-    const { secondFactor = otherwise.secondFactor, grace = otherwise.grace, require = 'pwd', deny = false } = terms
-    return !deny && require === 'pwd' && (secondFactor !== 'required' || grace !== 'none')
+    const { secondFactor = otherwise.secondFactor, grace = otherwise.grace, deny = false } = terms
+    const enough = LEVELS.meets(LEVELS.ofPassword, terms.require ?? LEVELS.weakest)
+    return !deny && enough && (secondFactor !== 'required' || grace !== 'none')
   })
   return alone ? Math.max(minLength, PASSWORD_ALONE) : minLength
 }

@@ -1,6 +1,6 @@
 import type { Context } from 'koa'
 import type { Clock } from '../kernel/clock.ts'
-import { PASSWORD } from '../mfa/assurance/assurance.ts'
+import { LEVELS, PASSWORD } from '../mfa/assurance/levels.ts'
 import { missing } from '../mfa/policy/missing.ts'
 import type { RememberedDevices } from '../mfa/session/remembered-device.ts'
 import type { AccountCookies } from './remembered-browsers.ts'
@@ -49,6 +49,6 @@ function mayBeSpared({ step, demanded, account, interaction, session }: SignIn):
   const { reasons } = interaction.prompt
   const asksAnew =
     reasons.includes('login_prompt') || (interaction.session !== undefined && reasons.includes('max_age'))
-  const standing = { levels: new Set(['pwd'] as const), proved: [PASSWORD] }
+  const standing = { levels: LEVELS.ofPassword, proved: [PASSWORD] }
   return !asksAnew && missing(demanded, { ...standing, remembered: true }) === undefined
 }

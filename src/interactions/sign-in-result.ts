@@ -1,8 +1,9 @@
 import type { AcrNames } from '../mfa/assurance/acr.ts'
-import { amrOf, highest, type MethodLookup, provenAt, satisfiedBy } from '../mfa/assurance/assurance.ts'
+import { amrOf, type MethodLookup, provenAt, satisfiedBy } from '../mfa/assurance/assurance.ts'
+import { LEVELS } from '../mfa/assurance/levels.ts'
 import { liveProofs } from '../mfa/policy/missing.ts'
 import type { SessionProofs } from '../mfa/session/session-proofs.ts'
-import { hasFreshPassword, proofsOf, type SignIn, STEP_UP } from './sign-in.ts'
+import { beganHere, proofsOf, type SignIn, STEP_UP } from './sign-in.ts'
 
 /**
  * What the engine is told once nothing is missing: who has signed in and at which level, and what their session
@@ -16,7 +17,7 @@ export function resultOf(
   const { account, demanded, interaction } = signIn
   if (account === undefined || demanded === undefined) throw new Error('a sign-in of nobody')
   const proofs = liveProofs(proofsOf(signIn), demanded, interaction.startedAt)
-  const level = highest(satisfiedBy(proofs, lookup))
+  const level = LEVELS.highest(satisfiedBy(proofs, lookup))
   const at = level && provenAt(proofs, level, lookup)
   if (level === undefined || at === undefined) throw new Error('a sign-in without a level')
   return {
@@ -26,7 +27,7 @@ export function resultOf(
       amr: amrOf(proofs, lookup),
       ts: Math.floor(at / 1000),
       remember: false,
-      fresh: hasFreshPassword(signIn) || interaction.before?.fresh === true,
+      fresh: beganHere(signIn, lookup) || interaction.before?.fresh === true,
     },
     proofs: sessionOf(signIn, { now, absolute }),
     asOf: interaction.startedAt,

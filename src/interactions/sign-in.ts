@@ -1,6 +1,6 @@
 import type { Account } from '../accounts/account.ts'
 import { type AcrNames, requestedAcr } from '../mfa/assurance/acr.ts'
-import { PASSWORD, union } from '../mfa/assurance/assurance.ts'
+import { type MethodLookup, standsFirst, union } from '../mfa/assurance/assurance.ts'
 import type { Binding } from '../mfa/factors/binding-store.ts'
 import type { Proof } from '../mfa/factors/verifier.ts'
 import type { Question } from '../mfa/policy/decider.ts'
@@ -101,7 +101,7 @@ export function proofsOf({ session, pending }: Pick<SignIn, 'session' | 'pending
   return union(session?.proofs ?? [], pending?.value.proofs ?? [])
 }
 
-/** Whether the password was entered in this very interaction. */
-export function hasFreshPassword({ pending }: Pick<SignIn, 'pending'>): boolean {
-  return pending?.value.proofs.some((proof) => proof.method === PASSWORD) === true
+/** Whether the password, or what else may stand first, was proved in this very interaction. */
+export function beganHere({ pending }: Pick<SignIn, 'pending'>, lookup: MethodLookup): boolean {
+  return pending?.value.proofs.some(({ method }) => standsFirst(method, lookup)) === true
 }

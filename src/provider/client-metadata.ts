@@ -1,7 +1,7 @@
 import { type Configuration, errors, type default as Provider } from 'oidc-provider'
 import type { ClientConfig } from '../config/config.ts'
 import { ConfigError } from '../kernel/errors.ts'
-import type { Level } from '../mfa/assurance/assurance.ts'
+import type { Level } from '../mfa/assurance/levels.ts'
 import type { OwnPage } from '../mfa/policy/policy.ts'
 
 declare module 'oidc-provider' {

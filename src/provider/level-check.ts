@@ -1,6 +1,7 @@
 import { errors, type KoaContextWithOIDC } from 'oidc-provider'
 import { type AcrNames, requestedAcr } from '../mfa/assurance/acr.ts'
-import { amrOf, highest, type Level, provenAt, satisfiedBy } from '../mfa/assurance/assurance.ts'
+import { amrOf, provenAt, satisfiedBy } from '../mfa/assurance/assurance.ts'
+import { LEVELS, type Level } from '../mfa/assurance/levels.ts'
 import type { Proof } from '../mfa/factors/verifier.ts'
 import type { Admissions } from '../mfa/policy/admission.ts'
 import type { Decider } from '../mfa/policy/decider.ts'
@@ -77,7 +78,7 @@ function stamp(
   { decider, acr, levels, values, floor }: Emission,
 ): void {
   const { session } = ctx.oidc
-  const best = highest(levels)
+  const best = LEVELS.highest(levels)
   if (session === undefined || best === undefined) throw new Error('a session without a level passed the policy')
   const emitted = acr.emitted(levels, values, { best, floor })
   const oldest = provenAt(live, acr.levelOf(emitted) ?? best, decider.lookup)

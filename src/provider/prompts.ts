@@ -1,5 +1,6 @@
 import { errors, interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider'
-import { highest, type MethodLookup, provenAt, satisfiedBy } from '../mfa/assurance/assurance.ts'
+import { type MethodLookup, provenAt, satisfiedBy } from '../mfa/assurance/assurance.ts'
+import { LEVELS } from '../mfa/assurance/levels.ts'
 import { aliveFor, type SessionProofs } from '../mfa/session/session-proofs.ts'
 import { accountOf } from './engine-account.ts'
 import { fallsShort, type LevelCheckDependencies } from './level-check.ts'
@@ -104,7 +105,7 @@ function tooOld(
   if (params?.max_age === undefined) return false
   if (session?.accountId === undefined || record === undefined) return true
   if (resultIn(ctx)?.login?.fresh === true) return false
-  const best = highest(satisfiedBy(record.proofs, given.lookup))
+  const best = LEVELS.highest(satisfiedBy(record.proofs, given.lookup))
   const oldest = best && provenAt(record.proofs, best, given.lookup)
   // In whole seconds, like `auth_time`.
   return oldest === undefined || Math.floor(given.now / 1000) - Math.floor(oldest / 1000) > Number(params.max_age)

@@ -1,6 +1,6 @@
 import type { Account } from '../accounts/account.ts'
 import type { AcrNames } from '../mfa/assurance/acr.ts'
-import type { Level } from '../mfa/assurance/assurance.ts'
+import type { Level } from '../mfa/assurance/levels.ts'
 import type { Admissions } from '../mfa/policy/admission.ts'
 import type { Decider } from '../mfa/policy/decider.ts'
 import { aliveFor, type SessionProofRecords } from '../mfa/session/session-proofs.ts'
@@ -19,9 +19,6 @@ export interface RefreshedToken {
   client: { id: string; require: Level | undefined }
 }
 
-/** Levels of which each takes in those before it. */
-const RISING: readonly Level[] = ['pwd', '2sv', 'mfa']
-
 /**
  * Whether a refresh token would still be given today: the account, its groups and policy are asked again, with the
  * proofs of the sign-in from which it comes (OA-11, CVE-2026-43983). What the token says stays as it was first
@@ -35,16 +32,7 @@ export function createRecheck(
     const record = sessionUid === undefined ? undefined : (await proofs.get(sessionUid))?.value
     if (record === undefined || !aliveFor(account, record)) return false
     const demanded = await decider.demand({ account, client, address: record.address, requested: undefined })
-    if (demanded.deny || !upTo(said, acr).has(demanded.require)) return false
+    if (demanded.deny || said === undefined || !acr.reaches(said, demanded.require)) return false
     return (await admissions.of(record, account, { demanded, asOf: undefined })).ok
   }
-}
-
-/** The levels a token claims: its own, and those below it. */
-function upTo(said: string | undefined, acr: AcrNames): ReadonlySet<Level> {
-  const level = said === undefined ? undefined : acr.levelOf(said)
-  if (level === undefined) return new Set()
-  const rank = RISING.indexOf(level)
-  // The phishing-resistant levels are no part of that row; here they take in all of it.
-  return new Set(rank < 0 ? [...RISING, level] : RISING.slice(0, rank + 1))
 }

@@ -1,7 +1,7 @@
 import type { Configuration } from 'oidc-provider'
 import type { Account } from '../accounts/account.ts'
 import type { AccountStore } from '../accounts/account-store.ts'
-import type { Level } from '../mfa/assurance/assurance.ts'
+import type { Level } from '../mfa/assurance/levels.ts'
 import { engineAccount } from './engine-account.ts'
 import type { GrantPolicy } from './grants.ts'
 import { createRecheck, type RecheckDependencies } from './recheck.ts'

@@ -1,5 +1,5 @@
 import type { ClientConfig } from '../config/config.ts'
-import type { Level } from '../mfa/assurance/assurance.ts'
+import type { Level } from '../mfa/assurance/levels.ts'
 import type { OwnPage } from '../mfa/policy/policy.ts'
 
 /** Who asks for a sign-in, as pages speak of it. */

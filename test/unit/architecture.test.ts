@@ -15,6 +15,7 @@ import {
   type Kind,
   kindsIn,
   namesOfKinds,
+  namesOfLevels,
   packagesOutOfPlace,
   readSources,
   type Source,
@@ -40,6 +41,8 @@ describe('the house stands as it was drawn', () => {
       'src/mfa/factors/verifier.ts imports src/provider/prompts.ts',
     ])
     assert.equal(upwardImports([edge('src/config/reading/load.ts', 'src/state/store.ts')]).length, 1)
+    assert.equal(upwardImports([edge('src/mfa/assurance/levels.ts', 'src/config/config.ts')]).length, 1)
+    assert.equal(upwardImports([edge('src/config/config.ts', 'src/mfa/assurance/acr.ts')]).length, 1)
     assert.equal(upwardImports([edge('src/app/gateway.ts', 'src/cli/serve.ts')]).length, 1)
     assert.deepEqual(upwardImports([edge('src/mail/rendered-mail.ts', 'src/views/texts.ts')]), [])
     assert.deepEqual(upwardImports(imports), [])
@@ -120,6 +123,28 @@ describe('the house stands as it was drawn', () => {
   it('nothing is drawn from Math.random (KM-7)', () => {
     assert.deepEqual(guessable([file('src/a.ts', 'const id = Math.random()')]), ['src/a.ts'])
     assert.deepEqual(guessable(sources), [])
+  })
+})
+
+describe('what a level is called is known in its table, and to the authenticators that reach it', () => {
+  it('nobody else names it', () => {
+    const named = (text: string, path = 'src/mfa/policy/policy.ts') => namesOfLevels([file(path, text)]).length
+    for (const text of [
+      "if (level === 'pwd') return",
+      "levels.has('2sv')",
+      "const WEIGHT = { pwd: 0, '2sv': 1 }",
+      "require: 'mfa'",
+      "z.enum(['pwd', 'phr'])",
+      "const strongest = 'phrh'",
+    ]) {
+      assert.equal(named(text), 1, text)
+    }
+    for (const text of ["amr.add('mfa')", "{ name: 'mfa', requestable: false }", "['mfa', 'methods']"]) {
+      assert.equal(named(text), 0, text)
+    }
+    assert.equal(named("satisfies: ['2sv']", 'src/mfa/assurance/levels.ts'), 0)
+    assert.equal(named("LEVELS.closed('mfa')", 'src/mfa/factors/totp/totp.ts'), 0)
+    assert.deepEqual(namesOfLevels(sources), [])
   })
 })
 

@@ -41,9 +41,11 @@ function packageOf(name: string): string {
     .join('/')
 }
 
-/** Imports point down or stay on one floor (docs: kernel ◄ config ◄ state, … ◄ mfa ◄ web ◄ provider, … ◄ app ◄ cli ◄ main). */
+/** Imports point down or stay on one floor (docs: kernel ◄ levels ◄ config ◄ state, … ◄ mfa ◄ web ◄ provider, … ◄ app ◄ cli ◄ main). */
 const FLOORS: readonly (readonly string[])[] = [
   ['src/kernel/'],
+  // The file speaks of levels too.
+  ['src/mfa/assurance/levels.ts'],
   ['src/config/'],
   ['src/state/', 'src/accounts/', 'src/mail/', 'src/audit/', 'src/views/', 'src/clock/'],
   ['src/mfa/'],
@@ -194,6 +196,25 @@ export function barrels(sources: readonly Source[]): string[] {
 export function guessable(sources: readonly Source[]): string[] {
   return sources.filter(({ text }) => /\bMath\s*\.\s*random\b/.test(text)).map(({ path }) => path)
 }
+
+const LEVEL_TABLE = 'src/mfa/assurance/levels.ts'
+/** Also a value of `amr` (RFC 8176), the name of a prompt, of a command and of the file's section. */
+const ALSO_A_WORD = /\bamr\b|\bname: 'mfa'|STEP_UP|command\('mfa'\)|\['mfa'/
+
+/** Lines that name a level outside its table and the folders of the authenticators that reach it: such a line would not follow a new row. */
+export function namesOfLevels(sources: readonly Source[]): string[] {
+  return sources
+    .filter(({ path }) => path !== LEVEL_TABLE && !/^src\/mfa\/factors\/[^/]+\//.test(path))
+    .flatMap(({ path, text }) =>
+      text
+        .split('\n')
+        .map((line) => line.trim())
+        .filter((line) => /'(?:pwd|2sv|mfa|phrh?)'/.test(line) && !ALSO_A_WORD.test(line) && !isImport(line))
+        .map((line) => `${path}: ${line}`),
+    )
+}
+
+const isImport = (line: string): boolean => / from '/.test(line)
 
 /** An authenticator's type, and the folder that owns it. */
 export interface Kind {

@@ -2,24 +2,16 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { createAcrNames, requestedAcr } from '../../src/mfa/assurance/acr.ts'
-import {
-  amrOf,
-  highest,
-  LEVELS,
-  type MethodAssurance,
-  type MethodLookup,
-  PASSWORD,
-  provenAt,
-  satisfiedBy,
-  union,
-} from '../../src/mfa/assurance/assurance.ts'
+import { amrOf, type MethodLookup, provenAt, satisfiedBy, union } from '../../src/mfa/assurance/assurance.ts'
+import { LEVELS, PASSWORD } from '../../src/mfa/assurance/levels.ts'
+import type { MethodAssurance } from '../../src/mfa/assurance/method-assurance.ts'
 import type { Proof } from '../../src/mfa/factors/verifier.ts'
 
 const METHODS: Record<string, MethodAssurance> = {
-  app: { amr: ['otp'], assurance: 'mfa', distinctFactor: true },
-  mail: { amr: ['otp', 'mca'], assurance: '2sv', distinctFactor: true },
-  'strict mail': { amr: ['mca'], assurance: '2sv', distinctFactor: false },
-  'raised mail': { amr: ['otp', 'mca'], assurance: 'mfa', distinctFactor: true },
+  app: { amr: ['otp'], assurance: LEVELS.closed('mfa'), distinctFactor: true },
+  mail: { amr: ['otp', 'mca'], assurance: LEVELS.closed('2sv'), distinctFactor: true },
+  'strict mail': { amr: ['mca'], assurance: LEVELS.closed('2sv'), distinctFactor: false },
+  'raised mail': { amr: ['otp', 'mca'], assurance: LEVELS.closed('mfa'), distinctFactor: true },
 }
 const lookup: MethodLookup = (method) => (Object.hasOwn(METHODS, method) ? METHODS[method] : undefined)
 const proofs = (...methods: string[]): Proof[] => methods.map((method, at) => ({ method, at: 1000 + at }))
@@ -46,7 +38,7 @@ describe('what a sign-in is worth (security.md, section 3)', () => {
     test(`${methods.join(' + ') || 'nothing'}: ${levels || 'no level'}`, () => {
       const satisfied = satisfiedBy(proofs(...methods), lookup)
       assert.equal([...satisfied].join(' '), levels)
-      assert.equal(highest(satisfied), best)
+      assert.equal(LEVELS.highest(satisfied), best)
       assert.deepEqual(amrOf(proofs(...methods), lookup), amr)
     })
   }
@@ -192,7 +184,7 @@ describe('what a request asks for', () => {
 
 describe('names of levels', () => {
   test('by default each level has its own, and finds back', () => {
-    for (const level of LEVELS) assert.equal(names.levelOf(names.nameOf(level)), level)
+    for (const level of LEVELS.names) assert.equal(names.levelOf(names.nameOf(level)), level)
     assert.equal(names.nameOf('mfa'), `${PREFIX}mfa`)
     assert.equal(names.levelOf('toString'), undefined)
   })

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { MINUTE } from '../../src/kernel/clock.ts'
-import { type Level, type MethodLookup, satisfiedBy } from '../../src/mfa/assurance/assurance.ts'
+import { type MethodLookup, satisfiedBy } from '../../src/mfa/assurance/assurance.ts'
+import { LEVELS, type Level } from '../../src/mfa/assurance/levels.ts'
 import type { Proof } from '../../src/mfa/factors/verifier.ts'
 import { liveProofs, missing } from '../../src/mfa/policy/missing.ts'
 import { needsOf } from '../../src/mfa/policy/needs.ts'
@@ -19,7 +20,7 @@ const NOWHERE = { clients: undefined, groups: undefined, networks: undefined }
 const WORTH: Record<string, '2sv' | 'mfa'> = { email: '2sv', totp: 'mfa', codes: 'mfa' }
 const lookup: MethodLookup = (type) => {
   const assurance = WORTH[type]
-  return assurance && { amr: [], assurance, distinctFactor: true }
+  return assurance && { amr: [], assurance: LEVELS.closed(assurance), distinctFactor: true }
 }
 
 interface Given {

@@ -5,7 +5,8 @@ import type { Account } from '../../src/accounts/account.ts'
 import { DAY, MINUTE, SECOND } from '../../src/kernel/clock.ts'
 import { createNetworks } from '../../src/kernel/network.ts'
 import { createAcrNames } from '../../src/mfa/assurance/acr.ts'
-import { highest, type Level, satisfiedBy } from '../../src/mfa/assurance/assurance.ts'
+import { satisfiedBy } from '../../src/mfa/assurance/assurance.ts'
+import { LEVELS, type Level } from '../../src/mfa/assurance/levels.ts'
 import type { Authenticator, Reserve } from '../../src/mfa/factors/authenticator.ts'
 import type { Binding, BindingStore } from '../../src/mfa/factors/binding-store.ts'
 import { createEmailOtp } from '../../src/mfa/factors/email-otp/email-otp.ts'
@@ -340,7 +341,7 @@ describe('whatever the rules, the request and the proofs', () => {
       emitted.hit()
       const demanded = demand(policyOf(given), factsOf(given))
       const levels = satisfiedBy(liveProofs(given.proofs, demanded, STARTED), deciderOf(given).lookup)
-      const best = highest(levels) ?? assert.fail('done without a level')
+      const best = LEVELS.highest(levels) ?? assert.fail('done without a level')
       const value = names.emitted(levels, listed, { best, floor: demanded.require })
       const rank = RANK[names.levelOf(value) ?? assert.fail(`${value} means nothing`)]
       const { floor, reached } = judged(given)

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import type { Grace } from '../../src/config/config.ts'
 import { DAY, HOUR, MINUTE } from '../../src/kernel/clock.ts'
 import { canonicalAddress, createNetworks } from '../../src/kernel/network.ts'
-import type { Level } from '../../src/mfa/assurance/assurance.ts'
+import type { Level } from '../../src/mfa/assurance/levels.ts'
 import { type Demand, demand, type Policy, type Rule, type SecondFactor } from '../../src/mfa/policy/policy.ts'
 
 interface When {

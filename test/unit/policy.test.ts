@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { MINUTE } from '../../src/kernel/clock.ts'
-import type { Level, MethodLookup } from '../../src/mfa/assurance/assurance.ts'
+import type { MethodLookup } from '../../src/mfa/assurance/assurance.ts'
+import { LEVELS, type Level } from '../../src/mfa/assurance/levels.ts'
 import { methodsFor } from '../../src/mfa/policy/methods.ts'
 import { liveProofs, missing, type Standing } from '../../src/mfa/policy/missing.ts'
 import { type Demand, demand, type Facts, type Policy, type Rule } from '../../src/mfa/policy/policy.ts'
@@ -190,15 +191,15 @@ const byApp = { levels: MFA, proved: ['password', 'totp'] }
 
 describe('what is missing', () => {
   const rows: [string, Demand, Standing, ReturnType<typeof missing>][] = [
-    ['nothing proved', asks(), NOTHING, { levels: ['pwd'], by: 'password' }],
-    ['nothing proved, a device', asks(), { ...NOTHING, remembered: true }, { levels: ['pwd'], by: 'password' }],
+    ['nothing proved', asks(), NOTHING, { levels: ['pwd'], by: 'first' }],
+    ['nothing proved, a device', asks(), { ...NOTHING, remembered: true }, { levels: ['pwd'], by: 'first' }],
     [
       'nothing proved, and policy asks nothing',
       asks({ asksSecondFactor: false }),
       NOTHING,
-      { levels: ['pwd'], by: 'password' },
+      { levels: ['pwd'], by: 'first' },
     ],
-    ['a code without a password', asks(), { ...NOTHING, proved: ['totp'] }, { levels: ['pwd'], by: 'password' }],
+    ['a code without a password', asks(), { ...NOTHING, proved: ['totp'] }, { levels: ['pwd'], by: 'first' }],
     ['a password alone', asks(), stands(), { levels: ['2sv'], by: 'policy' }],
     ['a password alone where no factor is asked', asks({ asksSecondFactor: false }), stands(), undefined],
     ['a mailed code', asks(), stands(byMail), undefined],
@@ -279,8 +280,8 @@ describe('what is missing', () => {
 })
 
 const lookup: MethodLookup = (type) => {
-  if (type === 'totp') return { amr: ['otp'], assurance: 'mfa', distinctFactor: true }
-  return type === 'email' ? { amr: ['mca'], assurance: '2sv', distinctFactor: true } : undefined
+  if (type === 'totp') return { amr: ['otp'], assurance: LEVELS.closed('mfa'), distinctFactor: true }
+  return type === 'email' ? { amr: ['mca'], assurance: LEVELS.closed('2sv'), distinctFactor: true } : undefined
 }
 
 describe('which methods help', () => {

@@ -2,6 +2,7 @@ import { OWN_CLIENTS } from '../../config/own-clients.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { RequestError } from '../../kernel/errors.ts'
 import type { AcrNames } from '../../mfa/assurance/acr.ts'
+import { LEVELS } from '../../mfa/assurance/levels.ts'
 import type { Authenticator, CeremonyContext } from '../../mfa/factors/authenticator.ts'
 import type { Registry } from '../../mfa/factors/registry.ts'
 import type { Attempt, Begun, Verifier } from '../../mfa/factors/verifier.ts'
@@ -61,7 +62,8 @@ export function createEnrolment(
       const way = await wayOf(visitor)
       if (way === undefined) return { error: { code: 'bad-request' } }
       if (way === 'here') return { to: `/account/add-${kind.type}` }
-      const signIn = { acrValues: acr.nameOf(kind.assurance) }
+      const level = LEVELS.strongest(kind.assurance) ?? LEVELS.secondFactor
+      const signIn = { acrValues: acr.nameOf(level) }
       return { to: '/account#factors', notice: 'factor-bound', signIn }
     },
   }

@@ -1,9 +1,10 @@
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { isLoopback } from '../../kernel/network.ts'
+import { LEVELS } from '../../mfa/assurance/levels.ts'
 import { strictUrl } from '../schema/addresses.ts'
 import type { AuthenticatorBlocks } from '../schema/block.ts'
-import { acrValuesOf, LEVELS } from '../schema/levels.ts'
+import { acrValuesOf } from '../schema/levels.ts'
 import type { FileConfig } from '../schema/schema.ts'
 import { isPlaceholder } from '../schema/secret-values.ts'
 import { passwordIn } from '../schema/url-secrets.ts'
@@ -105,7 +106,7 @@ function lifetimes({ sessions, limits }: FileConfig): Problem[] {
 
 /** One value means one level: a relying party must be able to rely on it. */
 function acr({ acr }: FileConfig): Problem[] {
-  const meanings = LEVELS.flatMap((level) => acrValuesOf(level, acr[level]).map((value) => ({ level, value })))
+  const meanings = LEVELS.names.flatMap((level) => acrValuesOf(level, acr[level]).map((value) => ({ level, value })))
   return meanings.flatMap(({ level, value }) => {
     const other = meanings.find((meaning) => meaning.value === value && meaning.level !== level)
     return when(

@@ -1,8 +1,9 @@
 import { isLoopback } from '../../kernel/network.ts'
+import { LEVELS } from '../../mfa/assurance/levels.ts'
 import { OWN_CLIENTS } from '../own-clients.ts'
 import { isHttpsOrLoopback, isInternal, strictUrl } from '../schema/addresses.ts'
 import type { FileClient } from '../schema/clients.ts'
-import { acrValuesOf, LEVELS } from '../schema/levels.ts'
+import { acrValuesOf } from '../schema/levels.ts'
 import { redirectProblem } from '../schema/redirect-uris.ts'
 import type { FileConfig } from '../schema/schema.ts'
 import { weaknessOf } from '../schema/secret-values.ts'
@@ -143,7 +144,7 @@ function isHttps(uri: string): boolean {
 }
 
 function levels(client: FileClient, path: Path, { acr }: FileConfig): Problem[] {
-  const known = new Set(LEVELS.flatMap((level) => acrValuesOf(level, acr[level])))
+  const known = new Set(LEVELS.names.flatMap((level) => acrValuesOf(level, acr[level])))
   return (client.default_acr_values ?? []).flatMap((value, index) =>
     when(!known.has(value), [...path, 'default_acr_values', index], 'is not an acr value of this gateway'),
   )

@@ -1,7 +1,8 @@
 import { resolve } from 'node:path'
+import { LEVELS } from '../../mfa/assurance/levels.ts'
 import type { Config, MfaConfig } from '../config.ts'
 import type { FileClient } from '../schema/clients.ts'
-import { acrValuesOf, LEVELS } from '../schema/levels.ts'
+import { acrValuesOf } from '../schema/levels.ts'
 import type { FileConfig } from '../schema/schema.ts'
 
 /** The checked file as the gateway uses it. Relative paths start from `base`. */
@@ -33,7 +34,7 @@ function toMfa(mfa: FileConfig['mfa'], types: readonly string[]): MfaConfig {
 }
 
 function toAcr(acr: FileConfig['acr']): Config['acr'] {
-  const configured = LEVELS.filter((level) => acr[level] !== undefined)
+  const configured = LEVELS.names.filter((level) => acr[level] !== undefined)
   return Object.fromEntries(configured.map((level) => [level, acrValuesOf(level, acr[level])]))
 }
 

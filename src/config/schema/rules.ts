@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { DAY } from '../../kernel/clock.ts'
+import type { Levels } from '../../mfa/assurance/levels.ts'
 import { isNetwork } from './addresses.ts'
 import { formatDuration, parseDuration } from './durations.ts'
 import { boundedWhole, line, optionalDuration, someOf } from './fields.ts'
@@ -53,7 +54,7 @@ function formatGrace(value: Grace): 0 | string {
 export const network = z.string().refine(isNetwork, 'must be an address or a network such as 192.0.2.0/24')
 
 /** One rule of `policy.rules`; `types` are the authenticators of this installation. */
-export function ruleOf(types: readonly string[]) {
+export function ruleOf(types: readonly string[], levels: Levels) {
   return z.strictObject({
     name: line({ max: 60 }).describe('What `policy explain` and the audit log call it.'),
     when: z
@@ -72,7 +73,9 @@ export function ruleOf(types: readonly string[]) {
       .enum(['required', 'if-bound', 'off'])
       .optional()
       .describe('Whether a second factor is asked for; a remembered device satisfies it.'),
-    require: requirable.optional().describe('A floor on what the token says; no remembered device satisfies it.'),
+    require: requirable(levels)
+      .optional()
+      .describe('A floor on what the token says; no remembered device satisfies it.'),
     methods: someOf(z.enum(types)).optional().describe('Kinds of second factor, in the order offered.'),
     rememberDays: boundedWhole({ from: 0, to: REMEMBER_DAYS_MAX })
       .optional()

@@ -1,9 +1,10 @@
 import { z } from 'zod'
+import { LEVELS } from '../../mfa/assurance/levels.ts'
 import { isHostAndPort } from './addresses.ts'
 import type { AuthenticatorBlocks } from './block.ts'
-import { client } from './clients.ts'
+import { clientOf } from './clients.ts'
 import { duration, line, listOf, someOf, whole } from './fields.ts'
-import { DEFAULT_ACR, type Level } from './levels.ts'
+import { acrSection } from './levels.ts'
 import { limits } from './limits.ts'
 import { mail } from './mail.ts'
 import { mfa } from './mfa.ts'
@@ -103,14 +104,6 @@ const outbound = z
   .prefault({})
   .describe('Requests that the gateway makes.')
 
-const acrValue = line({ max: 200 }).refine((text) => !/\s/.test(text), 'must not hold spaces')
-const acrValues = z.union([acrValue, someOf(acrValue)], { error: 'expected a value or a list of values' }).optional()
-const acrOf = (level: Level) => acrValues.describe(`Absent: \`${DEFAULT_ACR[level]}\`.`)
-const acr = z
-  .strictObject({ pwd: acrOf('pwd'), '2sv': acrOf('2sv'), mfa: acrOf('mfa'), phr: acrOf('phr'), phrh: acrOf('phrh') })
-  .prefault({})
-  .describe('Replaces acr values: per level the value that stands in tokens, then further ones that mean the same.')
-
 const branding = z
   .strictObject({
     name: line({ max: 60 }).prefault('Stepgate').describe('What users read on pages, in mails and in their app.'),
@@ -139,7 +132,7 @@ const clock = z
   .describe('The check of the clock, on which codes of apps depend.')
 
 /** The whole file: types, defaults, bounds and meanings. `blocks` are the authenticators' own parts of `mfa`. */
-export function schemaOf(blocks: AuthenticatorBlocks) {
+export function schemaOf(blocks: AuthenticatorBlocks, levels = LEVELS) {
   return z.strictObject({
     issuer: line({ max: 300 }).describe(
       'The public address of the gateway, and the `iss` of its tokens: https, without path; http for loopback only (KM-3). The one key without a default.',
@@ -157,7 +150,7 @@ export function schemaOf(blocks: AuthenticatorBlocks) {
     policy: z
       .strictObject({
         rules: z
-          .array(ruleOf(Object.keys(blocks)))
+          .array(ruleOf(Object.keys(blocks), levels))
           .prefault([])
           .describe('The first that matches decides; what it leaves out comes from `mfa`.'),
       })
@@ -167,9 +160,9 @@ export function schemaOf(blocks: AuthenticatorBlocks) {
     tokens,
     passwords,
     outbound,
-    acr,
+    acr: acrSection(levels),
     limits,
-    clients: z.array(client).prefault([]).describe('The relying parties.'),
+    clients: z.array(clientOf(levels)).prefault([]).describe('The relying parties.'),
     resources: z.array(resource).prefault([]).describe('APIs that get access tokens of their own (RFC 8707).'),
     branding,
     languages: someOf(z.string().regex(LANGUAGE, 'must be language tags such as en or sv'))

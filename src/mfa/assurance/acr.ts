@@ -1,4 +1,4 @@
-import { LEVELS, type Level } from './assurance.ts'
+import { LEVELS, type Level } from './levels.ts'
 
 /** The names by which relying parties know levels, both ways. */
 export interface AcrNames {
@@ -6,43 +6,46 @@ export interface AcrNames {
   nameOf(level: Level): string
   /** The level a value asks for; undefined for a value we do not know. */
   levelOf(value: string): Level | undefined
+  /** Whether a token that says this value is not below a floor. */
+  reaches(value: string, floor: Level): boolean
   /**
    * The value to emit when `levels` are satisfied and the request listed these values: the first satisfied one that is not below
-   * the floor, else the name of the best level. A request never talks a token below what its client or rule requires.
+   * the floor, else the name of the best level, or of the floor where that is above it. A request never talks a token below what its
+   * client or rule requires.
    */
   emitted(levels: ReadonlySet<Level>, values: readonly string[], bounds: { best: Level; floor: Level }): string
   /** For discovery, the password's level first (OIDF conformance sends them all). */
   supported(reachable: ReadonlySet<Level>): string[]
 }
 
-const DEFAULT_NAMES: Record<Level, string> = {
-  pwd: 'urn:stepgate:acr:pwd',
-  '2sv': 'urn:stepgate:acr:2sv',
-  mfa: 'urn:stepgate:acr:mfa',
-  phr: 'phr',
-  phrh: 'phrh',
-}
-
 /** `configured` replaces a level's name by the first value of its list; further values are aliases that mean the same. */
-export function createAcrNames(configured: Partial<Record<Level, readonly string[]>>): AcrNames {
+export function createAcrNames(
+  configured: Partial<Record<Level, readonly string[]>>,
+  { rows, rankOf } = LEVELS,
+): AcrNames {
   const names = new Map<Level, string>()
   const levels = new Map<string, Level>()
-  for (const level of LEVELS) {
-    const values = configured[level] ?? [DEFAULT_NAMES[level]]
-    names.set(level, values[0] ?? DEFAULT_NAMES[level])
+  for (const { name: level, acr } of rows) {
+    const values = configured[level] ?? [acr]
+    names.set(level, values[0] ?? acr)
     for (const value of values) levels.set(value, level)
   }
-  const nameOf = (level: Level): string => names.get(level) ?? DEFAULT_NAMES[level]
+  const nameOf = (level: Level): string => names.get(level) ?? level
   const levelOf = (value: string): Level | undefined => levels.get(value)
+  const reaches = (value: string, floor: Level): boolean => {
+    const level = levelOf(value)
+    return level !== undefined && rankOf(level) >= rankOf(floor)
+  }
   return {
     nameOf,
     levelOf,
+    reaches,
     emitted(satisfied, values, { best, floor }) {
       const met = values.find((value) => {
         const level = levelOf(value)
-        return level !== undefined && satisfied.has(level) && LEVELS.indexOf(level) >= LEVELS.indexOf(floor)
+        return level !== undefined && satisfied.has(level) && reaches(value, floor)
       })
-      return met ?? nameOf(best)
+      return met ?? nameOf(rankOf(best) < rankOf(floor) ? floor : best)
     },
     supported: (reachable) => [...levels].filter(([, level]) => reachable.has(level)).map(([value]) => value),
   }

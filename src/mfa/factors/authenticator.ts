@@ -3,6 +3,7 @@ import type { AuditEvent, AuditEventName } from '../../audit/audit.ts'
 import type { AuthenticatorBlock } from '../../config/schema/block.ts'
 import type { Mailer } from '../../mail/mailer.ts'
 import type { NoticeKind } from '../../mail/notices.ts'
+import type { MethodAssurance } from '../assurance/method-assurance.ts'
 import type { Binding } from './binding-store.ts'
 
 /** What a ceremony knows of the world. */
@@ -94,14 +95,8 @@ export interface Fallback {
 }
 
 /** A kind of second factor: everything the rest of the house may ask of it. */
-export interface Authenticator {
+export interface Authenticator extends MethodAssurance {
   type: string
-  /** Method reference values this proof adds (RFC 8176), without `pwd` and `mfa`. */
-  amr: readonly string[]
-  /** What a password and this proof together are worth. */
-  assurance: '2sv' | 'mfa'
-  /** Whether password and this count as two factors, so that `mfa` stands in `amr`. */
-  distinctFactor: boolean
   maxPerAccount: number
   /** How long a challenge lives, and after how many wrong answers it is dead. Milliseconds. */
   challenge: { ttl: number; attempts: number }

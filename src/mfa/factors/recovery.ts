@@ -23,12 +23,12 @@ export interface BypassCodes {
 
 /** The types that a fallback can stand in for: a code must not be worth more than what is proved to get it (FB-1). */
 export function standInsFor(authenticators: readonly Authenticator[], lookup: MethodLookup): string[] {
-  const strong = authenticators.some(({ fallback, assurance }) => fallback !== undefined && assurance === 'mfa')
+  const reserves = authenticators.filter(({ fallback }) => fallback !== undefined)
   return authenticators
     .filter(({ fallback }) => fallback === undefined)
     .map(({ type }) => type)
     .filter((type) => {
       const method = lookup(type)
-      return method !== undefined && (method.assurance === 'mfa' || !strong)
+      return method !== undefined && reserves.every(({ assurance }) => assurance.isSubsetOf(method.assurance))
     })
 }

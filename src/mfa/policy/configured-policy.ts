@@ -1,7 +1,8 @@
 import type { Config, RuleConfig } from '../../config/config.ts'
 import { ConfigError } from '../../kernel/errors.ts'
 import { createNetworks } from '../../kernel/network.ts'
-import type { Level, MethodLookup } from '../assurance/assurance.ts'
+import type { MethodLookup } from '../assurance/assurance.ts'
+import { LEVELS, type Level } from '../assurance/levels.ts'
 import type { Registry } from '../factors/registry.ts'
 import { methodsFor } from './methods.ts'
 import type { Policy, Rule } from './policy.ts'
@@ -34,13 +35,13 @@ function ruleOf({ when, ...terms }: RuleConfig): Rule {
 /** A floor that no allowed method reaches would lock everybody out at night: it is refused at load. */
 export function refuseUnreachable(config: Config, policy: Policy, lookup: MethodLookup): void {
   const reachable = (require: Level, methods: readonly string[]): boolean =>
-    require === 'pwd' || methodsFor({ methods, require }, [require], lookup).length > 0
-  for (const [index, { require = 'pwd', methods = policy.methods }] of policy.rules.entries()) {
+    LEVELS.meets(LEVELS.ofPassword, require) || methodsFor({ methods, require }, [require], lookup).length > 0
+  for (const [index, { require = LEVELS.weakest, methods = policy.methods }] of policy.rules.entries()) {
     if (reachable(require, methods)) continue
     throw new ConfigError(`policy.rules[${index}].require`, `no method of ${methods.join(', ')} reaches ${require}`)
   }
   const everything = [policy, ...policy.rules].flatMap(({ methods = [] }) => methods)
-  for (const [index, { require = 'pwd' }] of config.clients.entries()) {
+  for (const [index, { require = LEVELS.weakest }] of config.clients.entries()) {
     if (!reachable(require, everything))
       throw new ConfigError(`clients[${index}].require`, `no method reaches ${require}`)
   }
@@ -48,12 +49,11 @@ export function refuseUnreachable(config: Config, policy: Policy, lookup: Method
 
 /** Levels that some sign-in here can reach. */
 export function reachableLevels(policy: Policy, registry: Registry): ReadonlySet<Level> {
-  const levels = new Set<Level>(['pwd'])
+  const levels = new Set(LEVELS.ofPassword)
   for (const type of [policy, ...policy.rules].flatMap(({ methods = [] }) => methods)) {
     const authenticator = registry.get(type)
-    if (authenticator === undefined) continue
-    levels.add('2sv')
-    levels.add(authenticator.assurance)
+    for (const level of authenticator?.assurance ?? []) levels.add(level)
+    for (const level of authenticator?.alone?.assurance ?? []) levels.add(level)
   }
   return levels
 }

@@ -1,5 +1,6 @@
 import type { Account } from '../../accounts/account.ts'
-import type { Level, MethodLookup } from '../assurance/assurance.ts'
+import type { MethodLookup } from '../assurance/assurance.ts'
+import type { Level } from '../assurance/levels.ts'
 import type { Authenticator } from '../factors/authenticator.ts'
 import type { Binding, BindingStore } from '../factors/binding-store.ts'
 import { needsOf } from './needs.ts'

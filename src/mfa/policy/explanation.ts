@@ -1,5 +1,6 @@
 import type { AcrNames } from '../assurance/acr.ts'
-import { highest, type Level, type MethodLookup, PASSWORD, satisfiedBy } from '../assurance/assurance.ts'
+import { type MethodLookup, satisfiedBy } from '../assurance/assurance.ts'
+import { LEVELS, type Level, PASSWORD } from '../assurance/levels.ts'
 import { methodsFor } from './methods.ts'
 import { missing } from './missing.ts'
 import type { Demand, SecondFactor } from './policy.ts'
@@ -26,7 +27,7 @@ export function explain(
   const { rule, secondFactor, require, methods, rememberDays, deny } = demanded
   const { proofs, reasons } = signInUnder(demanded, facts.usable, dependencies.lookup)
   const levels = satisfiedBy(proofs, dependencies.lookup)
-  const best = highest(levels)
+  const best = LEVELS.highest(levels)
   const reached = !deny && best !== undefined && enough(demanded, proofs, levels)
   return {
     rule,
@@ -54,7 +55,7 @@ function signInUnder(
   lookup: MethodLookup,
 ): { proofs: Proofs; reasons: string[] } {
   const password = { method: PASSWORD, at: 0 }
-  const standing = { levels: new Set<Level>(['pwd']), proved: [PASSWORD], remembered: false }
+  const standing = { levels: LEVELS.ofPassword, proved: [PASSWORD], remembered: false }
   const lacking = missing(demanded, standing)
   if (lacking === undefined) return { proofs: [password], reasons: ['the password alone is enough'] }
   const fitting = methodsFor(demanded, lacking.levels, lookup)

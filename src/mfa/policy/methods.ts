@@ -1,5 +1,6 @@
-import type { Level, MethodLookup } from '../assurance/assurance.ts'
-import type { Demand } from './policy.ts'
+import type { MethodLookup } from '../assurance/assurance.ts'
+import { LEVELS, type Level } from '../assurance/levels.ts'
+import { type Demand, isEnough } from './policy.ts'
 
 /** The methods, of those allowed, whose success would bring one of `levels` about and the floor too, in the order offered. */
 export function methodsFor(
@@ -26,8 +27,7 @@ function reaching(
   return types.filter((type) => {
     const method = lookup(type)
     if (method === undefined) return false
-    const reaches = (level: Level): boolean =>
-      level === 'pwd' || level === '2sv' || (level === 'mfa' && method.assurance === 'mfa')
-    return levels.some(reaches) && reaches(require)
+    const reached = new Set([...LEVELS.ofPassword, ...method.assurance])
+    return isEnough(reached, { require, requested: levels })
   })
 }

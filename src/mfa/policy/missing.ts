@@ -1,4 +1,4 @@
-import { type Level, PASSWORD } from '../assurance/assurance.ts'
+import { LEVELS, type Level, PASSWORD } from '../assurance/levels.ts'
 import type { Proof } from '../factors/verifier.ts'
 import { type Demand, shorter } from './policy.ts'
 
@@ -34,21 +34,24 @@ export interface Standing {
 export interface Missing {
   /** One of these has to be reached. */
   levels: readonly Level[]
-  /** Who wants it: what policy asks of its own accord can be spared by a remembered device or put off, the rest cannot. */
-  by: 'password' | 'floor' | 'request' | 'policy'
+  /**
+   * Who wants it: what policy asks of its own accord can be spared by a remembered device or put off, the rest cannot. `first`: nothing that
+   * may stand first was proved.
+   */
+  by: 'first' | 'floor' | 'request' | 'policy'
 }
 
 /** What is still missing for this demand; undefined: nothing is. */
 export function missing(demanded: Demand, standing: Standing): Missing | undefined {
   const { levels } = standing
-  if (!levels.has('pwd')) return { levels: ['pwd'], by: 'password' }
-  if (!levels.has(demanded.require)) return { levels: [demanded.require], by: 'floor' }
+  if (levels.size === 0) return { levels: [...LEVELS.ofPassword], by: 'first' }
+  if (!LEVELS.meets(levels, demanded.require)) return { levels: [demanded.require], by: 'floor' }
   if (demanded.requested !== undefined && !demanded.requested.some((level) => levels.has(level))) {
     return { levels: demanded.requested, by: 'request' }
   }
   if (!demanded.asksSecondFactor) return undefined
   // A proof of a kind that is not offered any more makes no level, whatever a rule still lists.
-  const proved = levels.has('2sv') && standing.proved.some((method) => accepts(demanded, method))
+  const proved = levels.has(LEVELS.secondFactor) && standing.proved.some((method) => accepts(demanded, method))
   const remembered = standing.remembered && demanded.rememberDays > 0
-  return proved || remembered ? undefined : { levels: ['2sv'], by: 'policy' }
+  return proved || remembered ? undefined : { levels: [LEVELS.secondFactor], by: 'policy' }
 }

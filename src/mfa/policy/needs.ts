@@ -1,6 +1,7 @@
-import type { Level, MethodLookup } from '../assurance/assurance.ts'
+import type { MethodLookup } from '../assurance/assurance.ts'
+import { LEVELS, type Level } from '../assurance/levels.ts'
 import { methodsFor } from './methods.ts'
-import { highestOf, type Policy, type Rule, type RuleConditions } from './policy.ts'
+import type { Policy, Rule, RuleConditions } from './policy.ts'
 
 /** Whom and what `needsOf` is about. */
 export interface NeedFacts {
@@ -20,10 +21,11 @@ export function needsOf(policy: Policy, { groups, clients, lookup }: NeedFacts):
     if (when.groups !== undefined && !when.groups.some((group) => groups.includes(group))) continue
     const there = clients.filter(({ id }) => when.clients === undefined || when.clients.includes(id))
     for (const { require } of [{ require: undefined }, ...there]) {
-      const floor = highestOf([terms.require, require])
+      const floor = LEVELS.strongest([terms.require, require]) ?? LEVELS.weakest
       const methods = terms.methods ?? policy.methods
-      if (floor === 'pwd' && (terms.secondFactor ?? policy.secondFactor) !== 'required') continue
-      needs.push(methodsFor({ methods, require: floor }, [floor === 'pwd' ? '2sv' : floor], lookup))
+      const alone = LEVELS.meets(LEVELS.ofPassword, floor)
+      if (alone && (terms.secondFactor ?? policy.secondFactor) !== 'required') continue
+      needs.push(methodsFor({ methods, require: floor }, [alone ? LEVELS.secondFactor : floor], lookup))
     }
     // Nothing behind a rule that always matches is ever reached.
     if (when.clients === undefined && when.networks === undefined) break

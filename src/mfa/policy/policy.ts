@@ -1,6 +1,6 @@
 import type { Grace } from '../../config/config.ts'
 import { MINUTE } from '../../kernel/clock.ts'
-import type { Level } from '../assurance/assurance.ts'
+import { LEVELS, type Level, type Levels } from '../assurance/levels.ts'
 
 export type SecondFactor = 'required' | 'if-bound' | 'off'
 
@@ -64,8 +64,8 @@ export interface Facts {
     /** Types that can be verified without having been bound: a mailbox on record. */
     usableUnbound: readonly string[]
   }
-  /** What a password and one of these types are worth together; only the account page asks. */
-  worth?: (type: string) => Level | undefined
+  /** The levels that one of these types reaches behind a password; only the account page asks. */
+  worth?: (type: string) => ReadonlySet<Level> | undefined
 }
 
 /** What policy asks of this account at this client in this request. */
@@ -75,7 +75,7 @@ export interface Demand {
   secondFactor: SecondFactor
   /** A floor on what the token says; no remembered device satisfies it. */
   require: Level
-  /** Levels of which the request wants one; a remembered device satisfies none above `pwd`. */
+  /** Levels of which the request wants one; a remembered device satisfies none but the password's. */
   requested: readonly Level[] | undefined
   methods: readonly string[]
   /** Types accepted beside them from whoever has lost those. */
@@ -95,7 +95,7 @@ export interface Demand {
 }
 
 /** The one place where policy is decided: pure (B7, F2, E5). The first rule that matches refines the default. */
-export function demand(policy: Policy, facts: Facts): Demand {
+export function demand(policy: Policy, facts: Facts, levels: Levels = LEVELS): Demand {
   const rule = policy.rules.find(({ when }) => matches(when, facts))
   const reasons = [rule === undefined ? 'no rule matches: the default decides' : `rule ${rule.name} matches`]
   const terms: Terms = {
@@ -106,14 +106,13 @@ export function demand(policy: Policy, facts: Facts): Demand {
   }
   const bound = facts.account.bound.filter((type) => terms.methods.includes(type))
   const asks = asksSecondFactor(terms.secondFactor, bound, reasons)
-  const own = ownTerms(terms, facts, reasons)
-  const require = floorOf({ rule, own }, facts, reasons)
+  const own = ownTerms(terms, facts, { levels, reasons })
+  const require = floorOf({ rule, own }, facts, { levels, reasons })
   if (facts.requested !== undefined) reasons.push(`the request asks for ${facts.requested.join(' or ')}`)
   const maxAge = shorter(rule?.maxAge, own?.maxAge)
   if (maxAge !== undefined) reasons.push(`a proof counts for ${maxAge / 1000} s`)
   if (rule?.deny === true) reasons.push('the rule denies access')
-  const remembers =
-    own === undefined && require === 'pwd' && (facts.requested === undefined || facts.requested.includes('pwd'))
+  const remembers = own === undefined && isEnough(levels.ofPassword, { require, requested: facts.requested }, levels)
   return {
     rule: rule?.name ?? null,
     secondFactor: terms.secondFactor,
@@ -162,11 +161,14 @@ function asksSecondFactor(secondFactor: SecondFactor, bound: readonly string[], 
   return false
 }
 
-/** From weak to strong, as floors. */
-const FLOORS: readonly Level[] = ['pwd', '2sv', 'mfa', 'phr', 'phrh']
-
 /** Milliseconds for which a second factor opens the changes of an account page (FB-1). */
 const CHANGE_AGE = 5 * MINUTE
+
+/** With which levels, and what is to be said about it. */
+interface Deciding {
+  levels: Levels
+  reasons: string[]
+}
 
 interface OwnTerms {
   require: Level
@@ -178,14 +180,23 @@ interface OwnTerms {
  * The account page is seen with the strongest factor the account has, whatever policy leaves open (CVE-2024-45042), and no remembered
  * device helps (TD-7). Changes want it fresh; an account that has none, its password.
  */
-function ownTerms({ methods }: Terms, facts: Facts, reasons: string[]): OwnTerms | undefined {
+function ownTerms({ methods }: Terms, facts: Facts, { levels, reasons }: Deciding): OwnTerms | undefined {
   const { client, account, worth } = facts
   if (client.own === undefined) return undefined
   const usable = methods.filter((type) => account.bound.includes(type) || account.usableUnbound.includes(type))
-  const require = highestOf(usable.map((type) => worth?.(type)))
+  const require = levels.strongest(usable.flatMap((type) => [...(worth?.(type) ?? [])])) ?? levels.weakest
   reasons.push(`the account page wants the strongest factor the account has: ${require}`)
   if (client.own === 'view') return { require }
-  return require === 'pwd' ? { require, maxAge: CHANGE_AGE } : { require, factorMaxAge: CHANGE_AGE }
+  return require === levels.weakest ? { require, maxAge: CHANGE_AGE } : { require, factorMaxAge: CHANGE_AGE }
+}
+
+/** Whether what was proved meets the floor, and what the request asks for. */
+export function isEnough(
+  proved: ReadonlySet<Level>,
+  { require, requested }: Pick<Demand, 'require' | 'requested'>,
+  levels: Levels = LEVELS,
+): boolean {
+  return levels.meets(proved, require) && (requested === undefined || requested.some((level) => proved.has(level)))
 }
 
 /** The shorter of two times, of which each may be unlimited. */
@@ -193,19 +204,13 @@ export function shorter(left: number | undefined, right: number | undefined): nu
   return left === undefined || right === undefined ? (left ?? right) : Math.min(left, right)
 }
 
-/** The highest floor of these; without any, the lowest there is. */
-export function highestOf(levels: readonly (Level | undefined)[]): Level {
-  const given = levels.filter((level) => level !== undefined)
-  return given.toSorted((left, right) => FLOORS.indexOf(right) - FLOORS.indexOf(left))[0] ?? 'pwd'
-}
-
 /** The client's own floor and the rule's: all hold, so the highest one does. */
 function floorOf(
   { rule, own }: { rule: Rule | undefined; own: OwnTerms | undefined },
   { client }: Facts,
-  reasons: string[],
+  { levels, reasons }: Deciding,
 ): Level {
   if (rule?.require !== undefined) reasons.push(`the rule requires ${rule.require}`)
   if (client.require !== undefined) reasons.push(`the client requires ${client.require}`)
-  return highestOf([rule?.require, client.require, own?.require])
+  return levels.strongest([rule?.require, client.require, own?.require]) ?? levels.weakest
 }

@@ -1,31 +1,30 @@
-import type { Level } from '../assurance/assurance.ts'
+import { LEVELS, type Levels } from '../assurance/levels.ts'
 import { missing } from './missing.ts'
 import type { Demand } from './policy.ts'
 
 /** How a sign-in of the past would have gone under another policy, as against today's. */
 export type ReplayOutcome = 'same' | 'more' | 'less' | 'denied'
 
-/** What a demand costs a person: nothing, a step, a real factor, no way in. */
-const WEIGHT: Record<Level, number> = { pwd: 0, '2sv': 1, mfa: 2, phr: 3, phrh: 4 }
-const DENIED = 5
-
 /** Compares what two demands ask of the same person in the same place, remembered devices aside. */
-export function compare(before: Demand, after: Demand): ReplayOutcome {
-  const [was, would] = [weightOf(before), weightOf(after)]
-  if (would === was) return sameMethods(before, after) ? 'same' : 'more'
+export function compare(before: Demand, after: Demand, levels: Levels = LEVELS): ReplayOutcome {
+  const [was, would] = [weightOf(before, levels), weightOf(after, levels)]
+  if (would === was) return would === NOTHING || sameMethods(before, after) ? 'same' : 'more'
   if (would === DENIED) return 'denied'
   return would > was ? 'more' : 'less'
 }
 
-function weightOf(demanded: Demand): number {
+const NOTHING = 0
+const DENIED = Number.POSITIVE_INFINITY
+
+/** What a demand costs a person beyond the password: nothing, a step to a level, the more the stronger it is, or no way in. */
+function weightOf(demanded: Demand, { ofPassword, rankOf }: Levels): number {
   if (demanded.deny) return DENIED
-  const standing = { levels: new Set<Level>(['pwd']), proved: [], remembered: false }
-  const lacking = missing(demanded, standing)
-  if (lacking === undefined) return 0
-  return Math.max(...lacking.levels.map((level) => WEIGHT[level]), WEIGHT[demanded.require])
+  const lacking = missing(demanded, { levels: ofPassword, proved: [], remembered: false })
+  if (lacking === undefined) return NOTHING
+  return Math.max(...lacking.levels.map(rankOf), rankOf(demanded.require))
 }
 
 /** Whoever could use a method before can use it still. */
 function sameMethods(before: Demand, after: Demand): boolean {
-  return weightOf(after) === 0 || before.methods.every((type) => after.methods.includes(type))
+  return before.methods.every((type) => after.methods.includes(type))
 }

@@ -1,6 +1,7 @@
 import type { Account } from '../../accounts/account.ts'
 import { MINUTE } from '../../kernel/clock.ts'
-import { type Level, type MethodLookup, PASSWORD, satisfiedBy } from '../assurance/assurance.ts'
+import { type MethodLookup, satisfiedBy, standsFirst } from '../assurance/assurance.ts'
+import { LEVELS, type Level } from '../assurance/levels.ts'
 import type { Authenticator, Reserve } from '../factors/authenticator.ts'
 import type { Binding } from '../factors/binding-store.ts'
 import type { Proof } from '../factors/verifier.ts'
@@ -74,9 +75,9 @@ export function nextStep(facts: SignInFacts, rules: StepRules): Step {
   const levels = satisfiedBy(proofs, rules.lookup)
   const proved = proofs.map((proof) => proof.method)
   const lacking = missing(demanded, { levels, proved, remembered: facts.remembered })
-  if (lacking?.levels.includes('pwd') && !levels.has('pwd')) return { kind: 'password' }
+  if (lacking?.levels.some((level) => LEVELS.ofPassword.has(level))) return { kind: 'password' }
   if (demanded.deny) return { kind: 'denied' }
-  const options = optionsFor(facts, lacking?.levels ?? demanded.requested ?? ['2sv'], rules)
+  const options = optionsFor(facts, lacking?.levels ?? demanded.requested ?? [LEVELS.secondFactor], rules)
   const { chosen } = facts
   if (chosen !== undefined && options.bindable.includes(chosen)) {
     const step = bindStep(chosen, facts, { rules, options })
@@ -184,7 +185,8 @@ function lastUsed(bindings: readonly Binding[], usable: readonly string[]): stri
 function bindStep(type: string, facts: SignInFacts, { rules, options }: Given): Step {
   const fresh = facts.proofs.filter((proof) => proof.at >= facts.startedAt - FRESH).map((proof) => proof.method)
   const types = [...options.all, ...options.beside]
-  const bind: Step = fresh.includes(PASSWORD) ? { kind: 'bind', type, types } : { kind: 'password' }
+  const begun = fresh.some((method) => standsFirst(method, rules.lookup))
+  const bind: Step = begun ? { kind: 'bind', type, types } : { kind: 'password' }
   if (facts.bypassed) return bind
   if (rules.guard === 'bypass') return onlyOpened(type, facts.demanded, types)
   const guards = guardsOf(type, facts, rules)

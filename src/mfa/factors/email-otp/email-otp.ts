@@ -2,6 +2,7 @@ import { MINUTE, SECOND } from '../../../kernel/clock.ts'
 import { equalSecrets, hmac, randomDigits, randomToken } from '../../../kernel/secrets.ts'
 import { masked } from '../../../mail/address.ts'
 import { MailError, type Mailer } from '../../../mail/mailer.ts'
+import { LEVELS } from '../../assurance/levels.ts'
 import type { Authenticator, CeremonyContext, Finished, FinishInput, Refusal } from '../authenticator.ts'
 
 export interface EmailOtpOptions {
@@ -46,7 +47,7 @@ export function createEmailOtp(options: EmailOtpOptions, dependencies: EmailOtpD
   return {
     type: TYPE,
     amr: strict ? ['mca'] : ['otp', 'mca'],
-    assurance: options.assurance === 'mfa' ? 'mfa' : '2sv',
+    assurance: LEVELS.closed(options.assurance === 'mfa' ? 'mfa' : '2sv'),
     distinctFactor: !strict,
     maxPerAccount: 1,
     challenge: { ttl: options.ttl, attempts: options.attempts },

@@ -1,4 +1,5 @@
 import { MINUTE } from '../../../kernel/clock.ts'
+import { LEVELS } from '../../assurance/levels.ts'
 import type { Authenticator, Finished, FinishInput } from '../authenticator.ts'
 import type { Binding } from '../binding-store.ts'
 import { indexOf, type KeptCode, matches, readCode } from './code.ts'
@@ -16,7 +17,7 @@ export function createRecoveryCode(options: RecoveryCodeOptions): Authenticator 
   return {
     type: TYPE,
     amr: ['otp'],
-    assurance: 'mfa',
+    assurance: LEVELS.closed('mfa'),
     distinctFactor: true,
     maxPerAccount: 2,
     challenge: { ttl: 15 * MINUTE, attempts: 5 },

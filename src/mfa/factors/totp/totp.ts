@@ -1,4 +1,5 @@
 import { DAY, HOUR, MINUTE } from '../../../kernel/clock.ts'
+import { LEVELS } from '../../assurance/levels.ts'
 import type { Authenticator, CeremonyContext, Finished, FinishInput, Show } from '../authenticator.ts'
 import type { Binding } from '../binding-store.ts'
 import { findStep, keyUri, matcher, newSecret, type SharedKey, stepAt } from './codes.ts'
@@ -41,7 +42,7 @@ export function createTotp(options: TotpOptions, names: { serviceName: string })
   return {
     type: TYPE,
     amr: ['otp'],
-    assurance: 'mfa',
+    assurance: LEVELS.closed('mfa'),
     distinctFactor: true,
     maxPerAccount: options.maxPerUser,
     challenge: CHALLENGE,
