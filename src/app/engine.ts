@@ -16,7 +16,7 @@ import type { Stores } from './stores.ts'
 
 export type EngineStores = Pick<
   Stores,
-  'accounts' | 'bindings' | 'clock' | 'keys' | 'log' | 'secretKey' | 'settings' | 'state' | 'trail'
+  'accounts' | 'bindings' | 'clock' | 'keys' | 'kinds' | 'log' | 'secretKey' | 'settings' | 'state' | 'trail'
 >
 export type EngineServices = Pick<Services, 'config' | 'devices' | 'mailer' | 'registry' | 'renderer' | 'texts'>
 

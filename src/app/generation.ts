@@ -8,6 +8,7 @@ import { atItsPlace } from '../config/reading/place.ts'
 import { createSignInModule } from '../interactions/module.ts'
 import { deriveKey } from '../kernel/secrets.ts'
 import type { Mailer } from '../mail/mailer.ts'
+import { boundToAddress } from '../mfa/factors/registry.ts'
 import { createVerifier } from '../mfa/factors/verification/verification.ts'
 import { secondFactorOf } from '../mfa/policy/configured-policy.ts'
 import type { HoldingDecision } from '../mfa/policy/setup-decision.ts'
@@ -27,7 +28,7 @@ import { type Decisions, decisionsOf } from './decisions.ts'
 import { createEngine } from './engine.ts'
 import { requestsUnderWay } from './requests-under-way.ts'
 import { createServices, type Services } from './services.ts'
-import { BOUND_TO_ADDRESS, type Stores } from './stores.ts'
+import type { Stores } from './stores.ts'
 
 /** Everything that follows from one reading of the file. It owns what it opens, and ends it. */
 export interface Generation {
@@ -108,27 +109,28 @@ interface Application {
 
 /** Everything that a request can meet behind the front door, in this order. */
 async function createApplication(stores: Stores, services: Services, decisions: Decisions): Promise<Application> {
-  const { config, registry } = services
+  const { config } = services
   const { issuer, limits, branding, mfa } = config
   const { state, clock, trail, secretKey } = stores
-  const { policy } = decisions
+  const { policy, used, guards } = decisions
   const engine = await createEngine(stores, services, decisions)
   const { provider, grants, web, sealer } = engine
   const parts = { ...stores, ...services, ...decisions, ...engine }
   const cookies = cookieNames(issuer)
   const throttle = createPasswordThrottle(throttleOptions(limits), { state, now: () => clock.now() })
-  const verifier = createVerifier(verifierOptions(config), { ...parts, authenticators: registry })
+  const verifier = createVerifier(verifierOptions(config), { ...parts, authenticators: used })
   const minLength = shortestPassword(policy, config.passwords.minLength)
   const shared = { issuer, serviceName: branding.name, guard: mfa.enrolment.guard, minLength, limits }
 
   const links = createPasswordLinkModule(
-    { ...shared, resetByMail: config.passwords.resetByMail, policy, mailed: new Set(BOUND_TO_ADDRESS) },
+    { ...shared, resetByMail: config.passwords.resetByMail, policy, mailed: new Set(boundToAddress(stores.kinds)) },
     parts,
   )
   const signIn = createSignInModule(
-    { ...shared, absolute: config.sessions.absolute, forgot: links.forgot, resumeCookie: cookies.resume },
+    { ...shared, guards, absolute: config.sessions.absolute, forgot: links.forgot, resumeCookie: cookies.resume },
     {
       ...parts,
+      registry: used,
       throttle,
       verifier,
       pendingProofs: createPendingProofs({ state, sealer }),

@@ -1,12 +1,14 @@
 import type { Config } from '../config/config.ts'
+import type { Requirement } from '../config/schema/block.ts'
 import type { Log } from '../kernel/log.ts'
 import { createSealer, deriveKey } from '../kernel/secrets.ts'
 import type { Mailer } from '../mail/mailer.ts'
 import { createNotices, type Notices } from '../mail/notices.ts'
+import type { AuthenticatorKind } from '../mfa/factors/authenticator.ts'
 import type { BypassCodes, RecoveryCodes } from '../mfa/factors/recovery.ts'
 import { createBypassCodes } from '../mfa/factors/recovery-code/bypass-codes.ts'
 import { createRecoveryCodes } from '../mfa/factors/recovery-code/recovery-codes.ts'
-import { createRegistry, KINDS, type Registry } from '../mfa/factors/registry.ts'
+import { createRegistry, type Registry } from '../mfa/factors/registry.ts'
 import { type HoldingDecision, holdingDecision } from '../mfa/policy/setup-decision.ts'
 import type { RememberedDevices } from '../mfa/session/remembered-device.ts'
 import type { RememberedDevicesDependencies } from '../mfa/session/remembered-devices/dependencies.ts'
@@ -43,6 +45,7 @@ type ServiceStores = Pick<
   | 'bindings'
   | 'clock'
   | 'givenMailer'
+  | 'kinds'
   | 'log'
   | 'outbox'
   | 'secretKey'
@@ -52,11 +55,12 @@ type ServiceStores = Pick<
 >
 
 export async function createServices(file: Config, stores: ServiceStores): Promise<Services> {
-  const { secretKey, state, bindings, trail, clock, givenMailer } = stores
+  const { secretKey, kinds, state, bindings, trail, clock, givenMailer } = stores
   const setupDecision = await holdingDecision(file.mfa.enabled, stores)
   const config = { ...file, mfa: { ...file.mfa, enabled: setupDecision.enabled } }
-  const texts = createTexts({ languages: config.languages })
-  const renderer = createRenderer({ texts })
+  const ownPages = kinds.flatMap(({ pages }) => pages ?? [])
+  const texts = createTexts({ languages: config.languages, further: ownPages.map((pages) => pages.texts) })
+  const renderer = createRenderer({ texts, further: ownPages.map(({ views }) => views) })
   const own =
     givenMailer === undefined && config.mail
       ? await mailerOf(config.mail, { renderer, texts, log: stores.log })
@@ -78,7 +82,7 @@ export async function createServices(file: Config, stores: ServiceStores): Promi
     renderer,
     mailer,
     notices,
-    registry: createRegistry(authenticatorsOf(config, { mailer, secretKey })),
+    registry: createRegistry(authenticatorsOf(kinds, config, { mailer, secretKey })),
     recoveryCodes: createRecoveryCodes({ count: config.mfa.recoveryCodes }, { bindings, notices, clock }),
     bypassCodes: createBypassCodes({ bindings, notices, clock }),
     devices: createRememberedDevices({ grace: config.limits.deviceGrace }, { state, sealer, trail, clock, notify }),
@@ -106,8 +110,13 @@ async function mailerOf(
   return createSmtpMailer(options, dependencies)
 }
 
-/** A kind that needs a mail server is not there where none is configured. */
-function authenticatorsOf(config: Config, { mailer, secretKey }: { mailer: Mailer | undefined; secretKey: Buffer }) {
+/** A kind that requires what this installation does not have is not there. */
+function authenticatorsOf(
+  kinds: readonly AuthenticatorKind[],
+  config: Config,
+  { mailer, secretKey }: { mailer: Mailer | undefined; secretKey: Buffer },
+) {
+  const present: Record<Requirement, boolean> = { mail: mailer !== undefined }
   const dependencies = {
     mailer,
     secretKey,
@@ -115,7 +124,7 @@ function authenticatorsOf(config: Config, { mailer, secretKey }: { mailer: Maile
     limits: config.limits,
     recoveryCodes: config.mfa.recoveryCodes,
   }
-  return KINDS.filter(({ block }) => block?.needs !== 'mail' || mailer !== undefined).map((kind) =>
-    kind.create(config.mfa.blocks[kind.type], dependencies),
-  )
+  return kinds
+    .filter(({ requires }) => requires.every((requirement) => present[requirement]))
+    .map((kind) => kind.create(config.mfa.blocks[kind.type], dependencies))
 }

@@ -13,8 +13,9 @@ import { type Log, silentLog } from '../kernel/log.ts'
 import { createSealer, deriveKey } from '../kernel/secrets.ts'
 import type { Mailer } from '../mail/mailer.ts'
 import type { Outbox } from '../mail/outbox.ts'
+import type { AuthenticatorKind } from '../mfa/factors/authenticator.ts'
 import type { BindingStore } from '../mfa/factors/binding-store.ts'
-import { KINDS } from '../mfa/factors/registry.ts'
+import { boundToAddress, KINDS } from '../mfa/factors/registry.ts'
 import type { PostponementStore } from '../mfa/policy/postponement-store.ts'
 import type { SetupDecisionStore } from '../mfa/policy/setup-decision-store.ts'
 import type { KeyStore } from '../provider/key-store.ts'
@@ -38,6 +39,8 @@ export interface Stores {
   clock: Clock
   log: Log
   secretKey: Buffer
+  /** All kinds of second factor; which of them are used, the file says. */
+  kinds: readonly AuthenticatorKind[]
   state: StateStore | RedisState
   database: Database
   accounts: AccountAdmin
@@ -63,22 +66,18 @@ export interface Parts {
   clock?: Clock
   log?: Log
   hasher?: Hasher
+  /** In place of those of this product; the file has been read with their parts (`blocksOf`). */
+  kinds?: readonly AuthenticatorKind[]
   /** Laid around every store: latency for races. */
   slow?: <T extends object>(port: T) => T
 }
-
-/**
- * Kinds of authenticator that end with the address they were bound to: who has another one has not entered a code
- * sent there.
- */
-export const BOUND_TO_ADDRESS = KINDS.filter(({ block }) => block?.needs === 'mail').map(({ type }) => type)
 
 /**
  * Throws `ConfigError` for what cannot work and `UnavailableError` for a store that is down. `close` writes what is
  * still known first.
  */
 export async function openStores(config: Config, parts: Parts): Promise<Stores & { close(): Promise<void> }> {
-  const { clock = systemClock, log = silentLog, slow = (port) => port } = parts
+  const { clock = systemClock, log = silentLog, kinds = KINDS, slow = (port) => port } = parts
   const { limits, stores } = config
   const secretKey = config.secretKey ?? readOrMakeKey(join(stores.dataDir, 'stepgate.key'))
   const hasher =
@@ -103,9 +102,10 @@ export async function openStores(config: Config, parts: Parts): Promise<Stores &
     clock,
     log,
     secretKey,
+    kinds,
     state: slow(state),
     database,
-    accounts: slow(createSqlAccounts(database, { hasher, clock, boundToAddress: BOUND_TO_ADDRESS })),
+    accounts: slow(createSqlAccounts(database, { hasher, clock, boundToAddress: boundToAddress(kinds) })),
     bindings: slow(createSqlBindings(database, { sealer })),
     postponements: slow(createSqlPostponements(database)),
     keys: createSqlKeys(database, { sealer }),

@@ -14,8 +14,11 @@ export async function accountsWithoutFactor(installation: Installation): Promise
 }
 
 /** Looks only: `auto` is decided by the first start of the gateway. */
-async function methodsOf({ config, settings, registry }: Installation): Promise<readonly string[]> {
+async function methodsOf({ config, settings, kinds }: Installation): Promise<readonly string[]> {
   if (config.mfa.methods !== 'auto') return config.mfa.methods
   const { METHODS_SETTING } = await import('../app/decisions.ts')
-  return (await settings.get(METHODS_SETTING))?.split(',') ?? registry.types()
+  return (
+    (await settings.get(METHODS_SETTING))?.split(',') ??
+    kinds.filter(({ auto }) => auto !== 'never').map(({ type }) => type)
+  )
 }

@@ -33,6 +33,8 @@ export interface SignInOptions {
   issuer: string
   /** What confirms the owner before a first authenticator is bound. */
   guard: EnrolmentGuard
+  /** Types that this guard asks for. */
+  guards: readonly string[]
   /** Milliseconds a session may last from its first sign-in. */
   absolute: number
   /** The address at which people ask for a new password, where there is one. */
@@ -69,7 +71,7 @@ export function createSignInModule(
   options: SignInOptions,
   dependencies: SignInModuleDependencies,
 ): { guard: Middleware; routes: Middleware } {
-  const { issuer, guard, absolute, forgot, resumeCookie, limits } = options
+  const { issuer, guard, guards, absolute, forgot, resumeCookie, limits } = options
   const { web, provider, sessions, registry, decider, trail, clock, accounts, devices } = dependencies
   const { browsers, responder, parties } = web
   const key = deriveKey(dependencies.secretKey, 'known-browser')
@@ -77,7 +79,7 @@ export function createSignInModule(
   const signIns = createSignIns({
     ...dependencies,
     interactions: createInteractions({ provider, parties, sessions }),
-    rules: { guard, authenticators: registry.list(), lookup: decider.lookup },
+    rules: { guard, guards, authenticators: registry.list(), lookup: decider.lookup },
     absolute,
   })
   const factors = createFactors({ ...dependencies, authenticators: registry, cookies })

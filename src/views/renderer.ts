@@ -17,19 +17,21 @@ export interface Renderer {
 const EXTENSION = '.ejs'
 const ROOT = fileURLToPath(new URL('../../views', import.meta.url))
 
-export function createRenderer(dependencies: { texts: Texts }): Renderer {
-  const { texts } = dependencies
+/** `further`: folders of somebody else that are laid beside `views/`. */
+export function createRenderer(dependencies: { texts: Texts; further?: readonly string[] }): Renderer {
+  const { texts, further = [] } = dependencies
+  const roots = [ROOT, ...further]
 
   return {
     render(view, locale, data) {
-      return templateOf(view)({ ...data, ...helpersFor(locale, texts) })
+      return templateOf(view, roots)({ ...data, ...helpersFor(locale, texts) })
     },
   }
 }
 
-/** Paths below `views/` without the extension. */
-export function viewNames(): string[] {
-  return readdirSync(ROOT, { recursive: true, encoding: 'utf8' })
+/** Paths below `views/`, or another folder, without the extension. */
+export function viewNames(root = ROOT): string[] {
+  return readdirSync(root, { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith(EXTENSION))
     .map((file) => file.slice(0, -EXTENSION.length).replaceAll('\\', '/'))
 }
@@ -38,19 +40,26 @@ export function viewNames(): string[] {
  * The same whatever the configuration says: a reload compiles none of them again, and a command only those it needs.
  */
 const templates = new Map<string, TemplateFunction>()
-let views: ReadonlySet<string> | undefined
+const views = new Map<string, ReadonlySet<string>>()
 
-function templateOf(view: string): TemplateFunction {
-  views ??= new Set(viewNames())
-  if (!views.has(view)) throw new Error(`there is no view ${view}`)
-  const template = templates.get(view) ?? compiled(view)
-  templates.set(view, template)
+function templateOf(view: string, roots: string[]): TemplateFunction {
+  const place = [view, ...roots].join('\n')
+  const template = templates.get(place) ?? compiled(view, roots)
+  templates.set(place, template)
   return template
 }
 
-function compiled(view: string): TemplateFunction {
-  const filename = `${ROOT}/${view}${EXTENSION}`
-  return ejs.compile(readFileSync(filename, 'utf8'), { filename, root: ROOT, cache: true, escape: escapeHtml })
+function compiled(view: string, roots: string[]): TemplateFunction {
+  const folder = roots.find((root) => viewsIn(root).has(view))
+  if (folder === undefined) throw new Error(`there is no view ${view}`)
+  const filename = `${folder}/${view}${EXTENSION}`
+  return ejs.compile(readFileSync(filename, 'utf8'), { filename, root: roots, cache: true, escape: escapeHtml })
+}
+
+function viewsIn(root: string): ReadonlySet<string> {
+  const known = views.get(root) ?? new Set(viewNames(root))
+  views.set(root, known)
+  return known
 }
 
 function helpersFor(locale: string, texts: Texts): Record<string, unknown> {

@@ -29,10 +29,27 @@ export interface Texts {
 const COMPLETE = 'en'
 const LANGUAGE = /^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$/
 
-/** Reads the files once. Throws `ConfigError` for a language that has none. */
-export function createTexts(options: { languages: readonly string[] }): Texts {
+/** Texts of one language, keys within keys as in its file. */
+export interface TextTree {
+  readonly [key: string]: string | TextTree
+}
+
+/**
+ * Reads the files once. Throws `ConfigError` for a language that has none. `further`: texts of somebody else by
+ * language, of which the English ones have to be complete.
+ */
+export function createTexts(options: {
+  languages: readonly string[]
+  further?: readonly Readonly<Record<string, TextTree>>[]
+}): Texts {
   const languages = options.languages.length > 0 ? options.languages : [COMPLETE]
-  const translations = new Map([...languages, COMPLETE].map((language) => [language, read(language)]))
+  const { further = [] } = options
+  const translations = new Map(
+    [...languages, COMPLETE].map((language) => [
+      language,
+      further.reduce((texts, more) => together(texts, more[language] ?? {}), read(language)),
+    ]),
+  )
   const keys = new Map([...translations].map(([language, translation]) => [language, new Set(keysOf(translation))]))
   const translator = createTranslator(translations)
   /** Texts without values, as they were found the first time; the keys are those of the files. */
@@ -84,7 +101,7 @@ function createTranslator(translations: ReadonlyMap<string, object>): i18n {
   return translator
 }
 
-function read(language: string): object {
+function read(language: string): TextTree {
   const key = 'languages'
   if (!LANGUAGE.test(language)) throw new ConfigError(key, `"${language}" is not a language tag`)
   try {
@@ -95,6 +112,15 @@ function read(language: string): object {
     }
     throw error
   }
+}
+
+function together(left: TextTree, right: TextTree): TextTree {
+  const entries = Object.entries(right).map(([key, value]) => {
+    const known = left[key]
+    const both = typeof known === 'object' && typeof value === 'object'
+    return [key, both ? together(known, value) : value] as const
+  })
+  return { ...left, ...Object.fromEntries(entries) }
 }
 
 const PLURAL_FORM = /_(zero|one|two|few|many|other)$/

@@ -11,7 +11,8 @@ import { configFrom } from '../../src/config/reading/load.ts'
 import { type Log, silentLog } from '../../src/kernel/log.ts'
 import { randomToken, sha256 } from '../../src/kernel/secrets.ts'
 import type { Mailer } from '../../src/mail/mailer.ts'
-import { BLOCKS } from '../../src/mfa/factors/registry.ts'
+import type { AuthenticatorKind } from '../../src/mfa/factors/authenticator.ts'
+import { blocksOf, KINDS } from '../../src/mfa/factors/registry.ts'
 import type { SigningKey } from '../../src/provider/key-store.ts'
 import { createTestClock, type TestClock } from './clock.ts'
 import { freePort, type PostgresService, type RedisService, startPostgres, startRedis } from './services.ts'
@@ -94,6 +95,8 @@ export interface GatewayOptions {
   hasher?: Hasher
   /** Default: one that stands still. */
   clock?: TestClock
+  /** In place of those of the product. */
+  kinds?: readonly AuthenticatorKind[]
   /** In place of the one for the configured mail server. */
   mailer?: Mailer
   /** Default: nobody hears it. */
@@ -104,7 +107,8 @@ export interface GatewayOptions {
 }
 
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
-  const { stores } = options
+  const { stores, kinds = KINDS } = options
+  const blocks = blocksOf(kinds)
   const folder = mkdtempSync(join(tmpdir(), 'stepgate-gateway-'))
   const port = options.port ?? (await freePort())
   const issuer = options.issuer ?? `http://127.0.0.1:${port}`
@@ -125,7 +129,8 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   let config: Record<string, unknown> = { ...base, ...options.config }
 
   async function open() {
-    const site = await openInstallation(configFrom(config, { blocks: BLOCKS }), {
+    const site = await openInstallation(configFrom(config, { blocks }), {
+      kinds,
       clock,
       log: options.log ?? silentLog,
       hasher: options.hasher ?? testHasher,
@@ -183,7 +188,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     },
     async reload(changes) {
       config = { ...config, ...changes }
-      await running.gateway.reload(configFrom(config, { blocks: BLOCKS }))
+      await running.gateway.reload(configFrom(config, { blocks }))
     },
     async restart(changes = {}) {
       await close()

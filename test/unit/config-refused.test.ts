@@ -6,10 +6,9 @@ import { after, before, describe, it } from 'node:test'
 import { ConfigFileError } from '../../src/config/reading/config-errors.ts'
 import { loadConfig } from '../../src/config/reading/load.ts'
 import type { AuthenticatorBlocks } from '../../src/config/schema/block.ts'
-import { emailOtpBlock } from '../../src/mfa/factors/email-otp/config.ts'
-import { totpBlock } from '../../src/mfa/factors/totp/config.ts'
+import { BLOCKS } from '../../src/mfa/factors/registry.ts'
 
-const blocks: AuthenticatorBlocks = { email: emailOtpBlock, totp: totpBlock }
+const blocks: AuthenticatorBlocks = BLOCKS
 const SECRET = 'b7f3a19c40d2e8856a1bc94fd03e7725'
 const KEY = 'T9sHn2mXqW0bR4vYc8LkZt6JdP1fGaUe3xOiNwB7MzE='
 const ISSUER = 'issuer: https://id.example.com\n'

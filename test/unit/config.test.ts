@@ -15,10 +15,9 @@ import { acrValuesOf } from '../../src/config/schema/levels.ts'
 import { DAY, HOUR, MINUTE, SECOND } from '../../src/kernel/clock.ts'
 import { createAcrNames } from '../../src/mfa/assurance/acr.ts'
 import { LEVELS } from '../../src/mfa/assurance/levels.ts'
-import { emailOtpBlock } from '../../src/mfa/factors/email-otp/config.ts'
-import { totpBlock } from '../../src/mfa/factors/totp/config.ts'
+import { BLOCKS } from '../../src/mfa/factors/registry.ts'
 
-const blocks: AuthenticatorBlocks = { email: emailOtpBlock, totp: totpBlock }
+const blocks: AuthenticatorBlocks = BLOCKS
 const SECRET = 'b7f3a19c40d2e8856a1bc94fd03e7725'
 const KEY = 'T9sHn2mXqW0bR4vYc8LkZt6JdP1fGaUe3xOiNwB7MzE='
 const issuer = 'https://id.example.com'

@@ -141,7 +141,7 @@ function step(given: Given): Step {
       graceLeft: undefined,
       answer: undefined,
     },
-    { guard: 'auto', authenticators: registry.list(), lookup },
+    { guard: 'auto', guards: [], authenticators: registry.list(), lookup },
   )
 }
 

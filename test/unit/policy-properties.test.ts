@@ -196,7 +196,7 @@ function stepOf(given: Case) {
     graceLeft: given.grace ? { signIns: 3 } : undefined,
     answer: given.answer,
   }
-  return nextStep(facts, { guard: 'auto', authenticators, lookup })
+  return nextStep(facts, { guard: 'auto', guards: ['email'], authenticators, lookup })
 }
 
 /** A session that ended up with these proofs, let in by a device or put off where the case says so. */

@@ -8,7 +8,9 @@ import type { Level } from '../../src/mfa/assurance/levels.ts'
 import type { Authenticator, Reserve } from '../../src/mfa/factors/authenticator.ts'
 import type { Binding } from '../../src/mfa/factors/binding-store.ts'
 import { createEmailOtp } from '../../src/mfa/factors/email-otp/email-otp.ts'
+import { KINDS } from '../../src/mfa/factors/registry.ts'
 import { createTotp } from '../../src/mfa/factors/totp/totp.ts'
+import { enrolmentGuards } from '../../src/mfa/policy/configured-policy.ts'
 import { liveProofs, missing } from '../../src/mfa/policy/missing.ts'
 import { demand, type Policy } from '../../src/mfa/policy/policy.ts'
 import { type EnrolmentGuard, nextStep, type SignInFacts, type Step } from '../../src/mfa/policy/steps.ts'
@@ -151,8 +153,9 @@ function situation(given: Given): { facts: SignInFacts; rules: Parameters<typeof
     graceLeft: given.grace && { signIns: 3 },
     answer: given.answer,
   }
+  const { guard = 'auto' } = given
   const lookup = (method: string) => (allowed(method) ? authenticators.find(({ type }) => type === method) : undefined)
-  return { facts, rules: { guard: given.guard ?? 'auto', authenticators, lookup } }
+  return { facts, rules: { guard, guards: enrolmentGuards(guard, KINDS, policy), authenticators, lookup } }
 }
 
 function stepOf(given: Given): Step {

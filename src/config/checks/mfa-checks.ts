@@ -30,7 +30,7 @@ interface Context {
 
 function unusable(methods: readonly string[], path: Path, { config, blocks }: Context): Problem[] {
   if (config.mail !== undefined) return []
-  const [method] = methods.filter((type) => blocks[type]?.needs === 'mail')
+  const [method] = methods.filter((type) => blocks[type]?.requires.includes('mail'))
   return when(method !== undefined, path, `${method} needs mail.smtp`)
 }
 

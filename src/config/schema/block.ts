@@ -1,11 +1,13 @@
 import type { z } from 'zod'
 
+/** What a kind of factor cannot work without; `mail`: a mail server. */
+export type Requirement = 'mail'
+
 /** What an authenticator brings to the file: its own part of `mfa`. */
 export interface AuthenticatorBlock {
   /** Of an object in which every key has a default. */
   schema: z.ZodType
-  /** `mail`: the method cannot work without a mail server. */
-  needs?: 'mail'
+  requires: readonly Requirement[]
 }
 
 /** By authenticator type, in the order of the file's reference page. */

@@ -1,8 +1,9 @@
 import type { Account } from '../../accounts/account.ts'
 import type { AuditEvent, AuditEventName } from '../../audit/audit.ts'
-import type { AuthenticatorBlock } from '../../config/schema/block.ts'
+import type { AuthenticatorBlock, Requirement } from '../../config/schema/block.ts'
 import type { Mailer } from '../../mail/mailer.ts'
 import type { NoticeKind } from '../../mail/notices.ts'
+import type { TextTree } from '../../views/texts.ts'
 import type { MethodAssurance } from '../assurance/method-assurance.ts'
 import type { Binding } from './binding-store.ts'
 
@@ -131,11 +132,24 @@ export interface KindDependencies {
   recoveryCodes: number
 }
 
-/** One line of the registry: a kind of authenticator as the file configures it. */
+/** One line of the registry: a kind of authenticator, what it is for whoever only lists kinds, and how the file makes one of it. */
 export interface AuthenticatorKind {
   type: string
-  /** Its part of the file, with which it may stand in `methods`. Absent: it is always there, and never listed. */
-  block?: AuthenticatorBlock
-  /** `options`: what the block's schema made of the file. */
+  /** The schema of its part of the file, with which it may stand in `methods`. Absent: it is always there, and never listed. */
+  schema?: AuthenticatorBlock['schema']
+  /** Where one of these is missing, the kind is not there, and a file that lists it is refused. */
+  requires: readonly Requirement[]
+  /** `address`: its binding is worth what the address on record is, and ends when that changes (EM-12). */
+  boundTo: 'address' | undefined
+  /**
+   * Whether it confirms, before a first authenticator is bound, that somebody is the owner, also where policy does not accept it as a factor
+   * (`mfa.enrolment.guard`).
+   */
+  guardsEnrolment: boolean
+  /** When `methods: auto` takes it: where the mail server answers, where it does not, or never. */
+  auto: 'with-mail' | 'without-mail' | 'never'
+  /** The folder that is laid beside `views/`, and texts by language beside `locales/`, for a kind that has its own elsewhere. */
+  pages?: { views: string; texts: Readonly<Record<string, TextTree>> }
+  /** `options`: what its schema made of the file. */
   create(options: unknown, dependencies: KindDependencies): Authenticator
 }

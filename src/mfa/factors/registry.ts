@@ -8,12 +8,21 @@ import { totp } from './totp/kind.ts'
 /** Every kind of second factor there is; a further one is one line here. */
 export const KINDS: readonly AuthenticatorKind[] = [emailOtp, totp, recoveryCode]
 
-/** Their parts of the file. */
-export const BLOCKS: AuthenticatorBlocks = Object.fromEntries(
-  KINDS.flatMap(({ type, block }) => (block === undefined ? [] : [[type, block]])),
-)
+/** The parts of the file of those kinds that can be listed in it. */
+export function blocksOf(kinds: readonly AuthenticatorKind[]): AuthenticatorBlocks {
+  return Object.fromEntries(
+    kinds.flatMap(({ type, schema, requires }) => (schema === undefined ? [] : [[type, { schema, requires }]])),
+  )
+}
 
-/** The kinds of second factor this installation has. */
+export const BLOCKS: AuthenticatorBlocks = blocksOf(KINDS)
+
+/** Types whose bindings end with the address: who has another one has not entered a code sent there. */
+export function boundToAddress(kinds: readonly AuthenticatorKind[]): string[] {
+  return kinds.filter(({ boundTo }) => boundTo === 'address').map(({ type }) => type)
+}
+
+/** Some kinds of second factor: those that can work here, or those of them that the file uses. */
 export interface Registry {
   get(type: string): Authenticator | undefined
   /** In the order given. */

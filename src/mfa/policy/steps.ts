@@ -40,6 +40,9 @@ export interface SignInFacts {
 
 export interface StepRules {
   guard: EnrolmentGuard
+  /** Types that the guard asks for, whatever policy accepts as a factor (`enrolmentGuards`). */
+  guards: readonly string[]
+  /** Those that the file uses (`inUse`). */
   authenticators: readonly Authenticator[]
   lookup: MethodLookup
 }
@@ -203,8 +206,8 @@ function onlyOpened(type: string, { fallbacks }: Demand, types: string[]): Step 
 }
 
 /**
- * The factors one of which is proved before `type` is bound: those the account could sign in with, and, where the guard is the mailbox,
- * that one even when policy does not accept it as a factor.
+ * The factors one of which is proved before `type` is bound: those the account could sign in with, and those that the guard asks for, even
+ * where policy does not accept them as a factor.
  */
 function guardsOf(type: string, facts: SignInFacts, rules: StepRules): string[] {
   const { account, bindings, demanded } = facts
@@ -213,9 +216,9 @@ function guardsOf(type: string, facts: SignInFacts, rules: StepRules): string[] 
     .filter((other) => other.type !== type)
     .filter((other) => {
       if (other.fallback !== undefined) return reserveOf(other, facts).codes > 0
-      const allowed = demanded.methods.includes(other.type)
-      if (other.usableUnbound(account)) return allowed || rules.guard !== 'password'
-      return allowed && bound.has(other.type)
+      if (other.usableUnbound(account) && rules.guards.includes(other.type)) return true
+      const held = bound.has(other.type) || other.usableUnbound(account)
+      return held && demanded.methods.includes(other.type)
     })
     .map((other) => other.type)
 }

@@ -1,12 +1,11 @@
 import { z } from 'zod'
-import type { AuthenticatorBlock } from '../../../config/schema/block.ts'
 import { duration, whole } from '../../../config/schema/fields.ts'
 import type { EmailOtpOptions } from './email-otp.ts'
 
 /** The rest are limits that the file has elsewhere. */
 export type EmailOtpConfig = Omit<EmailOtpOptions, 'resendsPerInteraction' | 'sendsPerDay'>
 
-const schema: z.ZodType<EmailOtpConfig> = z
+export const emailOtpSchema: z.ZodType<EmailOtpConfig> = z
   .strictObject({
     digits: z.literal([6, 8]).prefault(6).describe('Length of a code (EM-2).'),
     ttl: duration({ from: '1s', to: '10m', default: '5m' }, 'How long a code is good (EM-3).'),
@@ -24,5 +23,3 @@ const schema: z.ZodType<EmailOtpConfig> = z
       ),
   })
   .describe('Codes by mail to the address on record.')
-
-export const emailOtpBlock: AuthenticatorBlock = { schema, needs: 'mail' }

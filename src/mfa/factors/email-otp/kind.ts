@@ -1,11 +1,15 @@
 import { deriveKey } from '../../../kernel/secrets.ts'
 import type { AuthenticatorKind } from '../authenticator.ts'
-import { type EmailOtpConfig, emailOtpBlock } from './config.ts'
+import { type EmailOtpConfig, emailOtpSchema } from './config.ts'
 import { createEmailOtp } from './email-otp.ts'
 
 export const emailOtp: AuthenticatorKind = {
   type: 'email',
-  block: emailOtpBlock,
+  schema: emailOtpSchema,
+  requires: ['mail'],
+  boundTo: 'address',
+  guardsEnrolment: true,
+  auto: 'with-mail',
   create: (options, { mailer, secretKey, serviceName, limits }) =>
     createEmailOtp(
       {

@@ -1,12 +1,11 @@
 import { z } from 'zod'
-import type { AuthenticatorBlock } from '../../../config/schema/block.ts'
 import { whole } from '../../../config/schema/fields.ts'
 import { SECOND } from '../../../kernel/clock.ts'
 import type { TotpOptions } from './totp.ts'
 
 const PERIODS = ['30s', '60s'] as const
 
-const schema: z.ZodType<TotpOptions> = z
+export const totpSchema: z.ZodType<TotpOptions> = z
   .strictObject({
     digits: z.literal([6, 8]).prefault(6).describe('Length of a code; some apps ignore 8 (TO-2).'),
     period: z
@@ -24,5 +23,3 @@ const schema: z.ZodType<TotpOptions> = z
       .describe('Whether owners can see their QR code again after a fresh second factor.'),
   })
   .describe('Codes of an authenticator app. Bound apps keep the digits and the period that they were bound with.')
-
-export const totpBlock: AuthenticatorBlock = { schema }

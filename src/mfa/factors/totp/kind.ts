@@ -1,9 +1,13 @@
 import type { AuthenticatorKind } from '../authenticator.ts'
-import { totpBlock } from './config.ts'
+import { totpSchema } from './config.ts'
 import { createTotp, type TotpOptions } from './totp.ts'
 
 export const totp: AuthenticatorKind = {
   type: 'totp',
-  block: totpBlock,
+  schema: totpSchema,
+  requires: [],
+  boundTo: undefined,
+  guardsEnrolment: false,
+  auto: 'without-mail',
   create: (options, { serviceName }) => createTotp(options as TotpOptions, { serviceName }),
 }
