@@ -1,5 +1,6 @@
 import type { Middleware } from 'koa'
 import type { AccountAdmin } from '../accounts/account-store.ts'
+import type { PasswordChecker } from '../accounts/password-checker.ts'
 import type { PasswordThrottle } from '../accounts/password-throttle.ts'
 import type { Hasher } from '../accounts/passwords.ts'
 import type { AuditStore, AuditTrail } from '../audit/audit.ts'
@@ -53,6 +54,7 @@ export interface AccountModuleDependencies {
   web: Pick<Web, 'browsers' | 'responder' | 'nameOf'>
   engineSessions: VisitorDependencies['sessions']
   accounts: AccountAdmin
+  passwords: PasswordChecker
   hasher: Pick<Hasher, 'hash'>
   throttle: PasswordThrottle
   bindings: BindingStore

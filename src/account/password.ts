@@ -1,4 +1,5 @@
 import type { AccountAdmin } from '../accounts/account-store.ts'
+import type { PasswordChecker } from '../accounts/password-checker.ts'
 import { passwordProblem, personalWords, samePassword } from '../accounts/password-rules.ts'
 import type { PasswordThrottle } from '../accounts/password-throttle.ts'
 import type { Hasher } from '../accounts/passwords.ts'
@@ -14,7 +15,8 @@ import { endOtherSessions } from './kept-session.ts'
 import type { ActionOutcome, Section, Visitor } from './section.ts'
 
 export interface PasswordDependencies {
-  accounts: Pick<AccountAdmin, 'claimant' | 'replacePassword'>
+  accounts: Pick<AccountAdmin, 'replacePassword'>
+  passwords: PasswordChecker
   hasher: Pick<Hasher, 'hash'>
   throttle: PasswordThrottle
   sessions: Pick<Sessions, 'endAll'>
@@ -36,7 +38,7 @@ export interface PasswordOptions {
  */
 export function createPasswordSection(options: PasswordOptions, dependencies: PasswordDependencies): Section {
   const { minLength, serviceName } = options
-  const { accounts, hasher, throttle, notices, trail, clock } = dependencies
+  const { accounts, passwords, hasher, throttle, notices, trail, clock } = dependencies
 
   /**
    * What is wrong with the old password; undefined: nothing. Tries are counted as at sign-in, but in a count of this
@@ -47,12 +49,12 @@ export function createPasswordSection(options: PasswordOptions, dependencies: Pa
     const attempt = { account: account.id, network: networkOf(ip), known: session.uid }
     const admission = await throttle.begin(attempt)
     if (!admission.ok) return { code: 'throttled', retryAfter: admission.retryAfter }
-    const claimant = await accounts.claimant(account.username)
-    const owner = await claimant.authenticate(password).catch(async (error: unknown) => {
+    const claim = await passwords.claim(account.username)
+    const verdict = await claim.check(password).catch(async (error: unknown) => {
       await admission.unjudged()
       throw error
     })
-    const right = owner?.id === account.id
+    const right = verdict.ok && verdict.account.id === account.id
     await (right ? admission.succeeded() : admission.failed())
     return right ? undefined : { code: 'credentials' }
   }

@@ -1,6 +1,7 @@
 import type { RequestListener } from 'node:http'
 import Koa, { type Middleware } from 'koa'
 import { createAccountModule } from '../account/module.ts'
+import { createLocalPasswords } from '../accounts/password-checker.ts'
 import { createPasswordThrottle } from '../accounts/password-throttle.ts'
 import type { Config } from '../config/config.ts'
 import { shortestPassword } from '../config/password-length.ts'
@@ -115,7 +116,8 @@ async function createApplication(stores: Stores, services: Services, decisions: 
   const { policy, used, guards } = decisions
   const engine = await createEngine(stores, services, decisions)
   const { provider, grants, web, sealer } = engine
-  const parts = { ...stores, ...services, ...decisions, ...engine }
+  const passwords = createLocalPasswords(stores.accounts)
+  const parts = { ...stores, ...services, ...decisions, ...engine, passwords }
   const cookies = cookieNames(issuer)
   const throttle = createPasswordThrottle(throttleOptions(limits), { state, now: () => clock.now() })
   const verifier = createVerifier(verifierOptions(config), { ...parts, authenticators: used })

@@ -1,6 +1,6 @@
 import type { Context } from 'koa'
 import type { Account } from '../accounts/account.ts'
-import type { AccountStore, Claimant } from '../accounts/account-store.ts'
+import type { PasswordChecker, PasswordClaim, PasswordVerdict } from '../accounts/password-checker.ts'
 import type { PasswordThrottle } from '../accounts/password-throttle.ts'
 import type { AuditTrail } from '../audit/audit.ts'
 import type { Clock } from '../kernel/clock.ts'
@@ -19,7 +19,7 @@ import type { SignIns } from './sign-ins.ts'
 const NAME_LENGTH = 254
 
 export interface LoginDependencies {
-  accounts: Pick<AccountStore, 'claimant'>
+  passwords: PasswordChecker
   throttle: PasswordThrottle
   devices: Pick<RememberedDevices, 'present'>
   cookies: AccountCookies
@@ -48,20 +48,20 @@ export interface Login {
 }
 
 export function createLogin(dependencies: LoginDependencies): Login {
-  const { accounts, throttle, cookies, signIns, trail, clock } = dependencies
+  const { passwords, throttle, cookies, signIns, trail, clock } = dependencies
   const admitDevice = createDeviceAdmission(dependencies)
 
   /** An unknown name, a wrong password and a disabled account look alike from outside (EN-1). */
   async function judge(
     ctx: Context,
     signIn: SignIn,
-    given: { claimant: Claimant; password: string },
+    given: { claim: PasswordClaim; password: string },
   ): Promise<Right | PageError> {
-    const { claimant, password } = given
-    const known = cookies.known(ctx, claimant.key)
-    const admission = await throttle.begin({ account: claimant.key, network: networkOf(ctx.ip), known })
+    const { claim, password } = given
+    const known = cookies.known(ctx, claim.key)
+    const admission = await throttle.begin({ account: claim.key, network: networkOf(ctx.ip), known })
     const facts = {
-      account: claimant.accountId,
+      account: claim.accountId,
       client: signIn.interaction.client.id,
       ip: ctx.ip,
       interaction: signIn.interaction.uid,
@@ -70,17 +70,17 @@ export function createLogin(dependencies: LoginDependencies): Login {
       trail.record({ event: 'login.throttled', outcome: 'fail', ...facts })
       return { code: 'throttled', retryAfter: admission.retryAfter }
     }
-    const account = await claimant.authenticate(password).catch(async (error: unknown) => {
+    const verdict = await claim.check(password).catch(async (error: unknown) => {
       await admission.unjudged()
       throw error
     })
-    if (account === undefined || account.disabled || !mayBe(signIn, account)) {
+    const reason = refusalOf(signIn, verdict)
+    if (!verdict.ok || reason !== undefined) {
       await admission.failed()
-      const reason = account === undefined ? 'credentials' : account.disabled ? 'disabled' : 'other-account'
       trail.record({ event: 'login.fail', outcome: 'fail', ...facts, details: { reason } })
       return { code: 'credentials' }
     }
-    return { account, settle: () => admission.succeeded() }
+    return { account: verdict.account, settle: () => admission.succeeded() }
   }
 
   return {
@@ -90,7 +90,7 @@ export function createLogin(dependencies: LoginDependencies): Login {
       if (username.trim() === '' || username.length > NAME_LENGTH || password === '') {
         return { ok: false, error: { code: 'credentials' }, username: username.slice(0, NAME_LENGTH) }
       }
-      const answered = await judge(ctx, signIn, { claimant: await accounts.claimant(username), password })
+      const answered = await judge(ctx, signIn, { claim: await passwords.claim(username), password })
       if ('code' in answered) return { ok: false, error: answered, username }
       const { account: judged, settle } = answered
       const pending: PendingProof = {
@@ -106,6 +106,13 @@ export function createLogin(dependencies: LoginDependencies): Login {
       return { ok: true, signIn: await admitDevice(ctx, started), settle }
     },
   }
+}
+
+/** Why a password lets nobody in, for the audit alone; undefined: it does. */
+function refusalOf(signIn: SignIn, verdict: PasswordVerdict): string | undefined {
+  if (!verdict.ok) return 'credentials'
+  if (verdict.account.disabled) return 'disabled'
+  return mayBe(signIn, verdict.account) ? undefined : 'other-account'
 }
 
 /** In a step-up only the session's own account may sign in; the engine would refuse anybody else. */

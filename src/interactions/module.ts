@@ -1,5 +1,6 @@
 import type { Middleware } from 'koa'
 import type { AccountStore } from '../accounts/account-store.ts'
+import type { PasswordChecker } from '../accounts/password-checker.ts'
 import type { PasswordThrottle } from '../accounts/password-throttle.ts'
 import type { AuditTrail } from '../audit/audit.ts'
 import type { Clock } from '../kernel/clock.ts'
@@ -48,7 +49,8 @@ export interface SignInModuleDependencies extends Pick<ConsentDependencies, 'gra
   web: Pick<Web, 'browsers' | 'responder' | 'parties'>
   provider: InteractionsDependencies['provider']
   sessions: InteractionsDependencies['sessions']
-  accounts: Pick<AccountStore, 'find' | 'claimant'>
+  accounts: Pick<AccountStore, 'find'>
+  passwords: PasswordChecker
   throttle: PasswordThrottle
   bindings: Pick<BindingStore, 'list'>
   postponements: PostponementStore
