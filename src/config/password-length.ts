@@ -14,7 +14,10 @@ interface RuleTerms extends PolicyTerms {
   deny?: boolean | undefined
 }
 
-/** Characters that a new password needs: more where policy lets anybody in by password alone, if only for a while (PW-1). */
+/**
+ * Characters that a new password needs: more where policy lets anybody in by password alone, if only for a while
+ * (PW-1).
+ */
 export function shortestPassword(
   policy: Required<PolicyTerms> & { rules: readonly RuleTerms[] },
   minLength: number,

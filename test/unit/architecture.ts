@@ -41,7 +41,10 @@ function packageOf(name: string): string {
     .join('/')
 }
 
-/** Imports point down or stay on one floor (docs: kernel ◄ levels ◄ config ◄ state, … ◄ mfa ◄ web ◄ provider, … ◄ app ◄ cli ◄ main). */
+/**
+ * Imports point down or stay on one floor (docs: kernel ◄ levels ◄ config ◄ state, … ◄ mfa ◄ web ◄ provider, … ◄ app
+ * ◄ cli ◄ main).
+ */
 const FLOORS: readonly (readonly string[])[] = [
   ['src/kernel/'],
   // The file speaks of levels too.
@@ -201,7 +204,10 @@ const LEVEL_TABLE = 'src/mfa/assurance/levels.ts'
 /** Also a value of `amr` (RFC 8176), the name of a prompt, of a command and of the file's section. */
 const ALSO_A_WORD = /\bamr\b|\bname: 'mfa'|STEP_UP|command\('mfa'\)|\['mfa'/
 
-/** Lines that name a level outside its table and the folders of the authenticators that reach it: such a line would not follow a new row. */
+/**
+ * Lines that name a level outside its table and the folders of the authenticators that reach it: such a line would
+ * not follow a new row.
+ */
 export function namesOfLevels(sources: readonly Source[]): string[] {
   return sources
     .filter(({ path }) => path !== LEVEL_TABLE && !/^src\/mfa\/factors\/[^/]+\//.test(path))
@@ -243,8 +249,8 @@ export function importsOfKinds(imports: readonly Import[], kinds: readonly Kind[
 }
 
 /**
- * Places that name a type. A type that is also an ordinary word (the name of a claim, a column, a scope) counts only where types or
- * methods are spoken of; any other counts wherever it stands as a string, a key or a property.
+ * Places that name a type. A type that is also an ordinary word (the name of a claim, a column, a scope) counts only
+ * where types or methods are spoken of; any other counts wherever it stands as a string, a key or a property.
  */
 export function namesOfKinds(
   sources: readonly Source[],

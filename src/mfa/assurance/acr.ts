@@ -9,16 +9,18 @@ export interface AcrNames {
   /** Whether a token that says this value is not below a floor. */
   reaches(value: string, floor: Level): boolean
   /**
-   * The value to emit when `levels` are satisfied and the request listed these values: the first satisfied one that is not below
-   * the floor, else the name of the best level, or of the floor where that is above it. A request never talks a token below what its
-   * client or rule requires.
+   * The value to emit when `levels` are satisfied and the request listed these values: the first satisfied one that
+   * is not below the floor, else the name of the best level, or of the floor where that is above it. A request never
+   * talks a token below what its client or rule requires.
    */
   emitted(levels: ReadonlySet<Level>, values: readonly string[], bounds: { best: Level; floor: Level }): string
   /** For discovery, the password's level first (OIDF conformance sends them all). */
   supported(reachable: ReadonlySet<Level>): string[]
 }
 
-/** `configured` replaces a level's name by the first value of its list; further values are aliases that mean the same. */
+/**
+ * `configured` replaces a level's name by the first value of its list; further values are aliases that mean the same.
+ */
 export function createAcrNames(
   configured: Partial<Record<Level, readonly string[]>>,
   { rows, rankOf } = LEVELS,
@@ -53,7 +55,10 @@ export function createAcrNames(
 
 /** What a request says about levels. */
 export interface AcrRequest {
-  /** Levels of which one is wanted, in the request's order; undefined: none asked for, or voluntarily only values we do not know (OA-8). */
+  /**
+   * Levels of which one is wanted, in the request's order; undefined: none asked for, or voluntarily only values we
+   * do not know (OA-8).
+   */
   levels: readonly Level[] | undefined
   /** The values as sent, for choosing the one to emit. */
   values: readonly string[]
@@ -62,8 +67,8 @@ export interface AcrRequest {
 }
 
 /**
- * Reads `claims` itself: the engine lets `acr_values` overwrite the essential request there (oidc-provider.md, 0.4; CVE-2026-97176).
- * An essential request for values decides; otherwise `acr_values`, then a voluntary `acr` claim.
+ * Reads `claims` itself: the engine lets `acr_values` overwrite the essential request there (oidc-provider.md, 0.4;
+ * CVE-2026-97176). An essential request for values decides; otherwise `acr_values`, then a voluntary `acr` claim.
  */
 export function requestedAcr(params: { claims?: unknown; acr_values?: unknown }, names: AcrNames): AcrRequest {
   const claim = acrClaim(params.claims)

@@ -49,12 +49,18 @@ function firstsOf(proofs: readonly Proof[], lookup: MethodLookup): { proof: Proo
   })
 }
 
-/** The levels these proofs satisfy. Without one that may stand first there are none: no second factor stands alone (FB-4). */
+/**
+ * The levels these proofs satisfy. Without one that may stand first there are none: no second factor stands alone
+ * (FB-4).
+ */
 export function satisfiedBy(proofs: readonly Proof[], lookup: MethodLookup): ReadonlySet<Level> {
   return new Set(waysOf(proofs, lookup).flatMap(({ levels }) => [...levels]))
 }
 
-/** Authentication method references of these proofs (RFC 8176), `mfa` last and only with two different kinds of factor. */
+/**
+ * Authentication method references of these proofs (RFC 8176), `mfa` last and only with two different kinds of
+ * factor.
+ */
 export function amrOf(proofs: readonly Proof[], lookup: MethodLookup): string[] {
   const amr = new Set(proofs.flatMap(({ method }) => assuranceOf(method, lookup)?.amr ?? []))
   const firsts = firstsOf(proofs, lookup)
@@ -66,7 +72,10 @@ export function amrOf(proofs: readonly Proof[], lookup: MethodLookup): string[] 
   return [...amr]
 }
 
-/** When the oldest proof that counts for `level` was given, in milliseconds; undefined when the proofs do not satisfy it (OA-10). */
+/**
+ * When the oldest proof that counts for `level` was given, in milliseconds; undefined when the proofs do not satisfy
+ * it (OA-10).
+ */
 export function provenAt(proofs: readonly Proof[], level: Level, lookup: MethodLookup): number | undefined {
   const times = waysOf(proofs, lookup)
     .filter(({ levels }) => levels.has(level))

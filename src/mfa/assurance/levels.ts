@@ -9,13 +9,14 @@ export interface LevelRow<Name extends string = string> {
   /** Levels that every sign-in of this level satisfies too. */
   satisfies: readonly Name[]
   /**
-   * `unasked`: tokens say the highest of these that was reached. `asked`: it stands on an axis of its own and is only said where the
-   * request, or a floor, asks for it.
+   * `unasked`: tokens say the highest of these that was reached. `asked`: it stands on an axis of its own and is only
+   * said where the request, or a floor, asks for it.
    */
   said: 'unasked' | 'asked'
   /**
-   * Whose proof is worth this level when nothing else was proved. `password`: the password's, and nobody else's. `declared`: that of an
-   * authenticator which declares that it may stand first; a second factor declares nothing and never stands alone (FB-4).
+   * Whose proof is worth this level when nothing else was proved. `password`: the password's, and nobody else's.
+   * `declared`: that of an authenticator which declares that it may stand first; a second factor declares nothing and
+   * never stands alone (FB-4).
    */
   alone: typeof PASSWORD | 'declared'
   /** Whether a rule or a client may demand it as a floor. */
@@ -27,12 +28,13 @@ export interface LevelRow<Name extends string = string> {
 /**
  * What a sign-in can be worth (security.md, section 3), from the weakest floor to the strongest:
  *
- *     pwd   <   2sv   <   mfa      how many factors, and of what kind: two distinct ones, none of them a mailbox, are `mfa`
- *     phr   <   phrh               whether they can be phished: a question of its own, which a single factor can answer
+ *     pwd   <   2sv   <   mfa      how many factors: a password; any second step; two factors without a mailbox
+ *     phr   <   phrh               whether they can be phished: a question that a single factor can answer
  *
- * A sign-in satisfies a set of them, not one point on a line: an app behind a password satisfies pwd, 2sv and mfa, a passkey alone 2sv, mfa
- * and phr. As a floor (`require`), the first row is met by everybody who signed in, with whatever may stand first; in a token it is said
- * of a password alone (docs/decisions/require-pwd-is-the-lowest-floor.md). Every other floor is met by whoever satisfies that level.
+ * A sign-in satisfies a set of them, not one point on a line: an app behind a password satisfies pwd, 2sv and mfa, a
+ * passkey alone 2sv, mfa and phr. As a floor (`require`), the first row is met by everybody who signed in, with
+ * whatever may stand first; in a token it is said of a password alone
+ * (docs/decisions/require-pwd-is-the-lowest-floor.md). Every other floor is met by whoever satisfies that level.
  */
 const TABLE = [
   {

@@ -15,6 +15,9 @@ export interface MethodAssurance {
 /** What a proof is worth that stands alone. */
 export interface AloneAssurance {
   assurance: ReadonlySet<Level>
-  /** Whether it proves two factors at once, as a key does that is unlocked by a PIN or a finger (NIST SP 800-63B-4, 3.1.7). */
+  /**
+   * Whether it proves two factors at once, as a key does that is unlocked by a PIN or a finger (NIST SP 800-63B-4,
+   * 3.1.7).
+   */
   multiFactor: boolean
 }

@@ -44,12 +44,16 @@ export type Show = Record<string, string | number | boolean | undefined>
 
 export type Finished =
   /**
-   * `record`: what the binding holds from now on; `binding`: which one, absent for a new one; `address`: the account's address
-   * of which this proof shows that its owner reads it; `told`: what is written and told of this use, in the change that
-   * makes it; `opens`: this proves nothing, and only lets the owner bind another authenticator.
+   * `record`: what the binding holds from now on; `binding`: which one, absent for a new one; `address`: the
+   * account's address of which this proof shows that its owner reads it; `told`: what is written and told of this
+   * use, in the change that makes it; `opens`: this proves nothing, and only lets the owner bind another
+   * authenticator.
    */
   | { ok: true; record: unknown; binding?: Binding; address?: string; sideEffect?: SideEffect; opens?: 'binding' }
-  /** `spoil`: what a binding holds from now on although nobody got in; if that cannot be written, the answer is `mismatch`. */
+  /**
+   * `spoil`: what a binding holds from now on although nobody got in; if that cannot be written, the answer is
+   * `mismatch`.
+   */
   | (Refusal & { recordOnRefusal?: { binding: Binding; record: unknown } })
 
 /** A use that is more than a use. */
@@ -70,9 +74,15 @@ export interface FinishInput<Challenge> {
   context: CeremonyContext
 }
 
-/** One half of an authenticator's life. It stores nothing and knows no HTTP; the verifier keeps the promises around it. */
+/**
+ * One half of an authenticator's life. It stores nothing and knows no HTTP; the verifier keeps the promises around
+ * it.
+ */
 export interface Ceremony<Challenge = unknown> {
-  /** There is nothing to keep between showing and finishing: `begin` is not called, `show` and `finish` get `undefined`. */
+  /**
+   * There is nothing to keep between showing and finishing: `begin` is not called, `show` and `finish` get
+   * `undefined`.
+   */
   challengeless?: true
   /** Makes the challenge we keep until `finish`, and sends what must be sent. */
   begin(bindings: Binding[], context: CeremonyContext): Promise<{ ok: true; challenge: Challenge } | Refusal>
@@ -110,12 +120,16 @@ export interface Authenticator extends MethodAssurance {
   /** Absent: binding happens by the first verification, or for a fallback not at sign-in at all. */
   bind?: Ceremony
   /**
-   * Present: accepted wherever some second factor is, whatever `methods` lists; offered last, where something of it is left, and never
-   * opened by itself; nobody is remembered after it, and having it bound asks nobody for a second factor (RC-6, TD-8).
+   * Present: accepted wherever some second factor is, whatever `methods` lists; offered last, where something of it
+   * is left, and never opened by itself; nobody is remembered after it, and having it bound asks nobody for a second
+   * factor (RC-6, TD-8).
    */
   fallback?: Fallback
   verify: Ceremony
-  /** What the page of `bind` showed of this binding; the caller has made sure that its owner asks (TO-8). Absent: never again. */
+  /**
+   * What the page of `bind` showed of this binding; the caller has made sure that its owner asks (TO-8). Absent:
+   * never again.
+   */
   reshow?(binding: Binding, context: CeremonyContext): Promise<Show>
 }
 
@@ -132,23 +146,32 @@ export interface KindDependencies {
   recoveryCodes: number
 }
 
-/** One line of the registry: a kind of authenticator, what it is for whoever only lists kinds, and how the file makes one of it. */
+/**
+ * One line of the registry: a kind of authenticator, what it is for whoever only lists kinds, and how the file makes
+ * one of it.
+ */
 export interface AuthenticatorKind {
   type: string
-  /** The schema of its part of the file, with which it may stand in `methods`. Absent: it is always there, and never listed. */
+  /**
+   * The schema of its part of the file, with which it may stand in `methods`. Absent: it is always there, and never
+   * listed.
+   */
   schema?: AuthenticatorBlock['schema']
   /** Where one of these is missing, the kind is not there, and a file that lists it is refused. */
   requires: readonly Requirement[]
   /** `address`: its binding is worth what the address on record is, and ends when that changes (EM-12). */
   boundTo: 'address' | undefined
   /**
-   * Whether it confirms, before a first authenticator is bound, that somebody is the owner, also where policy does not accept it as a factor
-   * (`mfa.enrolment.guard`).
+   * Whether it confirms, before a first authenticator is bound, that somebody is the owner, also where policy does
+   * not accept it as a factor (`mfa.enrolment.guard`).
    */
   guardsEnrolment: boolean
   /** When `methods: auto` takes it: where the mail server answers, where it does not, or never. */
   auto: 'with-mail' | 'without-mail' | 'never'
-  /** The folder that is laid beside `views/`, and texts by language beside `locales/`, for a kind that has its own elsewhere. */
+  /**
+   * The folder that is laid beside `views/`, and texts by language beside `locales/`, for a kind that has its own
+   * elsewhere.
+   */
   pages?: { views: string; texts: Readonly<Record<string, TextTree>> }
   /** `options`: what its schema made of the file. */
   create(options: unknown, dependencies: KindDependencies): Authenticator

@@ -14,7 +14,10 @@ export type Admission =
   /** `live`: the proofs that count, from which tokens speak. */
   { ok: true; live: readonly Proof[] } | { ok: false }
 
-/** Whether what a session proved, and what spared it the rest, is still enough: prompts and refreshes ask nothing else. */
+/**
+ * Whether what a session proved, and what spared it the rest, is still enough: prompts and refreshes ask nothing
+ * else.
+ */
 export interface Admissions {
   /** `asOf`: the time at which proofs are judged; absent: now. */
   of(record: SessionProofs, account: Account, given: { demanded: Demand; asOf: number | undefined }): Promise<Admission>

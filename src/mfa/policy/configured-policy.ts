@@ -35,8 +35,9 @@ function ruleOf({ when, ...terms }: RuleConfig): Rule {
 }
 
 /**
- * Types that confirm an owner before a first authenticator is bound. `auto` and `email` ask for a code to the address on record: to ask for
- * it is to list that kind, for this and nothing else, so it guards also where no `methods` lists it. Any other kind guards where it is listed.
+ * Types that confirm an owner before a first authenticator is bound. `auto` and `email` ask for a code to the address
+ * on record: to ask for it is to list that kind, for this and nothing else, so it guards also where no `methods`
+ * lists it. Any other kind guards where it is listed.
  */
 export function enrolmentGuards(guard: EnrolmentGuard, kinds: readonly AuthenticatorKind[], policy: Policy): string[] {
   if (guard === 'password' || guard === 'bypass') return []
@@ -48,8 +49,9 @@ export function enrolmentGuards(guard: EnrolmentGuard, kinds: readonly Authentic
 }
 
 /**
- * What the file uses of the kinds that can work here: those that it lists, for everybody or in a rule, fallbacks, and what guards a binding.
- * The others are known only where something of them is still bound: they are asked for by nothing and guard nothing.
+ * What the file uses of the kinds that can work here: those that it lists, for everybody or in a rule, fallbacks, and
+ * what guards a binding. The others are known only where something of them is still bound: they are asked for by
+ * nothing and guard nothing.
  */
 export function inUse(registry: Registry, { policy, guards }: { policy: Policy; guards: readonly string[] }): Registry {
   const used = listedIn(policy).union(new Set([...policy.fallbacks, ...guards]))

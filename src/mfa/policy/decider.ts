@@ -42,7 +42,8 @@ export function createDecider({ policy, authenticators, bindings, clients = [] }
   const leftToAccounts = [policy, ...policy.rules].some(({ secondFactor }) => secondFactor === 'if-bound')
   const decider: Decider = {
     async demand(question) {
-      // What is bound decides only where policy leaves it to the account, and what its owner must prove to see the account page.
+      // What is bound decides only where policy leaves it to the account, and what its owner must prove to see the
+      // account page.
       const bound = leftToAccounts || question.client.own !== undefined ? await bindings.list(question.account.id) : []
       return decider.demandWith(question, bound)
     },

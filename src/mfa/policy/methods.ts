@@ -2,7 +2,10 @@ import type { MethodLookup } from '../assurance/assurance.ts'
 import { LEVELS, type Level } from '../assurance/levels.ts'
 import { type Demand, isEnough } from './policy.ts'
 
-/** The methods, of those allowed, whose success would bring one of `levels` about and the floor too, in the order offered. */
+/**
+ * The methods, of those allowed, whose success would bring one of `levels` about and the floor too, in the order
+ * offered.
+ */
 export function methodsFor(
   demanded: Pick<Demand, 'methods' | 'require'>,
   levels: readonly Level[],

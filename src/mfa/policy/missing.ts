@@ -35,8 +35,8 @@ export interface Missing {
   /** One of these has to be reached. */
   levels: readonly Level[]
   /**
-   * Who wants it: what policy asks of its own accord can be spared by a remembered device or put off, the rest cannot. `first`: nothing that
-   * may stand first was proved.
+   * Who wants it: what policy asks of its own accord can be spared by a remembered device or put off, the rest
+   * cannot. `first`: nothing that may stand first was proved.
    */
   by: 'first' | 'floor' | 'request' | 'policy'
 }

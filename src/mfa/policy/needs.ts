@@ -11,8 +11,8 @@ export interface NeedFacts {
 }
 
 /**
- * What policy wants of an account somewhere, from whatever network: of each list one method has to stay with it (FB-7). Who loses the last
- * one would bind anew with less than they have now.
+ * What policy wants of an account somewhere, from whatever network: of each list one method has to stay with it
+ * (FB-7). Who loses the last one would bind anew with less than they have now.
  */
 export function needsOf(policy: Policy, { groups, clients, lookup }: NeedFacts): string[][] {
   const needs: string[][] = []

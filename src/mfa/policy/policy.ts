@@ -46,7 +46,8 @@ export interface Policy extends Terms {
 }
 
 /**
- * What the gateway's own account page asks for: to be looked at, or to change what protects the account. Nothing in the file refines it.
+ * What the gateway's own account page asks for: to be looked at, or to change what protects the account. Nothing in
+ * the file refines it.
  */
 export type OwnPage = 'view' | 'change'
 
@@ -55,7 +56,10 @@ export interface Facts {
   client: { id: string; require: Level | undefined; own?: OwnPage | undefined }
   /** The client address, canonical. */
   address: string
-  /** Levels the request accepts, in its order of preference; undefined: it asks for none. Unknown values are gone by now (OA-8). */
+  /**
+   * Levels the request accepts, in its order of preference; undefined: it asks for none. Unknown values are gone by
+   * now (OA-8).
+   */
   requested: readonly Level[] | undefined
   account: {
     groups: readonly string[]
@@ -131,8 +135,8 @@ export function demand(policy: Policy, facts: Facts, levels: Levels = LEVELS): D
 }
 
 /**
- * The account page changes what every application's rules go by: there each factor counts that the account has and any rule accepts, or
- * the weaker one of a lenient rule would open the stronger one of a strict rule (FB-1).
+ * The account page changes what every application's rules go by: there each factor counts that the account has and
+ * any rule accepts, or the weaker one of a lenient rule would open the stronger one of a strict rule (FB-1).
  */
 function methodsAt(policy: Policy, rule: Rule | undefined, { client, account }: Facts): readonly string[] {
   const methods = rule?.methods ?? policy.methods
@@ -177,8 +181,8 @@ interface OwnTerms {
 }
 
 /**
- * The account page is seen with the strongest factor the account has, whatever policy leaves open (CVE-2024-45042), and no remembered
- * device helps (TD-7). Changes want it fresh; an account that has none, its password.
+ * The account page is seen with the strongest factor the account has, whatever policy leaves open (CVE-2024-45042),
+ * and no remembered device helps (TD-7). Changes want it fresh; an account that has none, its password.
  */
 function ownTerms({ methods }: Terms, facts: Facts, { levels, reasons }: Deciding): OwnTerms | undefined {
   const { client, account, worth } = facts

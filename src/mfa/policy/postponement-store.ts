@@ -6,7 +6,10 @@ export interface Postponement {
   count: number
 }
 
-/** Durable: neither a new browser nor a lost state store starts a grace period anew (B10). `rule`: null is the default. */
+/**
+ * Durable: neither a new browser nor a lost state store starts a grace period anew (B10). `rule`: null is the
+ * default.
+ */
 export interface PostponementStore {
   list(accountId: string): Promise<(Postponement & { rule: string | null })[]>
   find(accountId: string, rule: string | null): Promise<Postponement | undefined>

@@ -16,7 +16,10 @@ export function compare(before: Demand, after: Demand, levels: Levels = LEVELS):
 const NOTHING = 0
 const DENIED = Number.POSITIVE_INFINITY
 
-/** What a demand costs a person beyond the password: nothing, a step to a level, the more the stronger it is, or no way in. */
+/**
+ * What a demand costs a person beyond the password: nothing, a step to a level, the more the stronger it is, or no
+ * way in.
+ */
 function weightOf(demanded: Demand, { ofPassword, rankOf }: Levels): number {
   if (demanded.deny) return DENIED
   const lacking = missing(demanded, { levels: ofPassword, proved: [], remembered: false })

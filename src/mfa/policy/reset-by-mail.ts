@@ -12,8 +12,9 @@ export interface ResetFacts {
 }
 
 /**
- * Whether an account may get a link to a new password by mail. Where its second factor can only be a code to the same mailbox, whoever
- * reads that would have both (PW-16): also where it has none yet, because it would bind that one first.
+ * Whether an account may get a link to a new password by mail. Where its second factor can only be a code to the same
+ * mailbox, whoever reads that would have both (PW-16): also where it has none yet, because it would bind that one
+ * first.
  */
 export function mayResetByMail({ mode, policy, bound, mailed }: ResetFacts): boolean {
   if (mode !== 'withOtherFactor') return mode === 'always'

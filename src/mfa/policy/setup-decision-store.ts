@@ -24,8 +24,8 @@ export interface SetupDecisionStore {
   /** Writes it with its audit row, unless the one that holds is no longer `before`; answers whether it did. */
   replace(before: SetupDecision | undefined, answer: SetupDecision, audit: Change): Promise<boolean>
   /**
-   * The end of set-up: the first answer, the administrator and what they bound, all or nothing; undefined when there is an answer
-   * already. The audit rows name the account. Throws `LoginTakenError`.
+   * The end of set-up: the first answer, the administrator and what they bound, all or nothing; undefined when there
+   * is an answer already. The audit rows name the account. Throws `LoginTakenError`.
    */
   finish(
     answer: SetupDecision,

@@ -23,7 +23,10 @@ export async function holdingDecision(
   return { enabled: undefined, from: 'nobody' }
 }
 
-/** Keeps the file's answer, so that it holds when the file says nothing any more. Its audit row is written when it is another one. */
+/**
+ * Keeps the file's answer, so that it holds when the file says nothing any more. Its audit row is written when it is
+ * another one.
+ */
 export async function keepFileDecision(
   holding: HoldingDecision,
   { setupDecisions, clock }: { setupDecisions: SetupDecisionStore; clock: Clock },

@@ -10,7 +10,10 @@ import { liveProofs, missing } from './missing.ts'
 import type { Demand } from './policy.ts'
 import type { GraceLeft } from './postponement.ts'
 
-/** What confirms, before a first authenticator is bound, that the person is the owner (interface.md, `mfa.enrolment.guard`). */
+/**
+ * What confirms, before a first authenticator is bound, that the person is the owner (interface.md,
+ * `mfa.enrolment.guard`).
+ */
 export type EnrolmentGuard = 'auto' | 'password' | 'email' | 'bypass'
 
 /** Where a sign-in stands; all of it was loaded by the caller. */
@@ -67,9 +70,10 @@ export type Step =
 const FRESH = 5 * MINUTE
 
 /**
- * What a sign-in needs next: pure. Bound factors and mailboxes on record are verified; only an account that has neither, or whose owner
- * picked another kind, binds, and then only after another factor it has was proved (B3, FB-2, CVE-2023-3597) or an administrator
- * opened it (I3). Fallbacks stand beside all that, and come up by themselves only where they guard a binding.
+ * What a sign-in needs next: pure. Bound factors and mailboxes on record are verified; only an account that has
+ * neither, or whose owner picked another kind, binds, and then only after another factor it has was proved (B3, FB-2,
+ * CVE-2023-3597) or an administrator opened it (I3). Fallbacks stand beside all that, and come up by themselves only
+ * where they guard a binding.
  */
 export function nextStep(facts: SignInFacts, rules: StepRules): Step {
   const { demanded } = facts
@@ -206,8 +210,8 @@ function onlyOpened(type: string, { fallbacks }: Demand, types: string[]): Step 
 }
 
 /**
- * The factors one of which is proved before `type` is bound: those the account could sign in with, and those that the guard asks for, even
- * where policy does not accept them as a factor.
+ * The factors one of which is proved before `type` is bound: those the account could sign in with, and those that the
+ * guard asks for, even where policy does not accept them as a factor.
  */
 function guardsOf(type: string, facts: SignInFacts, rules: StepRules): string[] {
   const { account, bindings, demanded } = facts

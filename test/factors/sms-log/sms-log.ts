@@ -15,8 +15,8 @@ export interface SmsLog {
 const DIGITS = 6
 
 /**
- * Everybody has a telephone, so everybody could use it without having bound it: the kind of factor that would come up by itself wherever
- * nobody looks at what the file lists. `declared`: laid over what it says of itself.
+ * Everybody has a telephone, so everybody could use it without having bound it: the kind of factor that would come up
+ * by itself wherever nobody looks at what the file lists. `declared`: laid over what it says of itself.
  */
 export function createSmsLog(declared: Partial<AuthenticatorKind> = {}): SmsLog {
   const sent = new Map<string, string[]>()

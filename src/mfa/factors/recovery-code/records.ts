@@ -8,7 +8,9 @@ const TYPE = 'recovery'
 
 export { TYPE }
 
-/** What one of the two bindings of this type keeps: the owner's own codes, or the one that an administrator gave out. */
+/**
+ * What one of the two bindings of this type keeps: the owner's own codes, or the one that an administrator gave out.
+ */
 export type CodesRecord = { kind: 'codes'; codes: KeptCode[] }
 export type BypassRecord = { kind: 'bypass'; expiresAt: number } & KeptCode
 export type RecoveryRecord = CodesRecord | BypassRecord

@@ -10,7 +10,10 @@ export interface RecoveryCodeOptions {
   codes: 'on' | 'off'
 }
 
-/** Look-up secrets (NIST SP 800-63B-4, 3.1.2): the owner's own, and the one an administrator gives out for binding alone. */
+/**
+ * Look-up secrets (NIST SP 800-63B-4, 3.1.2): the owner's own, and the one an administrator gives out for binding
+ * alone.
+ */
 export function createRecoveryCode(options: RecoveryCodeOptions): Authenticator {
   const accepted = (bindings: readonly Binding[]): Binding[] =>
     bindings.filter((binding) => options.codes === 'on' || recordOf(binding).kind !== 'codes')

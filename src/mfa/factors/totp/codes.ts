@@ -37,8 +37,8 @@ export function matcher(key: SharedKey, code: string): (step: number) => boolean
 }
 
 /**
- * The first of these steps whose code this is. For steps that are not accepted anyway, so it need not take constant time; it does in
- * a millisecond what the matcher does in ten (RFC 4226, 5.3, is six lines).
+ * The first of these steps whose code this is. For steps that are not accepted anyway, so it need not take constant
+ * time; it does in a millisecond what the matcher does in ten (RFC 4226, 5.3, is six lines).
  */
 export function findStep(key: SharedKey, code: string, steps: Iterable<number>): number | undefined {
   const secret = createSecretKey(base32.decode(key.secret))

@@ -30,7 +30,9 @@ const HINT_NEAR = 2 * HOUR
 const HINT_AROUND = 3 * MINUTE
 /** Modules of white around the symbol (ISO/IEC 18004), and pixels per module. */
 const QR = { margin: 4, scale: 6 } as const
-/** Shades of grey, each row as its difference from the one above (PNG, 6.2 and 9.2): most rows of a symbol are equal. */
+/**
+ * Shades of grey, each row as its difference from the one above (PNG, 6.2 and 9.2): most rows of a symbol are equal.
+ */
 const PNG = { colorType: 0, filterType: 2, deflateLevel: 9 } as const
 
 /** Time-based one-time passwords of an authenticator app (RFC 6238). */
@@ -116,8 +118,9 @@ function moveTo(record: TotpRecord, step: number): TotpRecord {
 }
 
 /**
- * Says by how much the clocks differ when the code belongs to another time. To whoever guesses, that would be the promise that
- * this code is right some minutes from now, so a later step is spoilt by the hint: its code is never accepted.
+ * Says by how much the clocks differ when the code belongs to another time. To whoever guesses, that would be the
+ * promise that this code is right some minutes from now, so a later step is spoilt by the hint: its code is never
+ * accepted.
  */
 function hintFor(bindings: Binding[], tried: { code: string; now: number; window: number }): Finished | undefined {
   const { now, window } = tried
@@ -145,7 +148,10 @@ function offsetOf(key: SharedKey, code: string, at: { current: number; window: n
   return step === undefined ? undefined : step - at.current
 }
 
-/** Nearest first: every step of the next two hours either way, then a few around each half hour, as wrong time zones are. */
+/**
+ * Nearest first: every step of the next two hours either way, then a few around each half hour, as wrong time zones
+ * are.
+ */
 function* likelySteps(
   { period }: SharedKey,
   { current, window }: { current: number; window: number },
