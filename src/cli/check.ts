@@ -6,6 +6,7 @@ import type { Config } from '../config/config.ts'
 import { DAY, HOUR, MINUTE, SECOND } from '../kernel/clock.ts'
 import { UnavailableError } from '../kernel/errors.ts'
 import { silentLog } from '../kernel/log.ts'
+import { BLOCKS } from '../mfa/factors/registry.ts'
 import { schedule } from '../provider/key-schedule.ts'
 import { keptFor } from '../provider/keys.ts'
 import { readConfig } from './configuration.ts'
@@ -80,7 +81,10 @@ function withoutStore(error: UnavailableError): Finding[] {
 
 function checkConfiguration(config: Config): Finding[] {
   const check = NAMES.configuration
-  const warnings = warningsOf(config).map(({ key, reason }) => ({ check, ...warn(`${key}: ${reason}`) }))
+  const warnings = warningsOf(config, { blocks: BLOCKS }).map(({ key, reason }) => ({
+    check,
+    ...warn(`${key}: ${reason}`),
+  }))
   return warnings.length > 0 ? warnings : [{ check, ...ok(config.file) }]
 }
 

@@ -1,5 +1,6 @@
 import type { Installation } from '../app/installation.ts'
 import { warningsOf } from '../config/checks/warnings.ts'
+import { BLOCKS } from '../mfa/factors/registry.ts'
 import { accountsWithoutFactor } from './reachability.ts'
 
 /** Names in one line of the log; `check` shows as many. */
@@ -12,7 +13,8 @@ export const NEVER_ANSWERED =
 /** Says what works and will hurt: weak settings, a Redis that evicts (FA-2), accounts that no mail can reach (C6). Never stops the start. */
 export async function warnAtStart(installation: Installation): Promise<void> {
   const { config, log } = installation
-  for (const { key, reason } of warningsOf(config)) log.warn('a setting deserves a thought', { key, reason })
+  for (const { key, reason } of warningsOf(config, { blocks: BLOCKS }))
+    log.warn('a setting deserves a thought', { key, reason })
   if (installation.setupDecision.from === 'accounts') log.warn(`multi-factor authentication is off: ${NEVER_ANSWERED}`)
   await Promise.allSettled([warnAboutEviction(installation), warnAboutAddresses(installation)])
 }

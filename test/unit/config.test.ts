@@ -356,7 +356,7 @@ describe('a configuration', () => {
   })
 
   describe('warnings', () => {
-    const keys = (value: object) => warningsOf(from(value)).map(({ key }) => key)
+    const keys = (value: object) => warningsOf(from(value), { blocks }).map(({ key }) => key)
 
     it('name connections over a network without TLS or password (KM-9)', () => {
       const open = { state: 'redis://cache.example.com', accounts: 'postgres://u:p@db.example.com/s' }
@@ -381,18 +381,18 @@ describe('a configuration', () => {
     it('name secrets in a file that others can read (KM-4)', () => {
       const yaml = `issuer: ${issuer}\nsecretKey: ${KEY}\n`
       assert.deepEqual(
-        warningsOf(load(yaml)).map(({ key }) => key),
+        warningsOf(load(yaml), { blocks }).map(({ key }) => key),
         ['secretKey'],
       )
       const smtp = `issuer: ${issuer}\nmail: { from: a@x.test, smtp: "smtp://u:a%20b@127.0.0.1" }\n`
       assert.deepEqual(
-        warningsOf(load(smtp)).map(({ key }) => key),
+        warningsOf(load(smtp), { blocks }).map(({ key }) => key),
         ['mail.smtp'],
       )
       chmodSync(join(folder, 'stepgate.yaml'), 0o600)
-      assert.deepEqual(warningsOf(load(yaml)), [])
+      assert.deepEqual(warningsOf(load(yaml), { blocks }), [])
       chmodSync(join(folder, 'stepgate.yaml'), 0o644)
-      assert.deepEqual(warningsOf(load(`issuer: ${issuer}\nsecretKey: \${file:secrets/key}\n`)), [])
+      assert.deepEqual(warningsOf(load(`issuer: ${issuer}\nsecretKey: \${file:secrets/key}\n`), { blocks }), [])
     })
   })
 })
@@ -404,7 +404,7 @@ describe('the files that come with the product', () => {
     assert.deepEqual([config.mfa.enabled, config.mfa.methods, config.clients], [true, ['totp'], []])
     assert.deepEqual([config.stores.state, config.stores.accounts], [undefined, undefined])
     assert.equal(config.stores.dataDir, resolve('data'))
-    assert.deepEqual(warningsOf(config), [])
+    assert.deepEqual(warningsOf(config, { blocks }), [])
   })
 
   it('production.example.yaml is a configuration without a warning once its secrets are there', () => {
@@ -423,7 +423,7 @@ describe('the files that come with the product', () => {
     writeFileSync(join(folder, 'stepgate.yaml'), text)
     const config = loadConfig(join(folder, 'stepgate.yaml'), { blocks, env: {} })
     assert.equal(config.clients.length, 5)
-    assert.deepEqual(warningsOf(config), [])
+    assert.deepEqual(warningsOf(config, { blocks }), [])
     rmSync(folder, { recursive: true })
   })
 

@@ -3,7 +3,11 @@ import { DAY, HOUR } from '../../kernel/clock.ts'
 import { isLoopback } from '../../kernel/network.ts'
 import type { Config } from '../config.ts'
 import { shortestPassword } from '../password-length.ts'
+import { toFile } from '../reading/file-form.ts'
+import { type FileFormat, schemaBy } from '../schema/schema.ts'
+import { secretsIn } from '../schema/secret-fields.ts'
 import { passwordIn } from '../schema/url-secrets.ts'
+import { keyOf } from './problem.ts'
 
 /** A setting that works and that somebody should think about. */
 export interface ConfigWarning {
@@ -17,8 +21,8 @@ const IDLE = HOUR
 const ABSOLUTE = DAY
 
 /** What `check` and the start should say about it. Reads the file again to see whether it holds secrets for others to read. */
-export function warningsOf(config: Config): ConfigWarning[] {
-  return [...connections(config), ...lifetimes(config), ...passwords(config), ...plainSecrets(config)]
+export function warningsOf(config: Config, format: FileFormat): ConfigWarning[] {
+  return [...connections(config), ...lifetimes(config), ...passwords(config), ...plainSecrets(config, format)]
 }
 
 function warn(when: boolean, key: string, reason: string): ConfigWarning[] {
@@ -81,13 +85,13 @@ function passwords({ mfa, policy, passwords: { minLength } }: Config): ConfigWar
 }
 
 /** KM-4: a secret in the file itself makes the file a secret. */
-function plainSecrets(config: Config): ConfigWarning[] {
+function plainSecrets(config: Config, format: FileFormat): ConfigWarning[] {
   if (config.file === '') return []
   const mode = statSync(config.file, { throwIfNoEntry: false })?.mode ?? 0
   if ((mode & OTHERS) === 0) return []
-  const text = readFileSync(config.file, 'utf8')
-  return secretsOf(config)
-    .filter(({ secret }) => text.includes(secret))
+  const written = readFileSync(config.file, 'utf8')
+  return plainTexts(config, format)
+    .filter(({ text }) => written.includes(text))
     .map(({ key }) => ({
       key,
       reason: `the secret stands in a file that others can read: use \${file:PATH} or chmod 600 (KM-4)`,
@@ -95,12 +99,14 @@ function plainSecrets(config: Config): ConfigWarning[] {
 }
 
 /** As they would stand in the file: URLs with a password as a whole, because a part of one may have been inserted. */
-function secretsOf({ secretKey, stores, mail, clients }: Config): { key: string; secret: string }[] {
-  const urls = { 'stores.state': stores.state, 'stores.accounts': stores.accounts, 'mail.smtp': mail?.smtp }
-  const secrets = [
-    ...Object.entries(urls).filter(([, url]) => url !== undefined && passwordIn(url) !== undefined),
-    ...clients.map((client, index) => [`clients[${index}].client_secret`, client.client_secret] as const),
-    ['secretKey', secretKey?.toString('base64')] as const,
-  ]
-  return secrets.flatMap(([key, secret]) => (secret === undefined ? [] : [{ key, secret }]))
+function plainTexts(config: Config, format: FileFormat): { key: string; text: string }[] {
+  const secrets = secretsIn(schemaBy(format), toFile(config, format)).flatMap(({ path, secrecy, value }) =>
+    typeof value !== 'string' || (secrecy === 'password' && passwordIn(value) === undefined)
+      ? []
+      : [{ path, text: value }],
+  )
+  // Sections in the order of the file, then what stands outside of them.
+  return [...secrets.filter(({ path }) => path.length > 1), ...secrets.filter(({ path }) => path.length === 1)].map(
+    ({ path, text }) => ({ key: keyOf(path), text }),
+  )
 }

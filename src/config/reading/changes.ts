@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Config } from '../config.ts'
-import type { AuthenticatorBlocks } from '../schema/block.ts'
-import { shownConfig } from './print.ts'
+import { type FileFormat, schemaBy } from '../schema/schema.ts'
+import { mapSecrets, maskOf } from '../schema/secret-fields.ts'
+import { toFile } from './file-form.ts'
 
 /** One key that differs; values are as `config print` shows them, secrets masked. */
 export interface ConfigChange {
@@ -12,22 +13,21 @@ export interface ConfigChange {
 }
 
 /** What differs between two configurations, key by key; a secret that changed shows as masked on both sides. */
-export function changesBetween(
-  before: Config,
-  after: Config,
-  options: { blocks: AuthenticatorBlocks },
-): ConfigChange[] {
-  const [shownBefore, shownAfter] = [leavesOf(shownConfig(before, options)), leavesOf(shownConfig(after, options))]
-  const [rawBefore, rawAfter] = [leavesOf({ ...before }), leavesOf({ ...after })]
-  const keys = [...new Set([...shownBefore.keys(), ...shownAfter.keys()])]
-  const hidden = (key: string): boolean => SECRET.test(key) && !isDeepStrictEqual(rawBefore.get(key), rawAfter.get(key))
-  return keys
-    .filter((key) => hidden(key) || !isDeepStrictEqual(shownBefore.get(key), shownAfter.get(key)))
-    .map((key) => ({ key, before: shownBefore.get(key), after: shownAfter.get(key) }))
+export function changesBetween(before: Config, after: Config, format: FileFormat): ConfigChange[] {
+  const [old, young] = [readingOf(before, format), readingOf(after, format)]
+  return [...new Set([...old.shown.keys(), ...young.shown.keys()])]
+    .filter((key) => !isDeepStrictEqual(old.plain.get(key), young.plain.get(key)))
+    .map((key) => ({ key, before: old.shown.get(key), after: young.shown.get(key) }))
 }
 
-/** Keys whose values are shown masked, wholly or in part. */
-const SECRET = /(^secretKey|\.client_secret|^mail\.smtp|^stores\.(state|accounts))$/
+/** By key: what is compared, and what may be shown of it. Every secret is one value in both, whatever it is made of. */
+function readingOf(config: Config, format: FileFormat): Record<'plain' | 'shown', Map<string, unknown>> {
+  const [schema, file] = [schemaBy(format), toFile(config, format)]
+  return {
+    plain: leavesOf(mapSecrets(schema, file, ({ value }) => JSON.stringify(value))),
+    shown: leavesOf(mapSecrets(schema, file, maskOf)),
+  }
+}
 
 /** Values by dotted key; members of a list that have a name go by it, other lists are values. */
 function leavesOf(value: unknown, path = '', leaves = new Map<string, unknown>()): Map<string, unknown> {

@@ -1,9 +1,10 @@
 import { resolve } from 'node:path'
+import { z } from 'zod'
 import { LEVELS } from '../../mfa/assurance/levels.ts'
 import type { Config, MfaConfig } from '../config.ts'
 import type { FileClient } from '../schema/clients.ts'
 import { acrValuesOf } from '../schema/levels.ts'
-import type { FileConfig } from '../schema/schema.ts'
+import { type FileConfig, type FileFormat, schemaBy } from '../schema/schema.ts'
 
 /** The checked file as the gateway uses it. Relative paths start from `base`. */
 export function toConfig(file: FileConfig, place: { file: string; base: string; types: readonly string[] }): Config {
@@ -44,11 +45,11 @@ function toClient({ logo, ...client }: FileClient, base: string): Config['client
   return { ...client, ...picture, response_types: client.response_types ?? (code ? ['code'] : []) }
 }
 
-/** What the file would have to say for this configuration; the inverse of `toConfig`. */
-export function toFile(config: Config): Record<string, unknown> {
+/** What the file would have to say for this configuration, defaults included and secrets readable; the inverse of `toConfig`. */
+export function toFile(config: Config, format: FileFormat): unknown {
   const { file: _, mfa, ...rest } = config
   const { blocks, ...own } = mfa
-  return present({ ...rest, mfa: { ...own, ...blocks } }) as Record<string, unknown>
+  return z.encode(schemaBy(format), present({ ...rest, mfa: { ...own, ...blocks } }) as never)
 }
 
 /** Without the keys that are undefined: absent is how a file says it. */

@@ -4,47 +4,49 @@ import { ConfigError } from '../../kernel/errors.ts'
 import { checks } from '../checks/checks.ts'
 import { keyOf, type Path, type Problem } from '../checks/problem.ts'
 import type { Config } from '../config.ts'
-import type { AuthenticatorBlocks } from '../schema/block.ts'
+import { type FileFormat, schemaBy } from '../schema/schema.ts'
+import { secretsIn } from '../schema/secret-fields.ts'
 import { ConfigFileError } from './config-errors.ts'
 import { toConfig } from './file-form.ts'
 import { shaped } from './shape.ts'
 import { readSource } from './source.ts'
+import { withoutSecrets } from './unquoted.ts'
 
-export interface LoadOptions {
-  /** The authenticators' own parts of `mfa`, by type. */
-  blocks: AuthenticatorBlocks
+export interface LoadOptions extends FileFormat {
   /** For `${env:NAME}`; the process's own when absent. */
   env?: Readonly<Record<string, string | undefined>>
 }
 
 /** Reads and checks the file. Throws `ConfigFileError`: each names file, line and key, none holds the value of a secret. */
-export function loadConfig(file: string, { blocks, env = process.env }: LoadOptions): Config {
+export function loadConfig(file: string, { env = process.env, ...format }: LoadOptions): Config {
   const path = resolve(file)
   const base = dirname(path)
   const source = readSource(textOf(file), { env, base })
   const fail = (problems: Problem[]): never => refuse(problems, { file, lineOf: source.lineOf })
   if (source.problems.length > 0) return fail(source.problems)
-  return checked(source.value, { blocks, file: path, base, fail })
+  return checked(source.value, { format, file: path, base, fail })
 }
 
 /** The same from an object in the file's form, without insertions; relative paths start from the working directory. */
-export function configFrom(value: unknown, { blocks }: Pick<LoadOptions, 'blocks'>): Config {
+export function configFrom(value: unknown, format: FileFormat): Config {
   const fail = (problems: Problem[]): never => refuse(problems, undefined)
-  return checked(value, { blocks, file: '', base: process.cwd(), fail })
+  return checked(value, { format, file: '', base: process.cwd(), fail })
 }
 
 interface Place {
-  blocks: AuthenticatorBlocks
+  format: FileFormat
   file: string
   base: string
   fail: (problems: Problem[]) => never
 }
 
-function checked(value: unknown, { blocks, file, base, fail }: Place): Config {
-  const result = shaped(value, blocks)
-  if ('problems' in result) return fail(result.problems)
+function checked(value: unknown, { format, file, base, fail }: Place): Config {
+  const { blocks } = format
+  const quiet = (problems: Problem[]): Problem[] => withoutSecrets(problems, secretsIn(schemaBy(format), value))
+  const result = shaped(value, format)
+  if ('problems' in result) return fail(quiet(result.problems))
   const problems = checks(result.config, { blocks, base })
-  if (problems.length > 0) return fail(problems)
+  if (problems.length > 0) return fail(quiet(problems))
   return toConfig(result.config, { file, base, types: Object.keys(blocks) })
 }
 

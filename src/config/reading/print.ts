@@ -1,31 +1,15 @@
 import { stringify } from 'yaml'
-import { z } from 'zod'
 import type { Config } from '../config.ts'
-import type { AuthenticatorBlocks } from '../schema/block.ts'
-import { schemaOf } from '../schema/schema.ts'
-import { MASK, maskUrl } from '../schema/url-secrets.ts'
+import { type FileFormat, schemaBy } from '../schema/schema.ts'
+import { mapSecrets, maskOf } from '../schema/secret-fields.ts'
 import { toFile } from './file-form.ts'
 
 /** The effective configuration in the file's form, secrets masked (KM-4): what `config print --json` shows. */
-export function shownConfig(config: Config, { blocks }: { blocks: AuthenticatorBlocks }): Record<string, unknown> {
-  const { secretKey, stores, mail, clients } = config
-  const masked: Config = {
-    ...config,
-    stores: {
-      ...stores,
-      state: stores.state && maskUrl(stores.state),
-      accounts: stores.accounts && maskUrl(stores.accounts),
-    },
-    mail: mail && { ...mail, smtp: maskUrl(mail.smtp) },
-    clients: clients.map((client) =>
-      client.client_secret === undefined ? client : { ...client, client_secret: MASK },
-    ),
-  }
-  const shown = z.encode(schemaOf(blocks), toFile(masked) as never) as Record<string, unknown>
-  return secretKey === undefined ? shown : { ...shown, secretKey: MASK }
+export function shownConfig(config: Config, format: FileFormat): Record<string, unknown> {
+  return mapSecrets(schemaBy(format), toFile(config, format), maskOf) as Record<string, unknown>
 }
 
 /** The same as YAML. */
-export function printConfig(config: Config, options: { blocks: AuthenticatorBlocks }): string {
-  return stringify(shownConfig(config, options), { lineWidth: 120, aliasDuplicateObjects: false })
+export function printConfig(config: Config, format: FileFormat): string {
+  return stringify(shownConfig(config, format), { lineWidth: 120, aliasDuplicateObjects: false })
 }

@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import type { Problem } from '../checks/problem.ts'
 import type { AuthenticatorBlocks } from '../schema/block.ts'
-import { type FileConfig, schemaOf } from '../schema/schema.ts'
+import { type FileConfig, type FileFormat, schemaBy } from '../schema/schema.ts'
 import { unknownKey } from './unknown-keys.ts'
 
 type Issue = z.core.$ZodIssue
@@ -17,10 +17,10 @@ const KINDS: Record<string, string> = {
 }
 
 /** The file by the schema: either what it says, or all that is wrong with single keys. */
-export function shaped(value: unknown, blocks: AuthenticatorBlocks): { config: FileConfig } | { problems: Problem[] } {
-  const result = schemaOf(blocks).safeParse(value, { error: inOurWords })
+export function shaped(value: unknown, format: FileFormat): { config: FileConfig } | { problems: Problem[] } {
+  const result = schemaBy(format).safeParse(value, { error: inOurWords })
   if (result.success) return { config: result.data }
-  return { problems: result.error.issues.flatMap((issue) => problemsOf(issue, blocks)) }
+  return { problems: result.error.issues.flatMap((issue) => problemsOf(issue, format.blocks)) }
 }
 
 function inOurWords(issue: RawIssue): string | undefined {

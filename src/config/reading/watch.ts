@@ -3,7 +3,7 @@ import { basename, dirname } from 'node:path'
 import { ConfigError, messageOf } from '../../kernel/errors.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { Config } from '../config.ts'
-import type { AuthenticatorBlocks } from '../schema/block.ts'
+import type { FileFormat } from '../schema/schema.ts'
 import { changesBetween } from './changes.ts'
 import { loadConfig } from './load.ts'
 
@@ -19,15 +19,14 @@ export interface Reloader {
   close(): void
 }
 
-export interface ReloaderDependencies {
-  blocks: AuthenticatorBlocks
+export interface ReloaderDependencies extends FileFormat {
   /** Serves by the new configuration; throws and changes nothing when it cannot. */
   apply(config: Config): Promise<void>
   log: Log
 }
 
 /** Applies the file again whenever it changes, and when asked. One at a time; the last state of the file wins. */
-export function createReloader(started: Config, { blocks, apply, log }: ReloaderDependencies): Reloader {
+export function createReloader(started: Config, { apply, log, ...format }: ReloaderDependencies): Reloader {
   const { file } = started
   let current = started
   let turn: Promise<unknown> = Promise.resolve()
@@ -35,8 +34,8 @@ export function createReloader(started: Config, { blocks, apply, log }: Reloader
 
   async function read(): Promise<'applied' | 'unchanged' | 'refused'> {
     try {
-      const next = loadConfig(file, { blocks })
-      const changes = changesBetween(current, next, { blocks })
+      const next = loadConfig(file, format)
+      const changes = changesBetween(current, next, format)
       if (changes.length === 0) return 'unchanged'
       const fixed = changes.filter(({ key }) => FIXED.test(key)).map(({ key }) => key)
       if (fixed.includes('issuer')) throw new ConfigError('issuer', 'cannot change while the gateway runs', { file })

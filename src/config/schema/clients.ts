@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { Levels } from '../../mfa/assurance/levels.ts'
 import { boundedWhole, line, listOf } from './fields.ts'
 import { requirable } from './levels.ts'
+import { secret } from './secret-fields.ts'
 
 const CLIENT_ID = /^[\x21-\x7e]{1,255}$/
 const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*$/
@@ -24,7 +25,7 @@ export function clientOf(levels: Levels) {
       .regex(CLIENT_ID, 'must be 1 to 255 visible ASCII characters without spaces')
       .describe('The name by which the relying party identifies itself.'),
     client_name: line({ max: 100 }).optional().describe('What users read; absent: `client_id`.'),
-    client_secret: line({ max: 1000 })
+    client_secret: secret(line({ max: 1000 }))
       .optional()
       .describe(
         `At least 32 random characters (OA-14); use \`\${env:NAME}\` or \`\${file:PATH}\`. Not for public clients.`,

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { isMailAddress } from './addresses.ts'
 import { line } from './fields.ts'
+import { urlWithPassword } from './secret-fields.ts'
 
 const FROM = /^(?:(?:"([^"<>]*)"|([^"<>]*)) *<([^<>]+)>|([^"<> ]+))$/
 const NOT_FROM = 'must be one address, as id@example.com or Example <id@example.com>'
@@ -19,7 +20,9 @@ const sender = z.codec(line({ max: 320 }), z.custom<{ name: string; address: str
 
 export const mail = z
   .strictObject({
-    smtp: line({ max: 2000 }).describe('The mail server: `smtps://user:password@host`, or `smtp://host` (STARTTLS).'),
+    smtp: urlWithPassword(line({ max: 2000 })).describe(
+      'The mail server: `smtps://user:password@host`, or `smtp://host` (STARTTLS).',
+    ),
     from: sender.describe('Sender of all mails, as `Example <id@example.com>` (IN-1).'),
   })
   .optional()

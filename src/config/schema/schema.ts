@@ -10,6 +10,7 @@ import { mail } from './mail.ts'
 import { mfa } from './mfa.ts'
 import { resource } from './resources.ts'
 import { network, ruleOf } from './rules.ts'
+import { secret, urlWithPassword } from './secret-fields.ts'
 import { secretKey } from './secret-values.ts'
 
 /** BCP 47, as far as file names of texts go: language, script, region. */
@@ -41,12 +42,12 @@ const metrics = z
 
 const stores = z
   .strictObject({
-    state: line({ max: 2000 })
+    state: urlWithPassword(line({ max: 2000 }))
       .optional()
       .describe(
         'Short-lived state: `redis://`, `rediss://` (TLS), `redis+sentinel://h1,h2,h3/NAME/0`, `redis+cluster://h1,h2`; absent: embedded in `dataDir`.',
       ),
-    accounts: line({ max: 2000 })
+    accounts: urlWithPassword(line({ max: 2000 }))
       .optional()
       .describe('Accounts and factors: `postgres://`; absent: embedded SQLite in `dataDir`.'),
     dataDir: line({ max: 4096 }).prefault('data').describe('Folder of the embedded stores and their key.'),
@@ -139,7 +140,7 @@ export function schemaOf(blocks: AuthenticatorBlocks, levels = LEVELS) {
     ),
     listen,
     metrics,
-    secretKey: secretKey
+    secretKey: secret(secretKey)
       .optional()
       .describe(
         '32 random bytes, base64: encrypts secrets at rest (KM-5). Absent: made once as `stepgate.key` in `dataDir`; PostgreSQL needs it given.',
@@ -175,3 +176,15 @@ export function schemaOf(blocks: AuthenticatorBlocks, levels = LEVELS) {
 export type FileSchema = ReturnType<typeof schemaOf>
 /** The file with defaults and in our units, before what needs more than one key is checked. */
 export type FileConfig = z.output<FileSchema>
+
+/** What a file is read, shown and compared by. */
+export interface FileFormat {
+  /** The authenticators' own parts of `mfa`, by type. */
+  blocks: AuthenticatorBlocks
+  /** Absent: `schemaOf(blocks)`. */
+  schema?: z.ZodType<FileConfig>
+}
+
+export function schemaBy({ blocks, schema }: FileFormat): z.ZodType<FileConfig> {
+  return schema ?? schemaOf(blocks)
+}
