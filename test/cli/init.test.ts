@@ -104,6 +104,27 @@ describe('stepgate init', () => {
     assert.deepEqual([entry?.client_id, entry?.pkce], ['nocobase', 'optional'])
   })
 
+  it('A3: MFA goes off after both confirmations alone; without the first, the second is not even asked for', async () => {
+    const left = ['', 'off', 'no', 'keep', 'no', 'off', 'yes', 'no', 'off', 'yes', 'yes', '', '', '', '']
+    const asked: string[] = []
+    const ask: Ask = async (question) => {
+      asked.push(question)
+      return left.shift() ?? assert.fail(`nothing left for ${question}`)
+    }
+    assert.equal((await askWishes({}, ask)).mfa, 'off')
+    assert.deepEqual(left, [])
+    const decision = 'Multi-factor authentication (MFA): keep or off? '
+    const understood = 'I understand that MFA is the recommended default (yes/no): '
+    const turnOff = 'Turn MFA off: a password alone lets people in (yes/no): '
+    const onByDefault = 'I understand that MFA is on by default (yes/no): '
+    assert.deepEqual(asked.slice(1, 11), [
+      ...[decision, understood],
+      ...[decision, onByDefault],
+      ...[decision, understood, turnOff],
+      ...[decision, understood, turnOff],
+    ])
+  })
+
   it('asks in a terminal, and writes nothing when it is left', { skip: !existsSync('/usr/bin/script') }, async () => {
     const { site, file } = empty()
     const run = async (answers: readonly string[]): Promise<number | null> => {

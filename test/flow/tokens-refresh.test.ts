@@ -10,6 +10,7 @@ import {
   userinfoStatus,
 } from './protocol-site.ts'
 
+const PWD = 'urn:stepgate:acr:pwd'
 const MFA = 'urn:stepgate:acr:mfa'
 const OFFLINE = { scope: 'openid email offline_access', prompt: 'consent' }
 
@@ -215,5 +216,40 @@ onBothStores('accounts that change under a living session', (site) => {
     assert.equal((await browser.get(await here.party().authorize())).page, 'login')
     await assert.rejects(here.party().refresh(`${tokens.refresh_token}`), protocolError('invalid_grant'))
     assert.deepEqual((await here.signIn(browser, member)).pages, ['login', 'verify-totp'])
+  })
+})
+
+/** A refresh token says for ever what was proved when it was given; the policy may ask for more in the meantime. */
+onBothStores('refresh tokens under a policy that rose', (site) => {
+  const here = site({
+    mail: 'on',
+    parties: { app: {}, other: {} },
+    config: { mfa: { enabled: false, optOut: { understood: true, disableMfa: true }, methods: ['email', 'totp'] } },
+  })
+  const OFF = { policy: { rules: [] } }
+  const RAISED = { policy: { rules: [{ name: 'raised', when: { clients: ['app'] }, require: 'mfa' }] } }
+
+  test('issued at pwd, it is refused once mfa is required, although the session was stepped up elsewhere (OA-11)', async () => {
+    const member = await here.member({ app: 'none' })
+    const browser = here.browser()
+    const { tokens, claims } = await here.signIn(browser, member)
+    assert.equal(claims.acr, PWD)
+    const stepped = await here.signIn(browser, member, { party: 'other', by: 'totp', parameters: { acr_values: MFA } })
+    assert.deepEqual([stepped.claims.acr, stepped.pages], [MFA, ['verify-email', 'bind-totp']])
+    await here.gateway.reload(RAISED)
+    try {
+      await assert.rejects(here.party().refresh(`${tokens.refresh_token}`), protocolError('invalid_grant'))
+      // The session itself is enough by now: what is refused is what the token says, not who asks.
+      const again = await here.signIn(browser, member)
+      assert.deepEqual([again.pages, again.claims.acr], [[], MFA])
+      assert.equal((await here.party().refresh(`${again.tokens.refresh_token}`)).claims.acr, MFA)
+    } finally {
+      await here.gateway.reload(OFF)
+    }
+  })
+
+  test('issued at pwd, it is good for as long as nobody asks for more', async () => {
+    const { tokens } = await here.signIn(here.browser(), await here.member({ app: 'none' }))
+    assert.equal((await here.party().refresh(`${tokens.refresh_token}`)).claims.acr, PWD)
   })
 })
