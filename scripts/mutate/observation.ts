@@ -24,7 +24,7 @@ const TIMEOUT = 10 * 60 * 1000
 export async function observe(files: readonly string[], tree: Tree): Promise<Observation[]> {
   const observations: Observation[] = []
   for (const [index, file] of files.entries()) {
-    const known = remembered(file)
+    const known = remembered(file, tree)
     if (known === undefined) console.log(`coverage ${index + 1} of ${files.length}: ${file}`)
     observations.push(known ?? (await observed(file, tree)))
   }
@@ -42,7 +42,7 @@ async function observed(file: string, tree: Tree): Promise<Observation> {
       file,
       passed: outcome === 'passed',
       seconds,
-      read: Object.fromEntries([file, ...all.keys()].map((path) => [path, hashOf(path)])),
+      read: Object.fromEntries([file, ...all.keys()].map((path) => [path, hashOf(path, tree)])),
       covered: Object.fromEntries([...all].filter(([path]) => !path.startsWith('test/'))),
     }
     if (observation.passed) remember(observation)
@@ -59,7 +59,7 @@ function coverageIn(reports: string, { folder }: Tree): Map<string, Covered> {
     const { result } = JSON.parse(readFileSync(join(reports, name), 'utf8')) as { result: ScriptCoverage[] }
     for (const script of result.filter(({ url }) => url.startsWith('file:'))) {
       const path = relative(folder, fileURLToPath(script.url))
-      if (path.startsWith('..') || path.startsWith('node_modules') || !existsSync(path)) continue
+      if (path.startsWith('..') || path.startsWith('node_modules') || !existsSync(join(folder, path))) continue
       const covered = coveredOf(script)
       const known = all.get(path)
       all.set(path, known === undefined ? covered : both(known, covered))
@@ -68,10 +68,10 @@ function coverageIn(reports: string, { folder }: Tree): Map<string, Covered> {
   return all
 }
 
-function remembered(file: string): Observation | undefined {
+function remembered(file: string, tree: Tree): Observation | undefined {
   try {
     const known = JSON.parse(readFileSync(placeOf(file), 'utf8')) as Observation
-    return Object.entries(known.read).every(([path, hash]) => hashOf(path) === hash) ? known : undefined
+    return Object.entries(known.read).every(([path, hash]) => hashOf(path, tree) === hash) ? known : undefined
   } catch {
     return undefined
   }
@@ -88,8 +88,14 @@ function placeOf(file: string): string {
 
 const hashes = new Map<string, string>()
 
-function hashOf(path: string): string {
-  const known = hashes.get(path) ?? createHash('sha256').update(readFileSync(path)).digest('hex').slice(0, 16)
+/** Of the copy: somebody may be at work on the file itself. */
+function hashOf(path: string, { folder }: Tree): string {
+  const known =
+    hashes.get(path) ??
+    createHash('sha256')
+      .update(readFileSync(join(folder, path)))
+      .digest('hex')
+      .slice(0, 16)
   hashes.set(path, known)
   return known
 }

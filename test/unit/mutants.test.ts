@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { coveredOf, sees } from '../../scripts/mutate/coverage.ts'
-import { isEquivalent } from '../../scripts/mutate/equivalents.ts'
+import { isEquivalent, readEquivalents } from '../../scripts/mutate/equivalents.ts'
 import { draw, type Mutant, mutantsOf } from '../../scripts/mutate/mutants.ts'
 import { type Judged, survivorText, tableOf } from '../../scripts/mutate/report.ts'
 
@@ -126,6 +127,22 @@ describe('a mutant', () => {
     assert.equal(isEquivalent(mutant, [known]), true)
     assert.equal(isEquivalent(mutant, [{ ...known, file: 'src/a/c.ts' }]), false)
     assert.equal(isEquivalent(mutant, [{ ...known, after: 'if (c) b' }]), false)
+  })
+})
+
+describe('the mutants that nobody can see', () => {
+  it('are mutants of the code of today, each with its reason, and none twice', () => {
+    const known = readEquivalents()
+    const files = [...new Set(known.map(({ file }) => file))]
+    const all = files.flatMap((file) => mutantsOf(file, readFileSync(file, 'utf8')))
+    for (const entry of known) {
+      assert.ok(
+        all.some((mutant) => isEquivalent(mutant, [entry])),
+        `gone: ${JSON.stringify(entry)}`,
+      )
+      assert.ok(entry.why.length > 20, entry.before)
+    }
+    assert.equal(new Set(known.map(({ file, before, after }) => [file, before, after].join('\n'))).size, known.length)
   })
 })
 
