@@ -41,6 +41,8 @@ describe('a new password', () => {
       '$unsh1ne',
       'password123456789',
       'passwordpassword',
+      'sunshinesunshine',
+      'monkeymonkey!',
       '123412341234123',
       'aaaaaaaaaaaaaaaa',
       'abcdefghijklmnop',

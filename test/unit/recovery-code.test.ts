@@ -138,7 +138,15 @@ describe('a code that was typed', () => {
   })
 
   test('FA-7: a record of another shape is a fault, never a code that is not there', async () => {
-    for (const record of [null, {}, { kind: 'codes' }, { kind: 'bypass' }, { kind: 'other', codes: [] }]) {
+    for (const record of [
+      null,
+      {},
+      { kind: 'codes' },
+      { kind: 'bypass' },
+      { kind: 'bypass', hash: 'x' },
+      { kind: 'bypass', expiresAt: NOW },
+      { kind: 'other', codes: [] },
+    ]) {
       await assert.rejects(answer([bindingOf(record)], 'AAAAAAAAAAAAAAAA'))
       assert.throws(() => on.fallback?.reserve([bindingOf(record)], NOW))
     }

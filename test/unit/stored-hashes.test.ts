@@ -59,6 +59,7 @@ describe('a hash from elsewhere (PW-7)', () => {
       `$scrypt$ln=99,r=999,p=999$${SALT}$${TAG}`,
       `$argon2id$v=19$m=262145,t=1,p=1$${SALT}$${TAG}`,
       `$argon2id$v=19$m=19456,t=11,p=1$${SALT}$${TAG}`,
+      `$argon2id$v=19$m=19456,t=2,p=17$${SALT}$${TAG}`,
     ]
     for (const hash of costly) {
       assert.equal(readHash(hash), 'costly', hash)
@@ -75,9 +76,16 @@ describe('a hash from elsewhere (PW-7)', () => {
       `$pbkdf2-sha256$i=5000000,l=32$${SALT}$${TAG}`,
       `$scrypt$ln=17,r=8,p=4$${SALT}$${TAG}`,
       `$scrypt$ln=18,r=8,p=1$${SALT}$${TAG}`,
-      `$argon2id$v=19$m=262144,t=10,p=1$${SALT}$${TAG}`,
+      `$argon2id$v=19$m=262144,t=10,p=16$${SALT}$${TAG}`,
     ]
     for (const hash of dear) assert.notEqual(typeof readHash(hash), 'string', hash)
+  })
+
+  test('has 512 characters at most, whatever they mean', () => {
+    const head = `$argon2id$v=19$m=19456,t=2,p=1$${SALT}$`
+    const ofLength = (length: number): string => head + 'A'.repeat(length - head.length)
+    assert.notEqual(readHash(ofLength(512)), 'unknown')
+    for (const length of [513, 514]) assert.equal(readHash(ofLength(length)), 'unknown', `${length}`)
   })
 
   test('whatever else it is, it is none: other schemes, broken ones, short salts and tags, and passwords themselves', async () => {

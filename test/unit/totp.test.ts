@@ -178,6 +178,24 @@ describe('clock hint', () => {
     }
   })
 
+  it('D7: beyond two hours it looks around each half hour alone, where wrong time zones are: every look helps a guesser', async () => {
+    // Eight digits, so that a code of another time is not right here by chance.
+    const record = { ...freshRecord(), digits: 8 as const }
+    const reasonAt = async (offset: number): Promise<string> => {
+      const finished = await verify(record, codeAt(record.secret, NOW + offset, { digits: 8 }))
+      return finished.ok ? 'ok' : finished.reason
+    }
+    for (const offset of [2 * HOUR, 5 * HOUR + 3 * MINUTE, -9.5 * HOUR - 3 * MINUTE, DAY])
+      assert.equal(await reasonAt(offset), 'clock', `${offset / MINUTE} minutes`)
+    for (const offset of [
+      2 * HOUR + 10 * MINUTE,
+      5 * HOUR + 3.5 * MINUTE,
+      -9.5 * HOUR - 3.5 * MINUTE,
+      DAY + 30 * SECOND,
+    ])
+      assert.equal(await reasonAt(offset), 'mismatch', `${offset / MINUTE} minutes`)
+  })
+
   it('D7: a code that fits no time of the day before or after is just wrong', async () => {
     const record = freshRecord()
     assert.deepEqual(await verify(record, wrongCode(record.secret, NOW)), { ok: false, reason: 'mismatch' })
