@@ -49,7 +49,7 @@ function merged(spans: readonly Span[]): Span[] {
   return result
 }
 
-/** Whether a change at this place can be seen: it was run, by somebody who has used the file. */
-export function sees({ spans, called }: Covered, offset: number): boolean {
-  return called && spans.some(([start, end]) => offset >= start && offset < end)
+/** Whether what stands at this place was run. */
+export function sees({ spans }: Covered, offset: number): boolean {
+  return spans.some(([start, end]) => offset >= start && offset < end)
 }

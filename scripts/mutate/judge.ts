@@ -127,8 +127,15 @@ function survived(mutant: Mutant, bench: Bench): Verdict {
   return verdict
 }
 
+/**
+ * Who runs the place. A file that was read and not used is no reason to run a whole gateway; unit tests look also at what a file
+ * declares.
+ */
 function seeingOf({ file, offset }: Mutant, { observations }: Bench): Observation[] {
-  return observations.filter(({ covered }) => covered[file] !== undefined && sees(covered[file], offset))
+  return observations.filter((test) => {
+    const own = test.covered[file]
+    return own !== undefined && sees(own, offset) && (own.called || test.file.startsWith('test/unit/'))
+  })
 }
 
 function quickestFirst(seeing: readonly Observation[], kills: ReadonlyMap<string, number> | undefined): Observation[] {
