@@ -94,6 +94,28 @@ describe('one account from one network', () => {
     assert.equal(await fail(), 30 * SECOND)
   })
 
+  test('what could not be judged counts nowhere, the last free try included (FA-6)', async () => {
+    const unjudged = async (given: PasswordAttempt): Promise<void> => {
+      const admission = await throttle.begin(given)
+      assert.ok(admission.ok)
+      await admission.unjudged()
+    }
+    for (let time = 0; time < 30; time++) await unjudged(attempt)
+    await failTimes(4)
+    for (let time = 0; time < 3; time++) await unjudged(attempt)
+    await failTimes(1)
+    assert.equal(await fail(), 30 * SECOND)
+  })
+
+  test('a try that could not be judged does not open the gate that a later one has closed', async () => {
+    await failTimes(3)
+    const fourth = await throttle.begin(attempt)
+    await failTimes(1)
+    assert.ok(fourth.ok)
+    await fourth.unjudged()
+    assert.equal(await fail(), 30 * SECOND)
+  })
+
   test('failures a day apart are no row', async () => {
     await failTimes(4)
     clock.advance(DAY)

@@ -153,6 +153,15 @@ describe('a code that was typed', () => {
   })
 })
 
+test('how many are left: those of the owner that were not used, and none where there are to be none', async () => {
+  const own = await codesOf(['AAAAAAAAAAAAAAAA', 'BBBBBBBBBBBBBBBB'])
+  const used = await answer([own], 'AAAAAAAAAAAAAAAA')
+  assert.ok(used.ok)
+  const bindings = [bindingOf(used.record), await bypassOf('CCCCCCCCCCCCCCCC', NOW + MINUTE)]
+  const left = (count: number): number => createRecoveryCodes({ count }, {} as never).left(bindings)
+  assert.deepEqual([left(10), left(0)], [1, 0])
+})
+
 test('a set: as many codes as the file says, none of them in what is kept, its owner told', async () => {
   const written: unknown[] = []
   const bindings = {
