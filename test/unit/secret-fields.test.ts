@@ -11,11 +11,12 @@ import { loadConfig } from '../../src/config/reading/load.ts'
 import { printConfig, shownConfig } from '../../src/config/reading/print.ts'
 import { createReloader } from '../../src/config/reading/watch.ts'
 import type { AuthenticatorBlocks } from '../../src/config/schema/block.ts'
-import { client } from '../../src/config/schema/clients.ts'
+import { clientOf } from '../../src/config/schema/clients.ts'
 import { line } from '../../src/config/schema/fields.ts'
 import { type FileFormat, schemaOf } from '../../src/config/schema/schema.ts'
 import { mapSecrets, maskOf, secret, secretsIn, urlWithPassword } from '../../src/config/schema/secret-fields.ts'
 import type { Log } from '../../src/kernel/log.ts'
+import { LEVELS } from '../../src/mfa/assurance/levels.ts'
 import { BLOCKS } from '../../src/mfa/factors/registry.ts'
 
 const MASK = '********'
@@ -37,12 +38,13 @@ const blocks: AuthenticatorBlocks = {
       gateway: urlWithPassword(field()).prefault('https://sms.example.com').describe('The carrier.'),
       senders: z.array(z.strictObject({ name: line({ max: 20 }), pin: secret(field()) })).prefault([]),
     }),
+    requires: [],
   },
 }
 const format: FileFormat = {
   blocks,
   schema: schemaOf(blocks).extend({
-    clients: z.array(client.extend({ api_token: secret(field()).optional() })).prefault([]),
+    clients: z.array(clientOf(LEVELS).extend({ api_token: secret(field()).optional() })).prefault([]),
   }),
 }
 
