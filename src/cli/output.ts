@@ -1,18 +1,14 @@
-/** Everything that moves a terminal's cursor, changes its colours or turns text around (IN-5). */
-const UNSAFE = /[\p{Cc}\p{Zl}\p{Zp}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu
+import { clean, UNSAFE } from '../kernel/plain-text.ts'
 
-/** What a command found out: for people, and for scripts (`--json`). */
+export { clean } from '../kernel/plain-text.ts'
+
+/** What a command prints: as text, or as JSON with `--json`. */
 export interface Result {
   text: string
   json: unknown
 }
 
-/** A value that others typed, fit for one line of a terminal. */
-export function clean(text: string): string {
-  return text.replace(UNSAFE, '')
-}
-
-/** Columns as wide as their widest value, two spaces apart; the last one is left ragged. */
+/** Columns as wide as their widest value, two spaces apart; nothing is added after the last one. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const lines = [head, ...rows].map((row) => row.map(clean))
   const widths = head.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)))
@@ -38,23 +34,23 @@ export function print(result: Result, form: 'text' | 'json'): void {
   if (text !== '') process.stdout.write(`${text}\n`)
 }
 
-/** Progress and errors: one line, apart from the results. */
+/** Prints progress or an error: one line on standard error, so that standard output holds results only. */
 export function say(line: string): void {
   process.stderr.write(`${clean(line)}\n`)
 }
 
-/** A time as people and scripts read it, UTC. */
+/** A time in UTC, to the second: `2026-01-31T12:00:00Z`. */
 export function timeText(milliseconds: number): string {
   return new Date(milliseconds).toISOString().replace(/\.\d+Z$/, 'Z')
 }
 
 const json = (value: unknown): string => escaped(JSON.stringify(value, undefined, 2))
 
-/** One object of many, on a line of its own. */
+/** JSON on one line, for commands that print one object per line. */
 export const jsonLine = (value: unknown): string => escaped(JSON.stringify(value))
 
 function escaped(text: string): string {
-  // JSON.stringify escapes the first 32 characters only.
+  // JSON.stringify escapes the first 32 characters only; the others stay JSON when they are written as \u.
   return text.replace(UNSAFE, (character) =>
     character === '\n' ? character : `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   )
