@@ -4,9 +4,9 @@ import { createHasher } from '../accounts/passwords.ts'
 import { invocationOf } from './invocation.ts'
 import { print } from './output.ts'
 import { readSecret } from './secret-input.ts'
-import { refused } from './user/password-input.ts'
+import { refusedPassword } from './user/password-input.ts'
 
-/** The least that any configuration asks for. */
+/** No configuration allows fewer characters. */
 const MIN_LENGTH = 8
 const ALONE = { queue: 1, wait: 10_000, concurrency: 1 }
 
@@ -17,8 +17,9 @@ export function addHashPassword(program: Command): void {
     .action(async (_options: object, command: Command) => {
       const password = await readSecret('Password')
       const problem = passwordProblem(password, { minLength: MIN_LENGTH, personal: [] })
-      // Whose it is, and how it may be used, is not known here: a common one is for the installation to refuse.
-      if (problem === 'too-short' || problem === 'too-long') throw refused(problem, MIN_LENGTH)
+      // Only the length is judged: whose password it will be is not known here, and the rules against common ones
+      // belong to an installation.
+      if (problem === 'too-short' || problem === 'too-long') throw refusedPassword(problem, MIN_LENGTH)
       const hash = await createHasher(ALONE).hash(password)
       print({ text: hash, json: { hash } }, invocationOf(command).form)
     })

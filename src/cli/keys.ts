@@ -1,8 +1,10 @@
 import type { Command } from 'commander'
+import { rotateSigningKeys } from '../administration/keys/rotate.ts'
 import type { Installation } from '../app/installation.ts'
 import { type ScheduledKey, schedule } from '../provider/key-schedule.ts'
 import { keptFor, rotateKeys } from '../provider/keys.ts'
-import { administer, eventOf } from './administration.ts'
+import { commandActor } from './actor.ts'
+import { administer } from './administration.ts'
 import { CommandError } from './failure.ts'
 import { type Result, table, timeText } from './output.ts'
 
@@ -33,11 +35,12 @@ async function list(installation: Installation): Promise<Result> {
 }
 
 async function rotate(installation: Installation): Promise<Result> {
-  const rotation = await rotateKeys(installation, {
-    kept: keptFor(installation.config),
-    rsaBits: installation.config.tokens.rsaBits,
-    audit: (made) => eventOf('key.rotated', { details: { keys: made.map(({ kid }) => kid) } }),
-  })
+  const { config } = installation
+  const rules = { kept: keptFor(config), rsaBits: config.tokens.rsaBits }
+  const rotation = await rotateSigningKeys(
+    { rotate: (audit) => rotateKeys(installation, { ...rules, audit }) },
+    { actor: commandActor() },
+  )
   if (!rotation.ok) throw new CommandError(problemOf(rotation.waiting))
   const made = new Set(rotation.made.map(({ kid }) => kid))
   const json = (await scheduled(installation)).map(jsonOf).filter(({ kid }) => made.has(kid))

@@ -6,6 +6,7 @@ import {
   auditsThatKnowMails,
   barrels,
   cycles,
+  deedsThatSpeak,
   filesOfInteractionsThatKnowTheEngine,
   guessable,
   homeless,
@@ -56,7 +57,23 @@ describe('the house stands as it was drawn', () => {
   it('the provider and the pages do not know each other', () => {
     assert.equal(strangersThatMet([edge('src/provider/index.ts', 'src/web/form.ts')]).length, 1)
     assert.equal(strangersThatMet([edge('src/web/form.ts', 'src/provider/keys.ts')]).length, 1)
+    assert.equal(strangersThatMet([edge('src/administration/keys/rotate.ts', 'src/provider/keys.ts')]).length, 1)
+    assert.equal(strangersThatMet([edge('src/account/factors.ts', 'src/administration/actor.ts')]).length, 1)
+    assert.equal(strangersThatMet([edge('src/administration/actor.ts', 'src/web/form.ts')]).length, 1)
     assert.deepEqual(strangersThatMet(imports), [])
+  })
+
+  it('what administrators do knows no command line and prints nothing', () => {
+    const command = [
+      edge('src/administration/actor.ts', 'src/cli/output.ts'),
+      edge('src/administration/actor.ts', 'src/app/installation.ts'),
+    ]
+    assert.equal(upwardImports(command).length, 2)
+    assert.equal(packagesOutOfPlace([edge('src/administration/actor.ts', 'commander')]).length, 1)
+    for (const text of ['process.exitCode = 1', 'console.log(1)', "import { stdout } from 'node:process'"]) {
+      assert.equal(deedsThatSpeak([file('src/administration/a.ts', text), file('src/cli/a.ts', text)]).length, 1, text)
+    }
+    assert.deepEqual(deedsThatSpeak(sources), [])
   })
 
   it('adapters know ports and nothing else, and only the roots know adapters', () => {

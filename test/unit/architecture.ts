@@ -53,7 +53,15 @@ const FLOORS: readonly (readonly string[])[] = [
   ['src/state/', 'src/accounts/', 'src/mail/', 'src/audit/', 'src/views/', 'src/clock/'],
   ['src/mfa/'],
   ['src/web/'],
-  ['src/provider/', 'src/interactions/', 'src/setup/', 'src/account/', 'src/password-links/', 'src/sql/'],
+  [
+    'src/provider/',
+    'src/interactions/',
+    'src/setup/',
+    'src/account/',
+    'src/password-links/',
+    'src/administration/',
+    'src/sql/',
+  ],
   ['src/app/'],
   ['src/cli/'],
   ['src/main.ts'],
@@ -75,14 +83,21 @@ export function homeless(sources: readonly Source[]): string[] {
   return sources.map(({ path }) => path).filter((path) => floorOf(path) === -1)
 }
 
-/** The engine and the pages share the prompt's name and nothing else; equals know nothing of each other. */
+/**
+ * The engine and the pages share the prompt's name and nothing else; equals know nothing of each other. What administrators do is
+ * neither a page nor a command: both are faces of it.
+ */
 const STRANGERS = pairsOf([
   'src/interactions/',
   'src/setup/',
   'src/account/',
   'src/password-links/',
+  'src/administration/',
   'src/provider/',
-]).concat([['src/provider/', 'src/web/']])
+]).concat([
+  ['src/provider/', 'src/web/'],
+  ['src/administration/', 'src/web/'],
+])
 
 function pairsOf(folders: readonly string[]): (readonly [string, string])[] {
   return folders.flatMap((one, index) => folders.slice(index + 1).map((other) => [one, other] as const))
@@ -95,6 +110,15 @@ export function strangersThatMet(imports: readonly Import[]): string[] {
         (from.startsWith(one) && to.startsWith(other)) || (from.startsWith(other) && to.startsWith(one)),
     )
   return imports.filter(met).map(say)
+}
+
+const SPEAKS = /\b(?:process|console)\s*\.|['"](?:node:)?process['"]/
+
+/** What administrators do answers with values: whoever called says them, on a terminal or on a page. */
+export function deedsThatSpeak(sources: readonly Source[]): string[] {
+  return sources
+    .filter(({ path, text }) => path.startsWith('src/administration/') && SPEAKS.test(text))
+    .map(({ path }) => path)
 }
 
 /** Mails tell of what was audited; the audit knows nothing of how they are sent. */
@@ -156,7 +180,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   '@node-rs/bcrypt': ['src/accounts/'],
   '@zxcvbn-ts/language-common': ['src/accounts/password-rules.ts'],
   commander: ['src/cli/'],
-  'csv-parse': ['src/cli/'],
+  'csv-parse': ['src/administration/people/import-text.ts'],
   ejs: ['src/views/renderer.ts'],
   i18next: ['src/views/texts.ts'],
   ioredis: ['src/state/redis.ts', 'src/state/redis/'],

@@ -1,8 +1,7 @@
 import { type Command, Option } from 'commander'
 import { stringify } from 'yaml'
-import type { Config } from '../../config/config.ts'
-import { type ClientEntry, entryOf, PRESETS, type PresetName } from '../../config/schema/client-presets.ts'
-import { ConfigError } from '../../kernel/errors.ts'
+import { addClient, type ClientNotAdded } from '../../administration/clients/add.ts'
+import { PRESETS, type PresetName } from '../../config/schema/client-presets.ts'
 import { makeConfig, readConfig } from '../configuration.ts'
 import { CommandError, UsageError } from '../failure.ts'
 import { invocationOf } from '../invocation.ts'
@@ -31,32 +30,30 @@ export function addClientAdd(client: Command): void {
 
 function add(id: string, options: AddOptions, command: Command): void {
   const { file, form } = invocationOf(command)
-  const config = readConfig(file)
-  const entry = entryOf(options.preset, { id, name: options.name, redirects: redirectsOf(options) })
-  check(entry, config)
-  const written = options.write === true
-  if (written) insertClient(file, entry)
-  print({ text: stringify({ clients: [entry] }, { lineWidth: 0 }).trimEnd(), json: { ...entry, written } }, form)
+  const { preset, name, redirect = [], write = false } = options
+  const { issuer, clients } = readConfig(file)
+  const outcome = addClient(
+    {
+      clients,
+      read: (entry) => makeConfig({ issuer, clients: [entry] }),
+      insert: write ? (entry) => insertClient(file, entry) : undefined,
+    },
+    { id, name, preset, redirects: redirect },
+  )
+  if (!outcome.ok) throw failureOf(outcome, { id, preset })
+  const { entry } = outcome
+  print({ text: stringify({ clients: [entry] }, { lineWidth: 0 }).trimEnd(), json: { ...entry, written: write } }, form)
 }
 
-function redirectsOf({ redirect = [], preset }: AddOptions): string[] {
-  if (redirect.length === 0 && preset !== 'machine') {
-    throw new UsageError('--redirect', `is needed for the preset ${preset}`)
-  }
-  const broken = redirect.find((uri) => !URL.canParse(uri))
-  if (broken !== undefined) throw new UsageError('--redirect', `"${broken}" is no absolute URL`)
-  return redirect
-}
-
-/** The entry by itself, so that what is wrong with it is said in its own words. */
-function check(entry: ClientEntry, { issuer, clients }: Config): void {
-  if (clients.some(({ client_id }) => client_id === entry.client_id)) {
-    throw new CommandError(`client "${entry.client_id}" exists already`)
-  }
-  try {
-    makeConfig({ issuer, clients: [entry] })
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error
-    throw new UsageError(error.key.replace(/^clients\[0\]\.?/, ''), error.reason)
+function failureOf(refusal: ClientNotAdded, { id, preset }: { id: string; preset: PresetName }): Error {
+  switch (refusal.reason) {
+    case 'redirect-missing':
+      return new UsageError('--redirect', `is needed for the preset ${preset}`)
+    case 'redirect-broken':
+      return new UsageError('--redirect', `"${refusal.uri}" is no absolute URL`)
+    case 'exists':
+      return new CommandError(`client "${id}" exists already`)
+    case 'entry':
+      return new UsageError(refusal.key, refusal.problem)
   }
 }

@@ -1,15 +1,20 @@
 import { existsSync } from 'node:fs'
 import { type Command, Option } from 'commander'
 import type { Account } from '../../accounts/account.ts'
+import { changeBy } from '../../administration/actor.ts'
+import { activationLink } from '../../administration/people/activation-link.ts'
+import { askForHash } from '../../administration/people/new-password.ts'
 import type { Installation } from '../../app/installation.ts'
 import { createLogger } from '../../kernel/logger.ts'
 import type { FirstAdministrator } from '../../mfa/policy/setup-decision-store.ts'
-import { eventOf } from '../administration.ts'
+import { commandActor } from '../actor.ts'
+import { dependenciesOf, newPasswordsOf } from '../dependencies.ts'
 import { CommandError, UsageError } from '../failure.ts'
 import { invocationOf } from '../invocation.ts'
+import { done } from '../outcome.ts'
 import { print, type Result } from '../output.ts'
 import { accountJson } from '../user/account-result.ts'
-import { activationLink, readNewPassword } from '../user/password-input.ts'
+import { readNewPassword } from '../user/password-input.ts'
 import { answersOf, type InitAnswers, type InitOptions } from './init-answers.ts'
 import { existsAlready, type NewFile, writeNewFile } from './new-file.ts'
 import { askWishes, inTerminal } from './questions.ts'
@@ -73,7 +78,7 @@ interface Made {
   activation: string | undefined
 }
 
-/** The answer and the administrator at once, and the file only if that is done. */
+/** Stores answer and administrator in one transaction; if that fails, the file is taken away again. */
 async function answer(installation: Installation, { written, wishes, password }: Order): Promise<Made> {
   const { admin, mfa } = wishes
   if ((await installation.setupDecisions.get()) !== undefined || (await installation.accounts.count()) > 0)
@@ -81,26 +86,35 @@ async function answer(installation: Installation, { written, wishes, password }:
   // The link lives in the state store: find out whether that answers before there is an account.
   if (admin !== undefined) await installation.state.ping()
   const passwordHash =
-    admin !== undefined && password === 'stdin' ? await readNewPassword(installation, admin) : undefined
+    admin !== undefined && password === 'stdin' ? await passwordHashFor(installation, admin) : undefined
   const given = { enabled: mfa === 'keep', by: 'cli', at: installation.clock.now() } as const
-  const answered = eventOf('setup.answered', { details: { answer: mfa } })
-  const audits = [answered, eventOf('user.created'), eventOf('setup.done')]
+  const actor = commandActor()
+  const answered = changeBy(actor, 'setup.answered', { details: { answer: mfa } })
+  const audits = [answered, changeBy(actor, 'user.created'), changeBy(actor, 'setup.done')]
   written.keep()
   const account = await store(admin && { ...admin, admin: true, passwordHash }).catch((error: unknown) => {
     written.discard()
     throw error
   })
   const invited = account !== undefined && passwordHash === undefined
-  return { account, activation: invited ? await activationLink(installation, account) : undefined }
+  return { account, activation: invited ? await activationLink(dependenciesOf(installation), account) : undefined }
 
   async function store(administrator: FirstAdministrator | undefined): Promise<Account | undefined> {
-    const done =
+    const stored =
       administrator === undefined
         ? await installation.setupDecisions.replace(undefined, given, answered)
         : await installation.setupDecisions.finish(given, administrator, audits)
-    if (done === false || done === undefined) throw setUpAlready(installation)
-    return done === true ? undefined : done
+    if (stored === false || stored === undefined) throw setUpAlready(installation)
+    return stored === true ? undefined : stored
   }
+}
+
+async function passwordHashFor(
+  installation: Installation,
+  admin: { username: string; email: string },
+): Promise<string> {
+  const asked = await askForHash(newPasswordsOf(installation), readNewPassword, admin)
+  return done(asked, admin.username).hash
 }
 
 function setUpAlready({ config }: Installation): CommandError {

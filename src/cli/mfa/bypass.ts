@@ -1,14 +1,12 @@
 import type { Command } from 'commander'
+import { issueBypass } from '../../administration/factors/bypass.ts'
 import type { Installation } from '../../app/installation.ts'
-import { parseDuration } from '../../config/schema/durations.ts'
-import { HOUR, MINUTE } from '../../kernel/clock.ts'
-import { accountOf, administer, eventOf } from '../administration.ts'
+import { factsAbout } from '../actor.ts'
+import { administer } from '../administration.ts'
+import { dependenciesOf } from '../dependencies.ts'
 import { CommandError, UsageError } from '../failure.ts'
+import { done } from '../outcome.ts'
 import { type Result, say, timeText } from '../output.ts'
-import { reasonIn } from './reason.ts'
-
-const SHORTEST = MINUTE
-const LONGEST = 24 * HOUR
 
 interface BypassOptions {
   ttl: string
@@ -27,21 +25,13 @@ export function addMfaBypass(mfa: Command): void {
     )
 }
 
-async function bypass(installation: Installation, name: string, options: BypassOptions): Promise<Result> {
-  const reason = reasonIn(options.reason)
-  const ttl = ttlIn(options.ttl)
-  const account = await accountOf(installation, name)
-  if (account.disabled) throw new CommandError(`user "${name}" is disabled`)
-  const audit = eventOf('bypass.issued', { account, details: { reason, ttl: options.ttl } })
-  const { code, expiresAt } = await installation.bypassCodes.issue(account, { ttl, audit })
+async function bypass(installation: Installation, name: string, { reason, ttl }: BypassOptions): Promise<Result> {
+  const facts = { ...factsAbout(name), reason, ttl }
+  const outcome = await issueBypass(dependenciesOf(installation), facts)
+  if (!outcome.ok && outcome.reason === 'ttl')
+    throw new UsageError('--ttl', 'is no duration from 1m to 24h, such as 30m')
+  if (!outcome.ok && outcome.reason === 'disabled') throw new CommandError(`user "${name}" is disabled`)
+  const { account, code, expiresAt } = done(outcome, name)
   say(`for ${account.username}: good once, until ${timeText(expiresAt)}`)
   return { text: code, json: { code, expiresAt: timeText(expiresAt) } }
-}
-
-function ttlIn(given: string): number {
-  const ttl = parseDuration(given)
-  if (ttl === undefined || ttl < SHORTEST || ttl > LONGEST) {
-    throw new UsageError('--ttl', 'is no duration from 1m to 24h, such as 30m')
-  }
-  return ttl
 }

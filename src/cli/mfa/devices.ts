@@ -1,9 +1,12 @@
 import { type Command, Option } from 'commander'
-import type { Account } from '../../accounts/account.ts'
+import { forgetAllDevices, forgetDevice } from '../../administration/devices/forget.ts'
 import type { Installation } from '../../app/installation.ts'
 import type { RememberedDevice } from '../../mfa/session/remembered-device.ts'
-import { accountOf, administer, recordCommand } from '../administration.ts'
+import { factsAbout } from '../actor.ts'
+import { accountOf, administer } from '../administration.ts'
+import { dependenciesOf } from '../dependencies.ts'
 import { CommandError } from '../failure.ts'
+import { done } from '../outcome.ts'
 import { clean, type Result, table, timeText } from '../output.ts'
 
 interface DeviceOptions {
@@ -19,34 +22,32 @@ export function addMfaDevices(mfa: Command): void {
     .addOption(new Option('--forget <id>', 'forget this one').conflicts('forgetAll'))
     .option('--forget-all', 'forget all of them')
     .action((name: string, options: DeviceOptions, command: Command) =>
-      administer(command, async (installation) => {
-        const account = await accountOf(installation, name)
-        if (options.forgetAll === true) return forgetAll(installation, account)
-        return options.forget === undefined
-          ? list(installation, account)
-          : forget(installation, account, options.forget)
+      administer(command, (installation) => {
+        if (options.forgetAll === true) return forgetAll(installation, name)
+        return options.forget === undefined ? list(installation, name) : forget(installation, name, options.forget)
       }),
     )
 }
 
-async function list(installation: Installation, account: Account): Promise<Result> {
+async function list(installation: Installation, name: string): Promise<Result> {
+  const account = await accountOf(installation, name)
   const devices = await installation.devices.list(account)
   const head = ['BROWSER', 'ADDRESS', 'PROVED', 'LAST USED', 'EXPIRES', 'ID']
   const text = devices.length > 0 ? table(head, devices.map(rowOf)) : `no browser is remembered for ${account.username}`
   return { text, json: devices.map(jsonOf) }
 }
 
-async function forget(installation: Installation, account: Account, id: string): Promise<Result> {
-  await recordCommand(installation, 'mfa devices --forget', account)
-  const { username } = account
-  if (!(await installation.devices.forget(account.id, id)))
-    throw new CommandError(`${username} has no remembered device "${id}"`)
+async function forget(installation: Installation, name: string, id: string): Promise<Result> {
+  const facts = { ...factsAbout(name), device: id }
+  const outcome = await forgetDevice(dependenciesOf(installation), facts)
+  if (!outcome.ok && outcome.reason === 'no-such-device')
+    throw new CommandError(`${outcome.account.username} has no remembered device "${id}"`)
+  const { username } = done(outcome, name).account
   return { text: `forgotten: ${clean(id)}`, json: { username, forgotten: 1 } }
 }
 
-async function forgetAll(installation: Installation, account: Account): Promise<Result> {
-  await recordCommand(installation, 'mfa devices --forget-all', account)
-  const forgotten = await installation.devices.forgetAll(account.id)
+async function forgetAll(installation: Installation, name: string): Promise<Result> {
+  const { account, forgotten } = done(await forgetAllDevices(dependenciesOf(installation), factsAbout(name)), name)
   const { username } = account
   return { text: `remembered devices forgotten for ${username}: ${forgotten}`, json: { username, forgotten } }
 }

@@ -1,9 +1,11 @@
 import type { Command } from 'commander'
+import { resetFactors } from '../../administration/factors/reset.ts'
 import type { Installation } from '../../app/installation.ts'
-import { accountOf, administer, eventOf, noticeOf } from '../administration.ts'
-import { endAllSessions } from '../end-sessions.ts'
+import { factsAbout } from '../actor.ts'
+import { administer } from '../administration.ts'
+import { dependenciesOf } from '../dependencies.ts'
+import { done } from '../outcome.ts'
 import type { Result } from '../output.ts'
-import { reasonIn } from './reason.ts'
 
 export function addMfaReset(mfa: Command): void {
   mfa
@@ -16,19 +18,9 @@ export function addMfaReset(mfa: Command): void {
     )
 }
 
-async function reset(installation: Installation, name: string, given: string): Promise<Result> {
-  const reason = reasonIn(given)
-  const account = await accountOf(installation, name)
-  const factors = await installation.bindings.removeAll(
-    account.id,
-    eventOf('factor.admin_reset', {
-      account,
-      details: { reason },
-      mails: noticeOf(installation, 'factors-reset', { account }),
-    }),
-  )
-  const devices = await installation.devices.forgetAll(account.id)
-  await endAllSessions(installation, account.id)
+async function reset(installation: Installation, name: string, reason: string): Promise<Result> {
+  const facts = { ...factsAbout(name), reason }
+  const { account, factors, devices } = done(await resetFactors(dependenciesOf(installation), facts), name)
   const { username } = account
   return {
     text: `${username}: factors removed ${factors}, remembered devices forgotten ${devices}, all sessions ended`,

@@ -1,6 +1,10 @@
 import type { Command } from 'commander'
+import { unlockFactors } from '../../administration/factors/unlock.ts'
 import type { Installation } from '../../app/installation.ts'
-import { accountOf, administer, eventOf } from '../administration.ts'
+import { factsAbout } from '../actor.ts'
+import { administer } from '../administration.ts'
+import { dependenciesOf } from '../dependencies.ts'
+import { done } from '../outcome.ts'
 import type { Result } from '../output.ts'
 
 export function addMfaUnlock(mfa: Command): void {
@@ -14,16 +18,8 @@ export function addMfaUnlock(mfa: Command): void {
 }
 
 async function unlock(installation: Installation, name: string): Promise<Result> {
-  const account = await accountOf(installation, name)
+  const { account, unlocked } = done(await unlockFactors(dependenciesOf(installation), factsAbout(name)), name)
   const { username } = account
-  const { codeFailuresInARow } = installation.config.limits
-  const attempts = await installation.bindings.attempts(account.id)
-  const locked = attempts.filter(({ failures }) => failures >= codeFailuresInARow)
-  for (const { type, failures } of locked) {
-    const audit = eventOf('factor.unlocked', { account, details: { factor: type, failures } })
-    await installation.bindings.clearAttempts(account.id, type, audit)
-  }
-  const unlocked = locked.map(({ type }) => type)
   const text = unlocked.length > 0 ? `${username}: unlocked ${unlocked.join(', ')}` : `${username}: nothing is locked`
   return { text, json: { username, unlocked } }
 }

@@ -1,8 +1,11 @@
-import { parseAddress } from '../../mail/address.ts'
+import {
+  FIELD_PROBLEMS,
+  type InvalidField,
+  type PersonFields,
+  parseFields,
+} from '../../administration/people/fields.ts'
 import { UsageError } from '../failure.ts'
 import { clean } from '../output.ts'
-
-const MAX_LENGTH = 128
 
 /** The flags that `user add` and `user edit` share, as commander hands them over. */
 export interface AccountOptions {
@@ -16,35 +19,32 @@ export interface AccountOptions {
 /** For `--group`, which may be given several times. */
 export const collect = (value: string, before: string[] = []): string[] => [...before, value]
 
+const ARGUMENTS: Readonly<Record<keyof PersonFields, string>> = {
+  username: 'NAME',
+  email: '--email',
+  name: '--name',
+  groups: '--group',
+}
+
+/** Wrong usage: names the argument whose value cannot be kept. */
+export function invalidField({ field, value, problem }: InvalidField): UsageError {
+  const words = FIELD_PROBLEMS[problem]
+  return new UsageError(ARGUMENTS[field], problem === 'no-address' ? `"${clean(value)}" ${words}` : words)
+}
+
 /** A user name that can be typed and shown. */
-export function checkedUsername(name: string): string {
-  return checkedText('NAME', name)
+export function checkedUsername(username: string): string {
+  checked({ username })
+  return username
 }
 
-export function checkedAddress(address: string): string {
-  const parsed = parseAddress(address)
-  if (parsed === undefined)
-    throw new UsageError('--email', `"${clean(address)}" is not one plain address like anna@example.com`)
-  return parsed
+/** One plain address. */
+export function checkedAddress(email: string): string {
+  return checked({ email }).email ?? email
 }
 
-export function checkedName(name: string): string {
-  return checkedText('--name', name)
-}
-
-export function checkedGroups(groups: readonly string[]): string[] {
-  return [...new Set(groups.map((group) => checkedText('--group', group)))]
-}
-
-function checkedText(argument: string, text: string): string {
-  const problem = textProblem(text)
-  if (problem !== undefined) throw new UsageError(argument, problem)
-  return text
-}
-
-/** Why this cannot be a name or a group; undefined: it can. */
-export function textProblem(text: string): string | undefined {
-  if (text === '' || text.trim() !== text) return 'is empty or has spaces around it'
-  if (clean(text) !== text) return 'has control characters'
-  return [...text].length > MAX_LENGTH ? `is longer than ${MAX_LENGTH} characters` : undefined
+function checked(fields: PersonFields): PersonFields {
+  const parsed = parseFields(fields)
+  if (!parsed.ok) throw invalidField(parsed)
+  return parsed.fields
 }

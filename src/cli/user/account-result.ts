@@ -1,7 +1,7 @@
 import type { Account } from '../../accounts/account.ts'
 import { fields, timeText } from '../output.ts'
 
-/** An account as scripts see it; epochs stay inside. */
+/** An account as `--json` shows it, without the epochs, which are an inner matter. */
 export function accountJson(account: Account): Record<string, unknown> {
   const { id, username, email = null, emailVerified, name = null, groups, admin, disabled, locale = null } = account
   const times = { createdAt: timeText(account.createdAt), updatedAt: timeText(account.updatedAt) }

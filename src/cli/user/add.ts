@@ -1,18 +1,15 @@
 import type { Command } from 'commander'
 import type { Account } from '../../accounts/account.ts'
+import { addPerson } from '../../administration/people/add.ts'
 import type { Installation } from '../../app/installation.ts'
-import { administer, eventOf, keepAnswer } from '../administration.ts'
+import { commandActor } from '../actor.ts'
+import { administer } from '../administration.ts'
+import { dependenciesOf } from '../dependencies.ts'
+import { done } from '../outcome.ts'
 import { type Result, say } from '../output.ts'
-import {
-  type AccountOptions,
-  checkedAddress,
-  checkedGroups,
-  checkedName,
-  checkedUsername,
-  collect,
-} from './account-options.ts'
+import { type AccountOptions, collect } from './account-options.ts'
 import { accountJson } from './account-result.ts'
-import { activationLink, readNewPassword } from './password-input.ts'
+import { readNewPassword } from './password-input.ts'
 
 export function addUserAdd(user: Command): void {
   user
@@ -29,37 +26,17 @@ export function addUserAdd(user: Command): void {
     )
 }
 
-async function addAccount(installation: Installation, name: string, options: AccountOptions): Promise<Result> {
-  const username = checkedUsername(name)
-  const email = options.email === undefined ? undefined : checkedAddress(options.email)
-  // The link lives in the state store: find out whether that answers before there is an account.
-  if (options.passwordStdin !== true) await installation.state.ping()
-  const displayName = options.name === undefined ? undefined : checkedName(options.name)
-  const passwordHash =
-    options.passwordStdin === true
-      ? await readNewPassword(installation, { username, email, name: displayName })
-      : undefined
-  await keepAnswer(installation)
-  const account = await installation.accounts.insert(
-    {
-      username,
-      email,
-      name: displayName,
-      groups: checkedGroups(options.group ?? []),
-      admin: options.admin === true,
-      passwordHash,
-    },
-    eventOf('user.created'),
-  )
+async function addAccount(installation: Installation, username: string, options: AccountOptions): Promise<Result> {
+  const { email, name, group, admin = false, passwordStdin } = options
+  const password = passwordStdin === true ? readNewPassword : undefined
+  const facts = { actor: commandActor(), username, email, name, groups: group ?? [], admin, password }
+  const { account, link } = done(await addPerson(dependenciesOf(installation), facts), username)
   warnWithoutAddress(installation, account)
-  if (passwordHash !== undefined) {
-    return { text: `${account.username} can sign in`, json: accountJson(account) }
-  }
-  const link = await activationLink(installation, account)
+  if (link === undefined) return { text: `${account.username} can sign in`, json: accountJson(account) }
   return { text: link, json: { ...accountJson(account), activation: link } }
 }
 
-/** C6: whoever has no address cannot use what needs one. */
+/** A user without an address gets no codes and no notices by mail; the administrator should know (C6). */
 function warnWithoutAddress(installation: Installation, account: Account): void {
   if (account.email === undefined && installation.config.mail !== undefined) {
     say(`stepgate: ${account.username} has no address: codes and notices by mail cannot reach this user`)

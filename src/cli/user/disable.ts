@@ -1,8 +1,10 @@
 import type { Command } from 'commander'
-import { createActivations } from '../../accounts/activation.ts'
+import { disablePerson } from '../../administration/people/disable.ts'
 import type { Installation } from '../../app/installation.ts'
-import { accountOf, administer, eventOf, noticeOf } from '../administration.ts'
-import { endAllSessions } from '../end-sessions.ts'
+import { factsAbout } from '../actor.ts'
+import { administer } from '../administration.ts'
+import { dependenciesOf } from '../dependencies.ts'
+import { done } from '../outcome.ts'
 import type { Result } from '../output.ts'
 
 export function addUserDisable(user: Command): void {
@@ -16,11 +18,6 @@ export function addUserDisable(user: Command): void {
 }
 
 async function disable(installation: Installation, name: string): Promise<Result> {
-  const account = await accountOf(installation, name)
-  const mails = noticeOf(installation, 'account-disabled', { account })
-  await installation.accounts.setDisabled(account.id, true, eventOf('user.disabled', { account, mails }))
-  await createActivations(installation).revoke(account.id)
-  await endAllSessions(installation, account.id)
-  const { username } = account
+  const { username } = done(await disablePerson(dependenciesOf(installation), factsAbout(name)), name).account
   return { text: `${username} cannot sign in any more`, json: { username, disabled: true } }
 }

@@ -1,15 +1,13 @@
 import type { Command } from 'commander'
-import type { Account } from '../../accounts/account.ts'
-import type { AccountChanges } from '../../accounts/account-store.ts'
-import { createActivations } from '../../accounts/activation.ts'
+import { editPerson, type PersonChanges } from '../../administration/people/edit.ts'
 import type { Installation } from '../../app/installation.ts'
-import type { Mail } from '../../kernel/mail.ts'
-import { masked } from '../../mail/address.ts'
-import { accountOf, administer, eventOf, noticeOf } from '../administration.ts'
-import { endAllSessions } from '../end-sessions.ts'
+import { factsAbout } from '../actor.ts'
+import { administer } from '../administration.ts'
+import { dependenciesOf } from '../dependencies.ts'
 import { CommandError, UsageError } from '../failure.ts'
+import { done } from '../outcome.ts'
 import type { Result } from '../output.ts'
-import { type AccountOptions, checkedAddress, checkedGroups, checkedName, collect } from './account-options.ts'
+import { type AccountOptions, collect } from './account-options.ts'
 import { accountJson, accountText } from './account-result.ts'
 import { readNewPassword } from './password-input.ts'
 
@@ -31,52 +29,21 @@ export function addUserEdit(user: Command): void {
 
 async function editAccount(installation: Installation, name: string, options: AccountOptions): Promise<Result> {
   const changes = changesOf(options)
-  const changed = Object.keys(changes)
-  if (changed.length === 0 && options.passwordStdin !== true)
-    throw new UsageError('user edit', 'nothing to change is given')
-  const account = await accountOf(installation, name)
-  if (options.passwordStdin === true) {
-    const hash = await readNewPassword(installation, account)
-    const mails = noticeOf(installation, 'password-changed', { account })
-    await installation.accounts.setPassword(account.id, hash, eventOf('password.changed', { account, mails }))
-    await endAllSessions(installation, account.id)
-  }
-  // A link that was sent before may be in other hands now (PW-16).
-  if (options.passwordStdin === true || changes.email !== undefined) {
-    await createActivations(installation).revoke(account.id)
-  }
-  const mails = addressNotice(installation, account, changes)
-  const after =
-    changed.length === 0
-      ? await installation.accounts.find(account.id)
-      : await installation.accounts.update(
-          account.id,
-          changes,
-          eventOf('user.changed', { account, details: { changed }, mails }),
-        )
-  if (after === undefined) throw new CommandError(`user "${name}" does not exist any more`)
-  // They have ended with the address; relying parties are told.
-  if (after.email !== account.email) await endAllSessions(installation, account.id)
-  return { text: accountText(after), json: accountJson(after) }
+  const password = options.passwordStdin === true ? readNewPassword : undefined
+  const facts = { ...factsAbout(name), changes, password }
+  const outcome = await editPerson(dependenciesOf(installation), facts)
+  if (!outcome.ok && outcome.reason === 'gone') throw new CommandError(`user "${name}" does not exist any more`)
+  if (!outcome.ok && outcome.reason === 'nothing') throw new UsageError('user edit', 'nothing to change is given')
+  const { account } = done(outcome, name)
+  return { text: accountText(account), json: accountJson(account) }
 }
 
-/** The address before the change is told too (C7): who took an account over would read only the new one. */
-function addressNotice(installation: Installation, account: Account, { email }: AccountChanges): Mail[] {
-  if (email === undefined || (email ?? undefined) === account.email) return []
-  const after = { ...account, email: email ?? undefined }
-  return noticeOf(installation, 'address-changed', {
-    account: after,
-    also: account.email,
-    ...(email !== null && { subject: masked(email) }),
-  })
-}
-
-function changesOf(options: AccountOptions): AccountChanges {
-  const { email, name, group, admin } = options
+/** An empty value on the command line removes what is there. */
+function changesOf({ email, name, group, admin }: AccountOptions): PersonChanges {
   return {
-    ...(email !== undefined && { email: email === '' ? null : checkedAddress(email) }),
-    ...(name !== undefined && { name: name === '' ? null : checkedName(name) }),
-    ...(group !== undefined && { groups: checkedGroups(group.filter((one) => one !== '')) }),
+    ...(email !== undefined && { email: email || null }),
+    ...(name !== undefined && { name: name || null }),
+    ...(group !== undefined && { groups: group.filter((one) => one !== '') }),
     ...(admin !== undefined && { admin }),
   }
 }

@@ -1,6 +1,10 @@
 import type { Command } from 'commander'
+import { enablePerson } from '../../administration/people/enable.ts'
 import type { Installation } from '../../app/installation.ts'
-import { accountOf, administer, eventOf } from '../administration.ts'
+import { factsAbout } from '../actor.ts'
+import { administer } from '../administration.ts'
+import { dependenciesOf } from '../dependencies.ts'
+import { done } from '../outcome.ts'
 import type { Result } from '../output.ts'
 
 export function addUserEnable(user: Command): void {
@@ -14,8 +18,6 @@ export function addUserEnable(user: Command): void {
 }
 
 async function enable(installation: Installation, name: string): Promise<Result> {
-  const account = await accountOf(installation, name)
-  await installation.accounts.setDisabled(account.id, false, eventOf('user.enabled', { account }))
-  const { username } = account
+  const { username } = done(await enablePerson(dependenciesOf(installation), factsAbout(name)), name).account
   return { text: `${username} can sign in again`, json: { username, disabled: false } }
 }

@@ -1,13 +1,17 @@
 import { basename } from 'node:path'
 import type { Command } from 'commander'
+import { importPeople } from '../../administration/people/import.ts'
+import type { Importable } from '../../administration/people/import-rows.ts'
+import type { ImportList, RowRefusal } from '../../administration/people/import-text.ts'
 import type { Installation } from '../../app/installation.ts'
-import { administer, eventOf, keepAnswer } from '../administration.ts'
+import { commandActor } from '../actor.ts'
+import { administer } from '../administration.ts'
+import { dependenciesOf } from '../dependencies.ts'
+import { done } from '../outcome.ts'
 import { type Result, say } from '../output.ts'
-import { showProgress } from '../progress-bar.ts'
-import type { ImportFile, RowRefusal } from './import-file.ts'
-import { checkRows, type Importable, loginsOf } from './import-rows.ts'
+import { type ProgressBar, showProgress } from '../progress-bar.ts'
 
-/** Problems that are printed one by one. */
+/** So many problems are printed; the others are counted. */
 const SHOWN = 20
 
 export function addUserImport(user: Command): void {
@@ -18,56 +22,57 @@ export function addUserImport(user: Command): void {
     .option('--partial', 'leave out what cannot be made')
     .action(async (file: string, options: { partial?: boolean }, command: Command) => {
       const { readImportFile } = await import('./import-file.ts')
-      const read = readImportFile(file)
-      await administer(command, (installation) =>
-        importUsers(installation, { file, ...read, partial: options.partial === true }),
-      )
+      const list = readImportFile(file)
+      const take = options.partial === true ? 'possible' : 'all'
+      await administer(command, (installation) => importUsers(installation, { file, list, take }))
     })
 }
 
-interface Order extends ImportFile {
+interface Order {
   file: string
-  partial: boolean
+  list: ImportList
+  take: 'all' | 'possible'
 }
 
-async function importUsers(installation: Installation, order: Order): Promise<Result> {
-  const { file, rows, spoilt, partial } = order
-  const taken = await installation.accounts.taken(rows.flatMap(({ cells }) => loginsOf(cells)))
-  const { good, refused: wrong } = checkRows(rows, taken)
-  const refused = [...order.refused, ...wrong].toSorted((one, other) => one.line - other.line)
-  const accepted = spoilt || (refused.length > 0 && !partial) ? [] : good
-  await insert(installation, accepted, file)
+async function importUsers(installation: Installation, { file, list, take }: Order): Promise<Result> {
+  const outcome = await withProgress((progress) =>
+    importPeople(dependenciesOf(installation), {
+      actor: commandActor(),
+      list,
+      source: basename(file),
+      take,
+      progress,
+    }),
+  )
+  const { imported, refused, good } = done(outcome, file)
   if (refused.length > 0) process.exitCode = 1
   for (const line of problemLines(refused, file)) say(line)
-  if (refused.length > 0 && accepted.length === 0) {
-    say(`stepgate: nothing was imported${good.length > 0 && !spoilt ? ' (--partial leaves out what cannot be)' : ''}`)
+  if (refused.length > 0 && imported.length === 0) {
+    const advice = good > 0 && !list.spoilt ? ' (--partial leaves out what cannot be)' : ''
+    say(`stepgate: nothing was imported${advice}`)
   }
-  warnWithoutAddress(installation, accepted)
-  const imported = accepted.length
+  warnWithoutAddress(installation, imported)
+  const count = imported.length
   return {
-    text: imported === 0 && refused.length > 0 ? '' : `imported ${imported} ${imported === 1 ? 'user' : 'users'}`,
-    json: { imported, refused },
+    text: count === 0 && refused.length > 0 ? '' : `imported ${count} ${count === 1 ? 'user' : 'users'}`,
+    json: { imported: count, refused },
   }
 }
 
-async function insert(installation: Installation, accepted: readonly Importable[], file: string): Promise<void> {
-  const source = basename(file)
-  const moved = eventOf('user.created', { details: { import: source, password: 'hash' } })
-  const invited = eventOf('user.created', { details: { import: source, password: 'none' } })
-  const entries = accepted.map(({ account }) => ({
-    account,
-    audit: account.passwordHash === undefined ? invited : moved,
-  }))
-  const progress = showProgress(entries.length)
+/** Shows a bar from the first rows that are written until the work ends, also when it fails. */
+async function withProgress<T>(work: (progress: (written: number, total: number) => void) => Promise<T>): Promise<T> {
+  let bar: ProgressBar | undefined
   try {
-    await keepAnswer(installation)
-    await installation.accounts.insertMany(entries, progress.at)
+    return await work((written, total) => {
+      bar ??= showProgress(total)
+      bar.at(written)
+    })
   } finally {
-    progress.end()
+    bar?.end()
   }
 }
 
-/** One a line, so that editors find file and line. */
+/** One problem a line, as `FILE:LINE: …`, which editors turn into a link. */
 function problemLines(refused: readonly RowRefusal[], file: string): string[] {
   if (refused.length === 0) return []
   const shown = refused.slice(0, SHOWN).map(({ line, column, reason }) => {
@@ -78,9 +83,9 @@ function problemLines(refused: readonly RowRefusal[], file: string): string[] {
   return [...shown, ...count]
 }
 
-/** C6: whoever has no address cannot use what needs one. */
-function warnWithoutAddress(installation: Installation, accepted: readonly Importable[]): void {
-  const without = accepted.filter(({ account }) => account.email === undefined).length
+/** Users without an address get no codes and no notices by mail; the administrator should know (C6). */
+function warnWithoutAddress(installation: Installation, imported: readonly Importable[]): void {
+  const without = imported.filter(({ account }) => account.email === undefined).length
   if (without > 0 && installation.config.mail !== undefined) {
     say(`stepgate: ${without} of them have no address: codes and notices by mail cannot reach these users`)
   }

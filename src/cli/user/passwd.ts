@@ -1,10 +1,13 @@
 import type { Command } from 'commander'
-import { createActivations } from '../../accounts/activation.ts'
+import { giveActivationLink } from '../../administration/people/activation-link.ts'
+import { setPassword } from '../../administration/people/set-password.ts'
 import type { Installation } from '../../app/installation.ts'
-import { accountOf, administer, eventOf, noticeOf, recordCommand } from '../administration.ts'
-import { endAllSessions } from '../end-sessions.ts'
+import { factsAbout } from '../actor.ts'
+import { administer } from '../administration.ts'
+import { dependenciesOf } from '../dependencies.ts'
+import { done } from '../outcome.ts'
 import type { Result } from '../output.ts'
-import { activationLink, readNewPassword } from './password-input.ts'
+import { readNewPassword } from './password-input.ts'
 
 export function addUserPasswd(user: Command): void {
   user
@@ -14,25 +17,18 @@ export function addUserPasswd(user: Command): void {
     .option('--password-stdin', 'read the password on standard input; ends all sessions')
     .action((name: string, options: { passwordStdin?: boolean }, command: Command) =>
       administer(command, (installation) =>
-        options.passwordStdin === true ? setPassword(installation, name) : invite(installation, name),
+        options.passwordStdin === true ? setFromInput(installation, name) : giveLink(installation, name),
       ),
     )
 }
 
-async function setPassword(installation: Installation, name: string): Promise<Result> {
-  const account = await accountOf(installation, name)
-  const hash = await readNewPassword(installation, account)
-  await createActivations(installation).revoke(account.id)
-  const mails = noticeOf(installation, 'password-changed', { account })
-  await installation.accounts.setPassword(account.id, hash, eventOf('password.changed', { account, mails }))
-  await endAllSessions(installation, account.id)
-  const { username } = account
+async function setFromInput(installation: Installation, name: string): Promise<Result> {
+  const facts = { ...factsAbout(name), password: readNewPassword }
+  const { username } = done(await setPassword(dependenciesOf(installation), facts), name).account
   return { text: `${username} has a new password, all sessions have ended`, json: { username } }
 }
 
-async function invite(installation: Installation, name: string): Promise<Result> {
-  const account = await accountOf(installation, name)
-  await recordCommand(installation, 'user passwd', account)
-  const activation = await activationLink(installation, account)
-  return { text: activation, json: { username: account.username, activation } }
+async function giveLink(installation: Installation, name: string): Promise<Result> {
+  const { account, link } = done(await giveActivationLink(dependenciesOf(installation), factsAbout(name)), name)
+  return { text: link, json: { username: account.username, activation: link } }
 }

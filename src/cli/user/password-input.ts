@@ -1,13 +1,4 @@
-import type { Account } from '../../accounts/account.ts'
-import { createActivations } from '../../accounts/activation.ts'
-import {
-  LONGEST_PASSWORD,
-  type PasswordProblem,
-  passwordProblem,
-  personalWords,
-} from '../../accounts/password-rules.ts'
-import type { Installation } from '../../app/installation.ts'
-import { shortestPassword } from '../../config/password-length.ts'
+import { LONGEST_PASSWORD, type PasswordProblem } from '../../accounts/password-rules.ts'
 import { CommandError } from '../failure.ts'
 import { readSecret } from '../secret-input.ts'
 
@@ -19,28 +10,9 @@ const REASONS: Record<PasswordProblem, (minLength: number) => string> = {
 }
 
 /** The line that says why a password may not be set. */
-export function refused(problem: PasswordProblem, minLength: number): CommandError {
+export function refusedPassword(problem: PasswordProblem, minLength: number): CommandError {
   return new CommandError(`the password is refused: ${REASONS[problem](minLength)}`)
 }
 
-/** The hash of the password on standard input, which must keep the rules. */
-export async function readNewPassword(
-  installation: Installation,
-  account: { username: string; email?: string | undefined; name?: string | undefined },
-): Promise<string> {
-  const { config, hasher } = installation
-  const password = await readSecret('New password')
-  const { decisionsOf } = await import('../../app/decisions.ts')
-  const { policy } = await decisionsOf(installation)
-  const minLength = shortestPassword(policy, config.passwords.minLength)
-  const personal = personalWords({ ...account, serviceName: config.branding.name })
-  const problem = passwordProblem(password, { minLength, personal })
-  if (problem !== undefined) throw refused(problem, minLength)
-  return hasher.hash(password)
-}
-
-/** A one-use link with which the owner sets the password. */
-export async function activationLink(installation: Installation, account: Account): Promise<string> {
-  const token = await createActivations(installation).create(account)
-  return `${installation.config.issuer}/activate/${token}`
-}
+/** The new password on standard input. */
+export const readNewPassword = (): Promise<string> => readSecret('New password')

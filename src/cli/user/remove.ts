@@ -1,9 +1,11 @@
 import type { Command } from 'commander'
-import { createActivations } from '../../accounts/activation.ts'
+import { removePerson } from '../../administration/people/remove.ts'
 import type { Installation } from '../../app/installation.ts'
-import { accountOf, administer, eventOf } from '../administration.ts'
-import { endAllSessions } from '../end-sessions.ts'
+import { factsAbout } from '../actor.ts'
+import { administer } from '../administration.ts'
+import { dependenciesOf } from '../dependencies.ts'
 import { CommandError } from '../failure.ts'
+import { done } from '../outcome.ts'
 import type { Result } from '../output.ts'
 
 export function addUserRemove(user: Command): void {
@@ -17,14 +19,12 @@ export function addUserRemove(user: Command): void {
 }
 
 async function remove(installation: Installation, name: string): Promise<Result> {
-  const account = await accountOf(installation, name)
-  const { id, username } = account
-  // Nothing brings an account back: an address or another spelling is not enough to mean it.
-  if (username !== name)
+  const facts = { ...factsAbout(name), username: name }
+  const outcome = await removePerson(dependenciesOf(installation), facts)
+  if (!outcome.ok && outcome.reason === 'other-name') {
+    const { username } = outcome.account
     throw new CommandError(`user "${name}" is called "${username}": removing needs exactly that name`)
-  await createActivations(installation).revoke(id)
-  await installation.devices.forgetAll(id)
-  await endAllSessions(installation, id)
-  await installation.accounts.remove(id, eventOf('user.deleted', { account, details: { username } }))
+  }
+  const { username } = done(outcome, name).account
   return { text: `${username} is removed`, json: { username, removed: true } }
 }

@@ -2,8 +2,8 @@ import { loginKey } from '../../accounts/account.ts'
 import type { NewAccount } from '../../accounts/account-store.ts'
 import { readHash } from '../../accounts/hashes/read.ts'
 import { parseAddress } from '../../mail/address.ts'
-import { textProblem } from './account-options.ts'
-import type { Column, ImportRow, RowRefusal } from './import-file.ts'
+import { FIELD_PROBLEMS, textProblem } from './fields.ts'
+import type { Column, ImportRow, RowRefusal } from './import-text.ts'
 
 /** A user that can be made. */
 export interface Importable {
@@ -11,7 +11,7 @@ export interface Importable {
   account: NewAccount
 }
 
-export interface Checked {
+export interface CheckedRows {
   good: Importable[]
   refused: RowRefusal[]
 }
@@ -21,7 +21,7 @@ const FORMULA = /^[=+\-@]/
 const BETWEEN_GROUPS = /[;|\s]+/
 
 /** Every problem of every row: by itself, among the others and with the names that are `taken` (by `loginKey`). */
-export function checkRows(rows: readonly ImportRow[], taken: ReadonlySet<string>): Checked {
+export function checkRows(rows: readonly ImportRow[], taken: ReadonlySet<string>): CheckedRows {
   const good: Importable[] = []
   const refused: RowRefusal[] = []
   const owners = new Map<string, ImportRow>()
@@ -64,15 +64,16 @@ function accountOf(cells: ImportRow['cells'], refuse: Refuse): NewAccount {
   if (passwordHash !== undefined) refuseHash(passwordHash, (reason) => refuse('passwordHash', reason))
   const address = email === undefined ? undefined : parseAddress(email)
   if (email !== undefined && (address === undefined || FORMULA.test(email))) {
-    refuse('email', 'is not one plain address like anna@example.com')
+    refuse('email', FIELD_PROBLEMS['no-address'])
   }
   return { username: username ?? '', email: address, name, passwordHash, groups: groupsOf(cells.groups, refuse) }
 }
 
 function refuseText(text: string | undefined, refuse: (reason: string) => void): void {
   if (text === undefined) return
-  const problem = textProblem(text) ?? (FORMULA.test(text) ? 'begins like a formula of a spreadsheet' : undefined)
-  if (problem !== undefined) refuse(problem)
+  const problem = textProblem(text)
+  if (problem !== undefined) refuse(FIELD_PROBLEMS[problem])
+  else if (FORMULA.test(text)) refuse('begins like a formula of a spreadsheet')
 }
 
 /** The hash itself is never repeated: it may be a password that stands in the wrong column. */
