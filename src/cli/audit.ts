@@ -15,12 +15,12 @@ interface AuditOptions {
   follow?: boolean
 }
 
-/** Records read at once. */
+/** How many records are read at once. */
 const PAGE = 500
 const POLL = SECOND
-/** Events of several processes are written a little later than they are named: so far back is looked again. */
+/** An event is written a little after its time, and several processes write: `--follow` looks so far back each time. */
 const LATE = MINUTE
-/** What `--follow` begins with where nothing is said. */
+/** How far back `--follow` begins without `--since`. */
 const BEGINNING = 10 * MINUTE
 
 export function addAudit(program: Command): void {
@@ -87,7 +87,7 @@ function timeOf(text: string, now: number): number {
 async function idOf(installation: Installation, name: string): Promise<string> {
   const account = await installation.accounts.findByLogin(name)
   if (account !== undefined) return account.id
-  // Of a removed account only its id is left.
+  // The name of a removed account is gone: its events are found by its id.
   const [known] = await installation.audit.list({ account: name, limit: 1 })
   if (known === undefined) throw new CommandError(`user "${clean(name)}" does not exist`)
   return name
@@ -105,7 +105,7 @@ const COLUMNS = [
   ['DETAILS', 0],
 ] as const
 
-/** Line by line: nobody waits for the width of what is still to come. */
+/** Writes each record as it is read: the columns have fixed widths, so that no line has to wait for later ones. */
 async function writer(installation: Installation, form: Invocation['form']): Promise<Write> {
   const names = new Map<string, string>()
   const nameOf = async (id: string): Promise<string> => {

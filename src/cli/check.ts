@@ -30,11 +30,11 @@ const NAMES = {
   clock: 'clock',
 } as const
 const SOURCES = { file: 'the configuration file', answer: 'the answer given at set-up' } as const
-/** Names in one line before the rest is a number. */
+/** How many names one line lists; the others are counted. */
 const SHOWN_NAMES = 10
-/** Younger letters are no sign of trouble. */
+/** Mails that have waited for less are no sign of trouble. */
 const ON_ITS_WAY = MINUTE
-/** Ages are told in the largest unit of which there are two. */
+/** An age is printed in the largest unit of which it has at least two. */
 const UNITS = [
   { word: 'days', size: DAY },
   { word: 'h', size: HOUR },
@@ -72,7 +72,7 @@ async function checkAll(config: Config): Promise<Finding[]> {
   }
 }
 
-/** What does not even open is named; what needs it is left out. */
+/** A store that cannot be opened has failed; everything else is not checked. */
 function withoutStore(error: UnavailableError): Finding[] {
   const broken = error.part === 'redis' ? NAMES.state : NAMES.accounts
   const { configuration: _, ...others } = NAMES
@@ -105,7 +105,7 @@ async function checkState({ state }: Installation): Promise<CheckResult> {
   await state.ping()
   if (!('evictionPolicy' in state)) return ok('answers')
   const policy = await state.evictionPolicy()
-  // FA-2: eviction brings used codes and counters back to life.
+  // A Redis that evicts forgets which codes were used and how often somebody has guessed (FA-2).
   return policy === 'noeviction' ? ok('answers') : fail(`maxmemory-policy is ${policy}: set noeviction`)
 }
 
@@ -115,7 +115,7 @@ async function checkMail({ mailer }: Installation): Promise<CheckResult> {
   return ok('answers')
 }
 
-/** Letters about changes of accounts (FA-11); a running gateway looks every few seconds. */
+/** Mails about changes of accounts wait in the outbox (FA-11); a running gateway looks every few seconds. */
 async function checkOutbox({ outbox, clock }: Installation): Promise<CheckResult> {
   const { count, oldest } = await outbox.waiting()
   if (oldest === undefined) return ok('nothing waits')
@@ -138,7 +138,7 @@ async function checkKeys({ keys, clock, config }: Installation): Promise<CheckRe
   return signing.length > 0 ? ok(`${signing.toSorted().join(', ')} sign`) : fail('none signs')
 }
 
-/** A10: what was never answered is off where accounts are, and that should be no surprise. */
+/** Where accounts are and nobody has answered, the second factor is off, and the administrator should know (A10). */
 function checkAnswer({ setupDecision }: Installation): CheckResult {
   if (setupDecision.from === 'nobody') return skip('set-up is not finished: nobody has answered yet')
   if (setupDecision.from === 'accounts') return warn(`off: ${NEVER_ANSWERED}`)
@@ -158,7 +158,7 @@ async function checkClock({ config, clock }: Installation): Promise<CheckResult>
   return options.check === 'fail' ? fail(detail) : warn(detail)
 }
 
-/** C6: who can use none of the allowed methods for want of an address. */
+/** Who can use none of the allowed methods without an address, and has none (C6). */
 async function checkAddresses(installation: Installation): Promise<CheckResult> {
   const names = (await accountsWithoutFactor(installation)).map(({ username }) => username)
   if (names.length === 0) return ok('nobody needs one')

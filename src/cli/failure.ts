@@ -3,7 +3,7 @@ export class CommandError extends Error {
   override name = 'CommandError'
 }
 
-/** An argument that cannot be meant: one line that names it, exit status 2. */
+/** An argument with a value that makes no sense: one line that names it, exit status 2. */
 export class UsageError extends Error {
   override name = 'UsageError'
 

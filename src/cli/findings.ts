@@ -12,7 +12,7 @@ export const warn = (detail: string): CheckResult => ({ status: 'warn', detail }
 export const skip = (detail: string): CheckResult => ({ status: 'skip', detail })
 export const fail = (reason: unknown): CheckResult => ({ status: 'fail', detail: detailOf(reason) })
 
-/** Runs one check; what it throws is the finding. */
+/** Runs one check; when it throws, the check has failed for that reason. */
 export async function find(check: string, work: () => Promise<CheckResult>): Promise<Finding> {
   try {
     return { check, ...(await work()) }
@@ -26,6 +26,6 @@ export function detailOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const reason = error.cause === undefined ? '' : detailOf(error.cause)
   const text = reason === '' || error.message.includes(reason) ? error.message : `${error.message}: ${reason}`
-  // Nobody answers at any of a name's addresses: the reasons are in a list, the message is empty.
+  // An AggregateError of a failed connection (no address of a host answers) has no message, but a code.
   return text.replace(/\s+/g, ' ').trim() || ('code' in error ? String(error.code) : error.name)
 }

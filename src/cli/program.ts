@@ -71,7 +71,7 @@ function version(): string {
 function statusOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? DONE : WRONG_USAGE
   if (error instanceof ConfigError) {
-    // Without our name in front, so that editors find file and line.
+    // The line begins with FILE:LINE and not with our name: editors turn that into a link.
     for (const { message } of error instanceof ConfigFileError ? error.all : [error]) say(oneLine(message))
     return WRONG_USAGE
   }
@@ -79,7 +79,7 @@ function statusOf(error: unknown): number {
   return error instanceof UsageError ? WRONG_USAGE : FAILED
 }
 
-/** Known failures speak for themselves; of the others the kind is said too, because nobody expected them. */
+/** Failures that are expected explain themselves; for all others the class of the error is printed too. */
 function reasonOf(error: unknown): string {
   const expected = [UsageError, CommandError, LoginTakenError, UnavailableError, MailError].some(
     (kind) => error instanceof kind,

@@ -3,11 +3,11 @@ const WIDTH = 30
 export interface ProgressBar {
   /** How many of them are done. */
   at(done: number): void
-  /** Takes the bar away. */
+  /** Clears the line. */
   end(): void
 }
 
-/** A bar on standard error while somebody watches; nothing where nobody does. */
+/** A bar on standard error if that is a terminal; otherwise nothing is shown. */
 export function showProgress(total: number): ProgressBar {
   const { stderr } = process
   if (stderr.isTTY !== true || total === 0) return { at: () => undefined, end: () => undefined }

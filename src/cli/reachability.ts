@@ -2,8 +2,8 @@ import type { Account } from '../accounts/account.ts'
 import type { Installation } from '../app/installation.ts'
 
 /**
- * Accounts that are stopped after the password: none of the allowed methods works without an address, and they have none (C6). Where
- * a method can be bound at the sign-in, nobody is stopped.
+ * Accounts that cannot sign in: every allowed method needs an address, and they have none (C6). Nobody, where one of
+ * the methods can be bound during the sign-in.
  */
 export async function accountsWithoutFactor(installation: Installation): Promise<Account[]> {
   const methods = await methodsOf(installation)
@@ -13,7 +13,10 @@ export async function accountsWithoutFactor(installation: Installation): Promise
   return without.filter((account) => !allowed.some((authenticator) => authenticator.usableUnbound(account)))
 }
 
-/** Looks only: `auto` is decided by the first start of the gateway. */
+/**
+ * The methods that are allowed. `auto` is decided by the first start of the gateway, not here: until then, every kind
+ * that it may choose counts.
+ */
 async function methodsOf({ config, settings, kinds }: Installation): Promise<readonly string[]> {
   if (config.mfa.methods !== 'auto') return config.mfa.methods
   const { METHODS_SETTING } = await import('../app/decisions.ts')

@@ -3,12 +3,12 @@ import { Writable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { UsageError } from './failure.ts'
 
-/** More than any password that is accepted, so that a wrong file is not read to its end. */
+/** No password is longer: somebody who gives a wrong file is told so. */
 const MAX_BYTES = 16 * 1024
 
 /**
- * The one line of standard input; on a terminal it is asked for and not shown. Secrets never come from the command line, where every
- * process of the machine can read them.
+ * The one line of standard input; on a terminal it is asked for and not shown. Secrets never come from the command
+ * line, where every process of the machine can read them.
  */
 export async function readSecret(prompt: string): Promise<string> {
   const given = process.stdin.isTTY ? await ask(prompt) : await readAll()

@@ -13,7 +13,7 @@ import { type Invocation, invocationOf } from './invocation.ts'
 import { warnAtStart } from './start-warnings.ts'
 import { superviseWorkers } from './workers.ts'
 
-/** Requests under way get 10 s; what still holds the process after this is cut. */
+/** Requests under way get 10 s; so long after the signal the process ends, whatever still runs. */
 const LAST_MOMENT = 15 * SECOND
 const PORT_PROBLEMS: Record<string, string> = {
   EADDRINUSE: 'is in use by another program',
@@ -40,7 +40,7 @@ export function addServe(program: Command): void {
 
 /** Runs until a signal asks for the end. */
 async function serve(config: Config, { log, form }: { log: Log; form: Invocation['form'] }): Promise<void> {
-  // From here on, so that a signal during the start is not lost.
+  // Before anything is opened, so that a signal during the start is not lost.
   const asked = askedToEnd()
   const { createGateway } = await import('../app/gateway.ts')
   const { openInstallation } = await import('../app/installation.ts')
@@ -59,12 +59,15 @@ async function serve(config: Config, { log, form }: { log: Log; form: Invocation
     await gateway.close()
   } finally {
     await installation.close()
-    // The channel to the first process would keep this one alive.
+    // A worker's channel to the primary process would keep it alive.
     cluster.worker?.disconnect()
   }
 }
 
-/** The token stands on the console alone: in no log, and in no link, which browsers and proxies keep (A7). */
+/**
+ * The token is printed on standard output and nowhere else: not in the log, nor in a link, which browsers and proxies
+ * keep (A7).
+ */
 function announceSetup(setup: { url: string; token: string }, { log, form }: { log: Log; form: string }): void {
   log.info('set-up is not finished: nobody can sign in before', { page: setup.url })
   const line = form === 'json' ? JSON.stringify({ setup: setup.url, token: setup.token }) : `token: ${setup.token}`
@@ -82,14 +85,17 @@ async function listen(gateway: Gateway, config: Config): Promise<{ port: number 
   }
 }
 
-/** The first of the signals; later ones change nothing, the process is ending already. */
+/** Resolves with the first signal to end; later ones change nothing, because the process is ending already. */
 function askedToEnd(): Promise<string> {
   return new Promise((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => resolve(signal))
   })
 }
 
-/** Nothing half-finished goes on: what nobody caught ends the process, and whoever started it starts it again (FA-9). */
+/**
+ * After an error that nobody caught the state is unknown: the process ends, and its supervisor starts another one
+ * (FA-9).
+ */
 function endOnSurprise(log: Log): void {
   const end = (error: unknown): void => {
     log.error('an error that nobody caught ends the process', { error })

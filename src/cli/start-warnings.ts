@@ -3,14 +3,17 @@ import { warningsOf } from '../config/checks/warnings.ts'
 import { BLOCKS } from '../mfa/factors/registry.ts'
 import { accountsWithoutFactor } from './reachability.ts'
 
-/** Names in one line of the log; `check` shows as many. */
+/** How many names one line of the log lists; `check` shows as many. */
 const SHOWN_NAMES = 10
 
-/** A10: how an import or an upgrade comes to have MFA off, and how that ends. */
+/** Why MFA is off after an import or an upgrade, and how to turn it on (A10). */
 export const NEVER_ANSWERED =
   'there were accounts before anybody answered whether a second factor is needed; mfa.enabled: true in the file turns it on'
 
-/** Says what works and will hurt: weak settings, a Redis that evicts (FA-2), accounts that no mail can reach (C6). Never stops the start. */
+/**
+ * Logs what works and is unwise: weak settings, a Redis that evicts (FA-2), accounts without an address (C6). Never
+ * stops the start.
+ */
 export async function warnAtStart(installation: Installation): Promise<void> {
   const { config, log } = installation
   for (const { key, reason } of warningsOf(config, { blocks: BLOCKS }))

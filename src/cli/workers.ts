@@ -5,12 +5,13 @@ import { CommandError } from './failure.ts'
 
 const FIRST_WAIT = SECOND
 const LONGEST_WAIT = 30 * SECOND
-/** A worker that ran for so long did not die of how it was started. */
+/** After a worker that ran for longer than this, the wait before a restart is the first one again. */
 const SETTLED = MINUTE
 
 /**
- * Keeps so many workers running until a signal asks for the end, which every worker gets. One that dies is replaced, each time
- * after a longer wait. Throws when one of the first gives up before all serve: it has said why.
+ * Keeps `count` workers running until a signal asks for the end; every worker gets that signal. One that dies is
+ * replaced, each time after a longer wait. Throws when a worker exits by itself before all of them listen for the first
+ * time: it has printed why.
  */
 export function superviseWorkers(options: { count: number }, dependencies: { log: Log }): Promise<void> {
   const { log } = dependencies

@@ -8,12 +8,12 @@ import { readConfig } from '../configuration.ts'
 import { CommandError } from '../failure.ts'
 
 /**
- * Adds the entry to the file, comments kept. The new text takes the old one's place at once, and only after it has been read like any
- * configuration: a gateway that watches the file never sees a broken one.
+ * Adds the entry to the file, comments kept. The new text takes the old one's place at once, and only after it has been
+ * read like any configuration: a gateway that watches the file never sees a broken one.
  */
 export function insertClient(file: string, entry: ClientEntry): void {
   const target = realpathSync(file)
-  // In the same folder, where relative paths mean the same.
+  // In the same folder, so that relative paths in it mean the same.
   const draft = join(dirname(target), `.${basename(target)}.${randomUUID()}`)
   try {
     writeFileSync(draft, withClient(readFileSync(target, 'utf8'), entry), { mode: statSync(target).mode, flag: 'wx' })

@@ -19,7 +19,7 @@ export interface InitOptions {
   passwordStdin?: boolean
 }
 
-/** What an installation is to be, checked. */
+/** What was answered about the new installation, checked. */
 export interface InitAnswers {
   issuer: string
   mfa: 'keep' | 'off'
@@ -31,7 +31,7 @@ export interface InitAnswers {
 
 export const DEFAULTS = { issuer: 'http://127.0.0.1:3000', methods: 'auto', rememberDays: '30' } as const
 
-/** From flags alone: what is missing is named (A5). */
+/** The answers when nothing is asked: a flag that is missing is named (A5). */
 export function answersOf(options: InitOptions): InitAnswers {
   const { issuer, mfa, methods = DEFAULTS.methods, rememberDays = DEFAULTS.rememberDays, admin, email } = options
   if (issuer === undefined) throw new UsageError('--issuer', 'is needed with --yes')
@@ -54,7 +54,7 @@ export function answersOf(options: InitOptions): InitAnswers {
   }
 }
 
-/** A2, A3: "keep" needs one confirmation, "off" both. */
+/** "keep" needs one confirmation, "off" both (A2, A3). */
 function checkConfirmed(mfa: 'keep' | 'off', { understood, disableMfa }: InitOptions): void {
   if (understood !== true) throw new UsageError('--understood', `is needed with --mfa ${mfa}`)
   if (mfa === 'off' && disableMfa !== true) throw new UsageError('--disable-mfa', 'is needed with --mfa off')
@@ -86,7 +86,7 @@ export function checkedDays(text: string): number {
   return Number(text)
 }
 
-/** What the file would refuse is the flag's mistake. */
+/** Reads the value as a configuration file would be read; a refusal names the flag. */
 function check(flag: string, file: Record<string, unknown>): void {
   try {
     makeConfig(file)

@@ -9,18 +9,21 @@ import { readConfig } from '../configuration.ts'
 import { CommandError } from '../failure.ts'
 import type { InitAnswers } from './init-answers.ts'
 
-/** A configuration that is not in its place yet. */
+/** A new configuration file, which is written and read already but not in its place yet. */
 export interface NewFile {
   config: Config
   /** Puts it in its place, whole; fails when there is a file already. */
   keep(): void
   /** Takes it away again. */
   discard(): void
-  /** Removes what only this process needs. */
+  /** Removes the draft. */
   close(): void
 }
 
-/** Writes the configuration beside its place, where relative paths mean the same, and reads it like any other. */
+/**
+ * Writes a draft into the folder of the file, so that relative paths in it mean the same, and reads it like any
+ * configuration.
+ */
 export function writeNewFile(file: string, wishes: InitAnswers): NewFile {
   const target = resolve(file)
   const draft = join(dirname(target), `.${basename(target)}.${randomUUID()}`)
@@ -31,7 +34,7 @@ export function writeNewFile(file: string, wishes: InitAnswers): NewFile {
     writeFileSync(draft, textOf(wishes), { mode: 0o600, flag: 'wx' })
     const config = readConfig(draft)
     return {
-      // What is wrong from here on is not of the file.
+      // Without the name of the draft, which messages would show.
       config: { ...config, file: '' },
       keep() {
         try {

@@ -16,13 +16,13 @@ import {
 /** Puts one question and answers what was typed. */
 export type Ask = (question: string) => Promise<string>
 
-/** Runs the questions in the terminal: they go to standard error, where they are no result. */
+/** Asks in the terminal. The questions go to standard error: standard output holds the result. */
 export async function inTerminal<R>(work: (ask: Ask) => Promise<R>): Promise<R> {
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
   const gone = new Promise<never>((_, reject) => {
     terminal.once('close', () => reject(new CommandError('the questions were not answered, nothing was written')))
   })
-  // It is closed after the last question too, when nobody waits any more.
+  // The terminal is closed after the last question too, and then nobody handles this rejection.
   gone.catch(() => undefined)
   try {
     return await work((question) => Promise.race([terminal.question(question), gone]))
@@ -31,7 +31,10 @@ export async function inTerminal<R>(work: (ask: Ask) => Promise<R>): Promise<R> 
   }
 }
 
-/** The same questions as the flags answer; those that a flag has answered are not put. What cannot be is told and asked again. */
+/**
+ * Asks what flags answer with `--yes`. `--issuer`, `--methods` and `--remember-days`, where given, are what an empty
+ * answer means. An answer that cannot be is refused, and asked for again.
+ */
 export async function askWishes(options: InitOptions, ask: Ask): Promise<InitAnswers> {
   const again = async <T>(question: string, read: (typed: string) => T): Promise<T> => {
     for (;;) {
@@ -61,7 +64,7 @@ export async function askWishes(options: InitOptions, ask: Ask): Promise<InitAns
   return { issuer, mfa, methods, rememberDays, admin, client: await askClient(ask, { again, issuer }) }
 }
 
-/** Until one of the two answers is confirmed as it has to be (A2, A3). */
+/** Asks until one of the two answers is confirmed: keeping MFA once, turning it off twice (A2, A3). */
 async function askDecision(ask: Ask): Promise<'keep' | 'off'> {
   const agrees = async (statement: string): Promise<boolean> =>
     /^y(?:es)?$/i.test((await ask(`${statement} (yes/no): `)).trim())

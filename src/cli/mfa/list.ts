@@ -38,7 +38,7 @@ interface Factor {
   label: string | null
   boundAt: string
   lastUsedAt: string | null
-  /** Of a fallback alone: what is left of it. */
+  /** Of recovery and bypass codes only: how many can still be used, and whether an administrator gave it out. */
   codesLeft?: number
   bypass?: boolean
 }

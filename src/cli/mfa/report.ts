@@ -33,7 +33,7 @@ async function lineOf(installation: Installation, account: Account) {
   return {
     username: account.username,
     disabled: account.disabled,
-    // Codes for the day of need are no factor that somebody signs in with.
+    // Recovery and bypass codes are for emergencies: nobody counts as protected because of them.
     factors: [...new Set(bindings.map(({ type }) => type))].filter(
       (type) => !installation.registry.get(type)?.fallback,
     ),

@@ -23,7 +23,7 @@ export function addPolicyReplay(policy: Command): void {
     )
 }
 
-/** Whoever is met in the past, as they are today: groups and factors of back then are not kept. */
+/** Somebody who signed in, with the groups and factors of today: those of that day are not kept. */
 interface Known {
   account: Account
   bindings: Binding[]
