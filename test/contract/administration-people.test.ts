@@ -85,6 +85,18 @@ onEachDatabase('administration of people', (databases) => {
     assert.equal(await dependencies.accounts.findByLogin(username), undefined)
   })
 
+  test('add: a field that cannot be is refused before anything is asked, kept or told', async () => {
+    site.heard.length = 0
+    const down = { ...dependencies, state: { ping: async () => assert.fail('nothing is tried in vain') } }
+    for (const wrong of [{ username: ' ' }, { email: 'x' }, { name: ' ' }, { groups: [' '] }]) {
+      for (const given of [{}, { password: neverAsked }]) {
+        const outcome = await addPerson(down, { actor, username: uniqueName(), ...wrong, ...given })
+        assert.ok(!outcome.ok && outcome.reason === 'invalid')
+      }
+    }
+    assert.deepEqual(site.heard, [])
+  })
+
   test('add: where links cannot be kept there is no account, and whoever needs none gets in (FA-5)', async () => {
     const ping = async (): Promise<void> => {
       throw new UnavailableError('redis')

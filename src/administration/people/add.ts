@@ -40,20 +40,14 @@ export async function addPerson(
   facts: AddPersonFacts,
 ): Promise<PersonAdded | InvalidField | PasswordRefused | LoginTaken> {
   const { actor, username, admin = false, password } = facts
-  const login = parseFields({ username, email: facts.email })
-  if (!login.ok) return login
-  const { email } = login.fields
+  const parsed = parseFields(facts)
+  if (!parsed.ok) return parsed
+  const { email, name, groups = [] } = parsed.fields
   // The link lives in the state store: find out whether that answers before there is an account.
   if (password === undefined) await dependencies.state.ping()
-  const named = parseFields({ name: facts.name })
-  if (!named.ok) return named
-  const { name } = named.fields
   const asked = password && (await askForHash(dependencies, password, { username, email, name }))
   if (asked?.ok === false) return asked
   await keepSetupAnswer(dependencies)
-  const grouped = parseFields({ groups: facts.groups })
-  if (!grouped.ok) return grouped
-  const { groups = [] } = grouped.fields
   return unlessTaken(async () => {
     const account = await dependencies.accounts.insert(
       { username, email, name, groups: [...groups], admin, passwordHash: asked?.hash },
