@@ -115,11 +115,11 @@ onEachDatabase('administration of people', (databases) => {
     assert.equal(await dependencies.setupDecisions.get(), undefined)
     const answered = { ...dependencies, setupDecision: { enabled: true, from: 'file' } as const }
     const { rows } = await site.written(async () => {
-      await addPerson(answered, { actor, username: uniqueName() })
       await importPeople(answered, { actor, list: readImport('username\n'), source: 'x.csv', take: 'all' })
+      assert.equal((await dependencies.setupDecisions.get())?.enabled, true)
+      await addPerson(answered, { actor, username: uniqueName() })
     })
     assert.deepEqual(site.heard, ['nobody answered'])
-    assert.equal((await dependencies.setupDecisions.get())?.enabled, true)
     assert.deepEqual(
       rows.map(({ event, details }) => [event, details?.by]),
       [
@@ -147,6 +147,9 @@ onEachDatabase('administration of people', (databases) => {
     )
     assert.deepEqual(mails, [`address-changed to ${account.email}`, `address-changed to ${email}`].sort())
     assert.equal(dependencies.sessions.of.has(`of ${account.id}`), false)
+    // Also when the person moves back: whoever reads the other address may have the link.
+    const changes = { email: `${account.email}` }
+    assert.ok((await editPerson(dependencies, { actor, person: { id: account.id }, changes })).ok)
     assert.equal(await opens(given.ok ? given.link : undefined), false)
   })
 
@@ -185,9 +188,20 @@ onEachDatabase('administration of people', (databases) => {
       const person = { id: account.id }
       const given = await giveActivationLink(dependencies, { actor, person })
       dependencies.sessions.of.set(`of ${account.id}`, account.id)
+      const revoked: string[] = []
+      const activations = {
+        ...dependencies.activations,
+        revoke: async (id: string): Promise<void> => {
+          revoked.push(id)
+          await dependencies.activations.revoke(id)
+        },
+      }
       const { rows, mails } = await site.written(async () => {
-        assert.ok((await deed(dependencies, { actor, person, changes, password })).ok, name)
+        const told = { ...dependencies, activations }
+        assert.ok((await deed(told, { actor, person, changes, password })).ok, name)
       })
+      // The link would die with the password too; it is ended, not only outlived.
+      assert.deepEqual(revoked, [account.id])
       assert.deepEqual(
         rows.map(({ event, account: id, details }) => [event, id, details]),
         [['password.changed', account.id, BY]],
@@ -265,6 +279,8 @@ onEachDatabase('administration of people', (databases) => {
         const outcome = await deed(late, { actor, person: { id: removed.id }, ...facts, password })
         assert.deepEqual(outcome, { ok: false, reason: 'gone' }, name)
       }
+      const named = await editPerson(late, { actor, person: { id: removed.id }, changes: { name: 'A' } })
+      assert.deepEqual(named, { ok: false, reason: 'gone' })
     })
     assert.deepEqual([rows, mails], [[], []])
   })
@@ -293,9 +309,10 @@ onEachDatabase('administration of people', (databases) => {
     )
     assert.deepEqual(seen, ['2 of 2'])
     const spoilt = await importPeople(dependencies, {
-      ...{ actor, source: 'x.csv', take: 'possible' as const },
-      list: readImport('email\nx@example.test\n'),
+      ...{ ...order, take: 'possible' },
+      list: { ...readImport(`username\n${uniqueName()}`), spoilt: true },
     })
-    assert.ok(spoilt.ok && spoilt.imported.length === 0 && spoilt.refused.length === 1)
+    assert.ok(spoilt.ok)
+    assert.deepEqual([spoilt.imported, spoilt.good], [[], 1])
   })
 })
