@@ -1,5 +1,5 @@
 import { createActivations } from '../accounts/activation.ts'
-import type { NewPasswordDependencies } from '../administration/people/new-password.ts'
+import type { PasswordSettingDependencies } from '../administration/people/new-password.ts'
 import type { SetupAnswerDependencies } from '../administration/setup-answer.ts'
 import type { Installation } from '../app/installation.ts'
 import { shortestPassword } from '../config/password-length.ts'
@@ -41,7 +41,7 @@ function setupAnswerOf({ setupDecision, setupDecisions, clock }: Installation): 
   }
 }
 
-export function newPasswordsOf(installation: Installation): NewPasswordDependencies {
+export function newPasswordsOf(installation: Installation): PasswordSettingDependencies {
   const { config, hasher } = installation
   return {
     hasher,

@@ -6,11 +6,16 @@ import { keepSetupAnswer, type SetupAnswerDependencies } from '../setup-answer.t
 import { type ActivationLinkDependencies, activationLink } from './activation-link.ts'
 import { type InvalidField, parseFields } from './fields.ts'
 import { type LoginTaken, unlessTaken } from './login-taken.ts'
-import { type AskForPassword, askForHash, type NewPasswordDependencies, type PasswordRefused } from './new-password.ts'
+import {
+  type AskForPassword,
+  askForHash,
+  type PasswordRefused,
+  type PasswordSettingDependencies,
+} from './new-password.ts'
 
 export interface AddPersonDependencies
   extends ActivationLinkDependencies,
-    NewPasswordDependencies,
+    PasswordSettingDependencies,
     SetupAnswerDependencies {
   accounts: Pick<AccountAdmin, 'insert'>
   state: Pick<StateStore, 'ping'>

@@ -14,7 +14,7 @@ export interface PasswordRefused extends NotDone<'password'> {
  */
 export type AskForPassword = () => Promise<string>
 
-export interface NewPasswordDependencies {
+export interface PasswordSettingDependencies {
   hasher: Pick<Hasher, 'hash'>
   passwordRules: {
     /** Characters that a new password needs at least under today's policy. */
@@ -26,7 +26,7 @@ export interface NewPasswordDependencies {
 
 /** The hash of a new password of this person, if it keeps the rules. */
 export async function askForHash(
-  { hasher, passwordRules }: NewPasswordDependencies,
+  { hasher, passwordRules }: PasswordSettingDependencies,
   ask: AskForPassword,
   owner: { username: string; email?: string | undefined; name?: string | undefined },
 ): Promise<{ ok: true; hash: string } | PasswordRefused> {

@@ -5,7 +5,12 @@ import type { Clock } from '../../kernel/clock.ts'
 import type { Notices } from '../../mail/notices.ts'
 import type { Sessions } from '../../mfa/session/sessions.ts'
 import { type Actor, changeBy } from '../actor.ts'
-import { type AskForPassword, askForHash, type NewPasswordDependencies, type PasswordRefused } from './new-password.ts'
+import {
+  type AskForPassword,
+  askForHash,
+  type PasswordRefused,
+  type PasswordSettingDependencies,
+} from './new-password.ts'
 import { type PersonDependencies, type PersonFacts, type PersonGone, type UnknownPerson, withPerson } from './person.ts'
 
 export interface ReplacePasswordDependencies {
@@ -27,7 +32,7 @@ export async function replacePassword(
 
 export interface SetPasswordDependencies
   extends ReplacePasswordDependencies,
-    NewPasswordDependencies,
+    PasswordSettingDependencies,
     PersonDependencies {
   accounts: ReplacePasswordDependencies['accounts'] & PersonDependencies['accounts']
   activations: Pick<PasswordLinks, 'revoke'>
