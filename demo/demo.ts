@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { availableParallelism } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
 import { createGateway } from '../src/app/gateway.ts'
-import { openInstallation } from '../src/app/installation.ts'
+import { type Installation, openInstallation } from '../src/app/installation.ts'
 import { configFrom } from '../src/config/reading/load.ts'
 import { createLogger } from '../src/kernel/logger.ts'
 import { BLOCKS } from '../src/mfa/factors/registry.ts'
@@ -32,16 +32,17 @@ interface Offer {
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { json: { type: 'boolean' } } })
+  const { values } = parseArgs({ options: { json: { type: 'boolean' }, keep: { type: 'boolean' } } })
   const [gatewayPort, appPort, inboxPort] = await freePorts()
   const [issuer, app, mailPage] = [urlOf(gatewayPort), urlOf(appPort), urlOf(inboxPort)]
   const inbox = await startInbox({ app })
+  const folder = values.keep === true ? keptFolder(gatewayPort) : emptyFolder(gatewayPort)
   const clientSecret = randomBytes(32).toString('base64url')
   const config = configFrom(
     {
       issuer,
       listen: { host: HOST, port: gatewayPort },
-      stores: { dataDir: emptyFolder(gatewayPort) },
+      stores: { dataDir: folder },
       mail: { smtp: inbox.smtp, from: 'Stepgate demo <stepgate@example.test>' },
       mfa: { enabled: true, methods: ['email', 'totp'], rememberDays: 30 },
       clients: [
@@ -59,7 +60,7 @@ async function main(): Promise<void> {
   )
   const log = await createLogger({ level: 'warn', descriptor: 2, pretty: process.stderr.isTTY === true })
   const site = await openInstallation(config, { log })
-  const accounts = await makeAccounts(site)
+  const accounts = values.keep === true ? await keptAccounts(site, folder) : await makeAccounts(site)
   const gateway = await createGateway(site)
   const relyingParty = createRelyingParty({
     issuer,
@@ -75,7 +76,7 @@ async function main(): Promise<void> {
   await Promise.all([listen(relyingParty, appPort), listen(inbox.server, inboxPort)])
 
   const offer = { gateway: issuer, relyingParty: app, inbox: mailPage, messages: `${mailPage}/messages.json`, accounts }
-  console.log(values.json === true ? JSON.stringify(offer) : describe(offer))
+  console.log(values.json === true ? JSON.stringify(offer) : describe(offer, relative('.', dirname(folder))))
 
   async function end(): Promise<void> {
     await Promise.all([gateway.close(), close(relyingParty), close(inbox.server)])
@@ -88,12 +89,30 @@ async function main(): Promise<void> {
   asked.then(end).then(() => process.exit(0), fail)
 }
 
+const DATA = join(import.meta.dirname, '..', 'data')
+
 /** The folder belongs to whoever holds the port, so a second demo leaves the first one alone. */
 function emptyFolder(port: number): string {
-  const folder = join(import.meta.dirname, '..', 'data', 'demo', `${port}`)
+  const folder = join(DATA, 'demo', `${port}`)
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   return folder
+}
+
+/** With `--keep`, accounts, factors and sessions are still there after a restart. */
+function keptFolder(port: number): string {
+  const folder = join(DATA, 'dev', `${port}`)
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  return folder
+}
+
+/** Those of the first start in this folder. A file beside the database keeps their passwords, to be shown again. */
+async function keptAccounts(site: Installation, folder: string): Promise<DemoAccount[]> {
+  const file = join(folder, 'accounts.json')
+  if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8')) as DemoAccount[]
+  const accounts = await makeAccounts(site)
+  writeFileSync(file, `${JSON.stringify(accounts, null, 2)}\n`, { mode: 0o600 })
+  return accounts
 }
 
 /** Three ports nobody listens on, from 3000 on. */
@@ -129,7 +148,7 @@ async function close(server: Server): Promise<void> {
   await closed
 }
 
-function describe({ gateway, relyingParty, inbox, accounts }: Offer): string {
+function describe({ gateway, relyingParty, inbox, accounts }: Offer, folder: string): string {
   const people = accounts.map(({ username, password, story }) => `    ${username.padEnd(6)} ${password}    ${story}`)
   const apps = accounts.flatMap(({ username, totp }) =>
     totp === undefined ? [] : [`  ${username}'s app`, `    key    ${totp.secret}`, `    URI    ${totp.uri}`, ''],
@@ -146,7 +165,7 @@ function describe({ gateway, relyingParty, inbox, accounts }: Offer): string {
     ...people,
     '',
     ...apps,
-    '  Ctrl-C ends it. Everything it wrote is in data/demo.',
+    `  Ctrl-C ends it. Everything it wrote is in ${folder}.`,
     '',
   ].join('\n')
 }

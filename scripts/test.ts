@@ -1,15 +1,14 @@
-import { chmodSync, existsSync, globSync, mkdtempSync, rmSync, statfsSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
-import { join, relative, resolve } from 'node:path'
+import { globSync } from 'node:fs'
+import { relative } from 'node:path'
 import { run } from 'node:test'
 import type { TestEvent } from 'node:test/reporters'
 import { inspect, parseArgs, stripVTControlCharacters } from 'node:util'
 import { installDebianPackages } from './install-debian.ts'
+import { prepareTests } from './test-environment.ts'
 
 const USAGE = 'usage: npm test -- [--long] [FILE or FOLDER or part of a name]…'
 const SECOND = 1000
 const MINUTE = 60 * SECOND
-const GIB = 2 ** 30
 /** For one file, in the usual and in the long run. */
 const FILE_TIMEOUT = { usual: 2 * MINUTE, long: 20 * MINUTE }
 /**
@@ -48,38 +47,17 @@ interface Report {
 async function main(): Promise<number> {
   const { long, filters } = readArguments()
   process.env.STEPGATE_TEST_LENGTH = long ? 'long' : 'usual'
-  // Password hashing takes a thread per core: without more of them, file access and name look-ups would wait behind it.
-  process.env.UV_THREADPOOL_SIZE ??= String(availableParallelism() + 2)
-  // Every file loads the same modules: what one has compiled, the others need not.
-  process.env.NODE_COMPILE_CACHE ??= resolve('node_modules', '.cache', 'stepgate-tests')
   const files = testFiles(filters)
   if (files.length === 0) {
     console.error(`No test file matches ${filters.join(' ')}. ${USAGE}`)
     return 2
   }
   installDebianPackages(console.log)
-  keepInMemory()
+  prepareTests()
   const started = performance.now()
   const report = await runFiles(files, long ? FILE_TIMEOUT.long : FILE_TIMEOUT.usual)
   print(report, performance.now() - started)
   return report.success && report.counts !== undefined ? 0 : 1
-}
-
-/**
- * The stores of tests start empty hundreds of times, which a disk makes slow. Their folders are in memory where there is plenty of
- * it, and nobody has said where else they shall be.
- */
-function keepInMemory(): void {
-  const memory = '/dev/shm'
-  if (process.env.TMPDIR !== undefined || !existsSync(memory)) return
-  const { bavail, bsize } = statfsSync(memory)
-  if (Math.min(bavail * bsize, process.availableMemory()) < 4 * GIB) return
-  const folder = mkdtempSync(join(memory, 'stepgate-tests-'))
-  // PostgreSQL does not run as root, and has to get to its cluster.
-  chmodSync(folder, 0o711)
-  process.env.TMPDIR = folder
-  // What guards the services of a test may still be clearing up there.
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 10 }))
 }
 
 function readArguments(): { long: boolean; filters: string[] } {

@@ -1,0 +1,64 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { type FSWatcher, globSync, watch } from 'node:fs'
+import { dirname, join } from 'node:path'
+
+/**
+ * `npm run dev`: the demo, started again whenever something in these folders changes. Its accounts, factors and sessions are kept, so
+ * a page is looked at again by reloading it.
+ */
+const FOLDERS = ['src', 'views', 'locales', 'demo']
+/** Milliseconds of silence after a change: editors write a file in several steps, and a branch is many files. */
+const SETTLED = 200
+
+process.chdir(dirname(import.meta.dirname))
+
+let child: ChildProcess
+let timer: NodeJS.Timeout | undefined
+let restarting = false
+
+function start(): void {
+  child = spawn(process.execPath, [join('demo', 'demo.ts'), '--keep'], { stdio: 'inherit' })
+  child.once('exit', (code) => {
+    if (!restarting && code !== 0)
+      console.error('\nIt ended. It is started again when a file changes; Ctrl-C ends this too.')
+  })
+}
+
+async function restart(): Promise<void> {
+  if (restarting) return
+  restarting = true
+  await stop()
+  restarting = false
+  console.error('\nChanged: starting again')
+  watchAll()
+  start()
+}
+
+async function stop(): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const ended = once(child, 'exit')
+  child.kill('SIGTERM')
+  await ended
+}
+
+let watchers: FSWatcher[] = []
+
+/** Folders, each by itself: a watched file is lost when an editor puts another one in its place. */
+function watchAll(): void {
+  for (const watcher of watchers) watcher.close()
+  const folders = globSync(FOLDERS.map((folder) => `${folder}/**/`))
+  watchers = folders.map((folder) =>
+    watch(folder, () => {
+      clearTimeout(timer)
+      timer = setTimeout(() => void restart(), SETTLED)
+    }),
+  )
+}
+
+// The terminal's Ctrl-C reaches the demo as well, which ends by itself.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => void stop().then(() => process.exit(0)))
+}
+watchAll()
+start()

@@ -1,0 +1,63 @@
+import { existsSync } from 'node:fs'
+import { run } from 'node:test'
+import { spec } from 'node:test/reporters'
+import { parseArgs } from 'node:util'
+import { prepareTests } from './test-environment.ts'
+
+const USAGE = 'usage: npm run test:one -- FILE [-t TITLE] [--stores embedded|servers]'
+/** How suites that run on several kinds of stores end their titles; naming one leaves out the others. */
+const STORES: Record<string, RegExp> = {
+  embedded: /: (?:servers|redis|postgres)\b/,
+  servers: /: (?:embedded|sqlite)\b/,
+}
+
+interface Wanted {
+  file: string
+  title: string | undefined
+  stores: string | undefined
+}
+
+/** One file, or those of its tests whose title holds a text, with every title and all that they print. */
+async function main(): Promise<number> {
+  const { file, title, stores } = readArguments()
+  prepareTests()
+  const events = run({
+    files: [file],
+    concurrency: 1,
+    ...(title !== undefined && { testNamePatterns: [new RegExp(title.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'), 'i')] }),
+    ...(stores !== undefined && { testSkipPatterns: [STORES[stores] as RegExp] }),
+  })
+  let [ran, failed] = [0, 0]
+  events.on('test:pass', ({ name, details, skip }) => {
+    // A file in which nothing fails is told of as a test that passed.
+    if (name !== file && details.type !== 'suite' && skip === undefined) ran++
+  })
+  events.on('test:fail', () => void failed++)
+  const shown = events.compose(spec)
+  shown.pipe(process.stdout)
+  await new Promise((resolve) => shown.once('end', resolve))
+  if (ran + failed > 0) return failed === 0 ? 0 : 1
+  console.error(`No test of ${file} ran${title === undefined ? '' : `: none has "${title}" in its title`}. ${USAGE}`)
+  return 2
+}
+
+function readArguments(): Wanted {
+  const refuse = (reason: string): never => {
+    console.error(`${reason}\n${USAGE}`)
+    process.exit(2)
+  }
+  try {
+    const options = { title: { type: 'string', short: 't' }, stores: { type: 'string' } } as const
+    const { values, positionals } = parseArgs({ options, allowPositionals: true })
+    const [file, ...more] = positionals
+    if (file === undefined || more.length > 0) return refuse('name one file')
+    if (!existsSync(file)) return refuse(`there is no file ${file}`)
+    const { title, stores } = values
+    if (stores !== undefined && STORES[stores] === undefined) return refuse(`--stores ${stores} is not known`)
+    return { file, title, stores }
+  } catch (error) {
+    return refuse(error instanceof Error ? error.message : String(error))
+  }
+}
+
+process.exitCode = await main()
