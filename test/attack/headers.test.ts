@@ -187,7 +187,7 @@ onServers('headers', (site) => {
     ['https behind a proxy', secure, proxied],
   ] as const) {
     describe(name, () => {
-      test('every response has the headers that keep it out of frames, caches and other types', async () => {
+      test('every response, the engine’s pages too (X9), has the headers that keep it out of frames, caches and other types', async () => {
         for (const { what, headers, forms, secret } of await everything(here, browser())) {
           assertProtected(headers, what, { forms, secure: here.issuer === HTTPS })
           if (secret) assert.match(`${headers['cache-control']}`, /no-store/, what)

@@ -229,7 +229,7 @@ onServers('redirects and requests', (site) => {
     assert.doesNotMatch(page.body, /oidc-provider|devInteractions|<pre/)
   })
 
-  test('files outside of the assets are nobody’s to read', async () => {
+  test('files outside of the assets are nobody’s to read, nor are metrics (LG-5)', async () => {
     for (const path of [
       '/assets/../package.json',
       '/assets/..%2fpackage.json',

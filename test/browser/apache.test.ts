@@ -191,7 +191,7 @@ for (const kind of ['servers', 'embedded'] as const) {
       return JSON.parse(`${await page.locator('#claims').textContent()}`).sid
     }
 
-    test('an internal address behind a name is called only where outbound.allowHosts has the name; signing out works all the same', async (t) => {
+    test('an internal address behind a name is called only where outbound.allowHosts has the name (SS-2); signing out works all the same', async (t) => {
       const { apache, gateway, other } = site
       // Where the resolver does not know it, and with the answer an attacker's name server could give.
       const { lookup } = dns

@@ -66,7 +66,7 @@ onEachStore('factors on the account page', (site) => {
       await here.redeem(await again.submit(asked, { code: appCode(here, added.secret) }))
     })
 
-    it('FB-7: the last one that policy asks for stays, also when two removals come at once', async () => {
+    it('G2, FB-7: the last one that policy asks for stays, also when two removals come at once', async () => {
       const owner = await atHome(here)
       const { browser, person } = owner
       const [only = ''] = await idsOf(here, person)
@@ -141,7 +141,7 @@ onEachStore('factors on the account page', (site) => {
   describe('FB-1: a second factor of more than five minutes ago', () => {
     const here = site()
 
-    it('is enough to look, and is asked for again before anything changes', async () => {
+    it('is enough to look, and is asked for again before anything changes (G2)', async () => {
       const { browser, person, secret } = await sixMinutesAgo(here)
       const page = assertPage(await browser.get(pageOf(here)), 'account', undefined, 200)
       const [id = ''] = await idsOf(here, person)

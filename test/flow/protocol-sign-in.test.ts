@@ -47,7 +47,7 @@ onBothStores('a relying party on openid-client', (site) => {
     assert.notEqual(elsewhere.claims.sid, undefined)
   })
 
-  test('the ID token holds who and how, never the claims of other scopes; userinfo answers by scope', async () => {
+  test('the ID token holds who and how (X4), never the claims of other scopes; userinfo answers by scope', async () => {
     const member = await here.member()
     const browser = here.browser()
     const expected: Record<string, string[]> = {

@@ -89,7 +89,7 @@ ${more}`
     return { browser, bind }
   }
 
-  test('a changed file takes effect by itself, the difference is logged by key, and sign-ins under way go on', async () => {
+  test('a changed file takes effect by itself, the difference is logged by key, and sign-ins under way go on (B6)', async () => {
     const before = await begin('under-way')
     assert.equal(before.bind.page, 'bind-totp')
     assert.notEqual(before.bind.find('[name="remember"]'), undefined)
@@ -104,7 +104,7 @@ ${more}`
     assert.match(String(done.location), /code=/)
   })
 
-  test('a broken file changes nothing and says file, line and key; a secret that changes is masked', async () => {
+  test('a broken file changes nothing and says file, line and key (B6); a secret that changes is masked', async () => {
     write(yaml('{ enabled: true, methods: [totp], rememberDays: 999 }'))
     assert.equal(await reloader.reload(), 'refused')
     const { level, message } = lines.at(-1) ?? {}

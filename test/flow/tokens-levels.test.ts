@@ -11,7 +11,7 @@ import {
   seen,
 } from './protocol-site.ts'
 
-// The table of security.md, section 3: how somebody signed in × what a request asks → what the token says.
+// How somebody signed in × what a request asks → what the token says.
 
 const ACR = { pwd: 'urn:stepgate:acr:pwd', '2sv': 'urn:stepgate:acr:2sv', mfa: 'urn:stepgate:acr:mfa' } as const
 type Level = keyof typeof ACR

@@ -144,7 +144,7 @@ onBothStores('refresh tokens', (site) => {
   })
 })
 
-/** What happens to an account while a session or a token of it lives (0.11, SE-8, OA-11). */
+/** What happens to an account while a session or a token of it lives (SE-8, OA-11). */
 onBothStores('accounts that change under a living session', (site) => {
   const here = site({ parties: { app: {}, spa: { clientSecret: 'none' } } })
   const audit = (event: 'user.disabled' | 'user.deleted' | 'password.changed', account: string) =>

@@ -11,7 +11,7 @@ import {
   seen,
 } from './protocol-site.ts'
 
-// Every row of security.md, section 3, that can be signed in with today × every kind of request. What has to come out is worked
+// Every way to sign in that there is today × every kind of request. What has to come out is worked
 // out by `outcome` below, from the tables of this file alone.
 
 type Level = 'pwd' | '2sv' | 'mfa'

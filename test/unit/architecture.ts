@@ -263,7 +263,7 @@ export function kindsIn(sources: readonly Source[]): Kind[] {
 /** Where the kinds of this installation are listed. The last two hand their parts of the file to its schema. */
 const LISTS = ['src/mfa/factors/registry.ts', 'src/app/services.ts', 'src/app/decisions.ts', 'src/cli/configuration.ts']
 
-/** Everybody else asks a property (architecture, finding 1). */
+/** Everybody else asks a property: a kind that is named in two places is forgotten in one of them. */
 export function importsOfKinds(imports: readonly Import[], kinds: readonly Kind[]): string[] {
   return imports
     .filter(({ from, to }) =>

@@ -16,7 +16,7 @@ const METHODS: Record<string, MethodAssurance> = {
 const lookup: MethodLookup = (method) => (Object.hasOwn(METHODS, method) ? METHODS[method] : undefined)
 const proofs = (...methods: string[]): Proof[] => methods.map((method, at) => ({ method, at: 1000 + at }))
 
-describe('what a sign-in is worth (security.md, section 3)', () => {
+describe('what a sign-in is worth, a mailed code less than an app (EM-1)', () => {
   const rows: [methods: string[], levels: string, best: string | undefined, amr: string[]][] = [
     [[], '', undefined, []],
     [[PASSWORD], 'pwd', 'pwd', ['pwd']],

@@ -127,7 +127,7 @@ describe('the check of the clock', () => {
     assert.deepEqual(['offset' in reading, isWrong(reading, options([]))], [true, true])
   })
 
-  test('D7: a wrong clock is told in log and audit, a right one is not; off asks nobody', async () => {
+  test('D7, TO-9: a wrong clock is told in log and audit, a right one is not; off asks nobody', async () => {
     const told: unknown[] = []
     const log: Log = { ...silentLog, warn: (message) => void told.push(message) }
     const trail = { record: ({ event }: AuditEvent) => void told.push(event), flush: async () => undefined, dropped: 0 }

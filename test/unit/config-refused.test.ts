@@ -76,7 +76,7 @@ const TABLES: Record<string, readonly Refused[]> = {
     [rule('remember: 5'), '5: policy.rules[0].remember: unknown key'],
     [rule('when: { networks: [192.0.2.1], hosts: [a] }'), '5: policy.rules[0].when.hosts: unknown key'],
   ],
-  'an issuer that is no safe origin': [
+  'an issuer that is no safe origin (KM-3)': [
     ['issuer: id.example.com\n', '1: issuer: must be an address such as'],
     ['issuer: 7\n', '1: issuer: expected text'],
     ['issuer: ftp://id.example.com\n', '1: issuer: must be an address such as'],
@@ -132,7 +132,7 @@ const TABLES: Record<string, readonly Refused[]> = {
     [`${ISSUER}mail: { smtp: "smtp://m", from: "a@x.test\\r\\nBcc: b@x.test" }\n`, '2: mail.from: must be one line'],
     [`${ISSUER}mail: { smtp: "smtp://m", from: Example }\n`, '2: mail.from: must be one address'],
   ],
-  'second factors that cannot work': [
+  'second factors that cannot work (B4)': [
     [`${ISSUER}mfa:\n  enabled: false\n`, '2: mfa.optOut.understood: must be true'],
     [`${ISSUER}mfa:\n  enabled: false\n  optOut: { understood: true }\n`, '4: mfa.optOut.disableMfa: must be true'],
     [
@@ -201,7 +201,7 @@ const TABLES: Record<string, readonly Refused[]> = {
     [`${ISSUER}languages: [../en]\n`, '2: languages[0]: must be language tags'],
     [`${ISSUER}clock: { maxOffset: 1h }\n`, '2: clock.maxOffset: must be 100ms to 10m'],
   ],
-  'clients that nobody could trust': [
+  'clients that nobody could trust (KM-3, SS-2)': [
     [client('redirect_uris: [https://app.example.com/cb]'), '3: clients[0].client_secret: is required'],
     [
       client('client_secret: short', 'redirect_uris: [https://a.test/]'),

@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { createSealer, deriveKey, equalSecrets, hmac, randomToken, sha256 } from '../../src/kernel/secrets.ts'
+import {
+  createSealer,
+  deriveKey,
+  equalSecrets,
+  hmac,
+  randomDigits,
+  randomToken,
+  sha256,
+} from '../../src/kernel/secrets.ts'
 
 const key = Buffer.alloc(32, 7)
 const text = fc.string({ unit: 'binary', maxLength: 200 })
@@ -84,6 +92,18 @@ test('KM-7: a token has 256 bits, is safe in a URL and is not given twice', () =
   for (const token of tokens) assert.match(token, /^[\w-]{43}$/)
   assert.equal(new Set(tokens).size, tokens.length)
   assert.equal(randomToken(16).length, 22)
+})
+
+test('EM-2: a code has so many digits, leading zeros too, and each first digit is as likely as the others', () => {
+  const DRAWS = 20_000
+  const counts = Array.from({ length: 10 }, () => 0)
+  for (let draw = 0; draw < DRAWS; draw++) {
+    const code = randomDigits(6)
+    assert.match(code, /^\d{6}$/)
+    counts[Number(code[0])] = (counts[Number(code[0])] ?? 0) + 1
+  }
+  // Six standard deviations: one run in fifty million is wrong.
+  for (const [digit, count] of counts.entries()) assert.ok(Math.abs(count - DRAWS / 10) < 255, `${digit}: ${count}`)
 })
 
 test('sha256 is the known function', () => {

@@ -68,7 +68,7 @@ interface AcrRequest {
   id_token?: { acr?: { essential?: boolean; value?: string; values?: string[] } }
 }
 
-/** The levels these proofs are worth (security.md, section 3). */
+/** The levels these proofs are worth. */
 export function worth(proofs: readonly Proof[]): Level[] {
   const has = (method: Proof['method']): boolean => proofs.some((proof) => proof.method === method)
   if (!has('password')) return []
