@@ -14,7 +14,6 @@ masked, and \`stepgate.schema.json\` makes editors complete it.
 - **Secrets** come from elsewhere: \`\${env:NAME}\` from the environment, \`\${file:PATH}\` from a file of mode 0600 or stricter,
   whose last newline is cut. Both are inserted as text, and percent-encoded behind the \`://\` of a URL.
 - **Relative paths** start from the folder of the file.
-- Ids in brackets (TD-4) are requirements that a setting answers.
 `
 
 interface Row {

@@ -10,7 +10,7 @@ const userCodeKey = (code: string): string => `oidc:userCode:${code}`
 
 /**
  * The storage most deployments of the engine run on: one JSON value per record, written in a MULTI, a list of keys per
- * grant, and a use that is found first and marked afterwards. Its races are known (architecture, finding 2); it is here
+ * grant, and a use that is found first and marked afterwards. Its races are known; it is here
  * for what it costs.
  */
 export function createRedisAdapter(redis: Redis): AdapterFactory {

@@ -2,7 +2,7 @@ import { DAY, HOUR } from '../kernel/clock.ts'
 import { type Limit, spend } from '../state/allowance.ts'
 import { keyOf, type StateKey, type StateStore } from '../state/store.ts'
 
-/** RL-2, RL-8. Durations in milliseconds. */
+/** Room and waits for wrong passwords (RL-2, RL-8). Durations in milliseconds. */
 export interface PasswordThrottleOptions {
   /** Failures of one account from one network before delays begin. */
   tries: number

@@ -124,7 +124,7 @@ export async function openStores(config: Config, parts: Parts): Promise<Stores &
   }
 }
 
-/** One per core, and with several workers one each: more would only make signing wait (X14). */
+/** One per core, and with several workers one each: more would only make signing wait for a thread. */
 function hashesAtOnce({ listen }: Config): number {
   return listen.workers > 1 ? 1 : availableParallelism()
 }

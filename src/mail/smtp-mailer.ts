@@ -131,7 +131,7 @@ function transportOptions({ host, port, secure, loopback, auth }: SmtpServer): S
     port,
     secure,
     ...(auth !== undefined && { auth }),
-    // KM-9. On this machine nobody listens in, and its certificate is usually made there.
+    // The certificate is checked (KM-9). On this machine nobody listens in, and its certificate is usually made there.
     requireTLS: !secure && !loopback,
     tls: { rejectUnauthorized: !loopback },
     connectionTimeout: CONNECTION_TIMEOUT,

@@ -18,7 +18,7 @@ export interface Responder {
   redirect(ctx: Context, location: string): void
 }
 
-/** Status by problem (interface.md, HTTP). */
+/** The status that a page with this problem is answered with. */
 const STATUS: Record<PageError['code'], number> = {
   credentials: 401,
   code: 401,

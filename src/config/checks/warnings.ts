@@ -16,7 +16,7 @@ export interface ConfigWarning {
 }
 
 const OTHERS = 0o077
-/** SE-4. */
+/** The longest idle time and life that are good for sessions with several factors (SE-4). */
 const IDLE = HOUR
 const ABSOLUTE = DAY
 
@@ -29,7 +29,7 @@ function warn(when: boolean, key: string, reason: string): ConfigWarning[] {
   return when ? [{ key, reason }] : []
 }
 
-/** KM-9; what leads to the mail server insists on TLS by itself. */
+/** Stores that are reached without TLS or password (KM-9). What leads to the mail server insists on TLS by itself. */
 function connections({ stores: { state, accounts } }: Config): ConfigWarning[] {
   const away = state !== undefined && hostsOf(state).some((host) => !isLoopback(host))
   const database = accounts === undefined ? undefined : URL.parse(accounts)

@@ -9,7 +9,7 @@ const confirmations = z
     disableMfa: z.boolean().prefault(false).describe('"Turn MFA off."'),
   })
   .optional()
-  .describe('The two confirmations that `enabled: false` needs (A5).')
+  .describe('The two confirmations that `enabled: false` needs.')
 
 const enrolment = z
   .strictObject({
@@ -46,7 +46,7 @@ function mfaShape(types: readonly string[]) {
       ),
     rememberDays: whole(
       { from: 0, to: REMEMBER_DAYS_MAX, default: 30 },
-      'For how many days after a real second factor a browser may be let in with the password alone; 0 asks at every sign-in (TD-4).',
+      'For how many days after a real second factor a browser may be let in with the password alone; 0 asks at every sign-in.',
     ),
     recoveryCodes: whole({ from: 0, to: 20, default: 10 }, 'How many recovery codes a user gets; 0: off.'),
     enrolment,

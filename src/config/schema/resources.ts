@@ -14,7 +14,7 @@ export const resource = z.strictObject({
   scopes: someOf(z.string().regex(SCOPE, 'must be a scope without spaces')).describe(
     'Scopes that its tokens can have.',
   ),
-  clients: someOf(line({ max: 255 })).describe('Ids of the clients that may ask for its tokens (OA-18).'),
+  clients: someOf(line({ max: 255 })).describe('Ids of the clients that may ask for its tokens.'),
   format: z
     .enum(['jwt', 'opaque'])
     .prefault('jwt')

@@ -27,7 +27,7 @@ const listen = z
     workers: whole({ from: 1, to: 64, default: 1 }, 'Processes; more than one needs Redis and PostgreSQL.'),
     trustedProxies: listOf(network)
       .prefault([])
-      .describe('Addresses or networks (CIDR) of the proxies whose X-Forwarded-* count (WE-11).'),
+      .describe('Addresses or networks (CIDR) of the proxies whose X-Forwarded-* count.'),
   })
   .prefault({})
   .describe('Where the gateway listens.')
@@ -38,7 +38,7 @@ const metrics = z
     port: whole({ ...port, default: 9464 }, 'Port.'),
   })
   .optional()
-  .describe('Prometheus metrics and health; absent: off. Keep it away from the public (LG-5).')
+  .describe('Prometheus metrics and health; absent: off. Keep it away from the public.')
 
 const stores = z
   .strictObject({
@@ -57,9 +57,9 @@ const stores = z
 
 const sessions = z
   .strictObject({
-    idle: duration({ from: '1s', to: '24h', default: '1h' }, 'A session without use ends after this (SE-4).'),
-    absolute: duration({ from: '1s', to: '30d', default: '12h' }, 'Every session ends after this (SE-4).'),
-    signIn: duration({ from: '1s', to: '15m', default: '15m' }, 'How long a sign-in may take (DO-5).'),
+    idle: duration({ from: '1s', to: '24h', default: '1h' }, 'A session without use ends after this.'),
+    absolute: duration({ from: '1s', to: '30d', default: '12h' }, 'Every session ends after this.'),
+    signIn: duration({ from: '1s', to: '15m', default: '15m' }, 'How long a sign-in may take.'),
   })
   .prefault({})
   .describe('Lifetimes of sessions and sign-ins.')
@@ -68,14 +68,11 @@ const tokens = z
   .strictObject({
     access: duration({ from: '1s', to: '24h', default: '10m' }, 'Lifetime of an access token.'),
     id: duration({ from: '1s', to: '24h', default: '10m' }, 'Lifetime of an ID token.'),
-    refresh: duration(
-      { from: '1s', to: '30d', default: '30d' },
-      'Lifetime of a refresh token, rotations included (OA-12).',
-    ),
+    refresh: duration({ from: '1s', to: '30d', default: '30d' }, 'Lifetime of a refresh token, rotations included.'),
     rsaBits: z
       .literal([2048, 3072, 4096])
       .prefault(2048)
-      .describe('Size of new RS256 keys; takes effect with the next `keys rotate` (KM-1).'),
+      .describe('Size of new RS256 keys; takes effect with the next `keys rotate`.'),
   })
   .prefault({})
   .describe('Lifetimes of tokens, and what signs them.')
@@ -84,12 +81,12 @@ const passwords = z
   .strictObject({
     minLength: whole(
       { from: 8, to: 64, default: 8 },
-      'Shortest new password in characters; 15 where a policy lets anybody in by password alone (PW-1).',
+      'Shortest new password in characters; 15 where a policy lets anybody in by password alone.',
     ),
     resetByMail: z
       .enum(['withOtherFactor', 'always', 'never'])
       .prefault('withOtherFactor')
-      .describe('Who may reset a password by mail: one mailbox should not be both factors (PW-16).'),
+      .describe('Who may reset a password by mail: one mailbox should not be both factors.'),
   })
   .prefault({})
   .describe('New passwords.')
@@ -99,7 +96,7 @@ const outbound = z
     allowHosts: listOf(z.string().refine(isHostAndPort, 'must be a host name or host:port, without scheme'))
       .prefault([])
       .describe(
-        'Internal hosts, as `host` or `host:port`, that the gateway may call: back-channel logout, `jwks_uri` (SS-3).',
+        'Internal hosts, as `host` or `host:port`, that the gateway may call: back-channel logout, `jwks_uri`.',
       ),
   })
   .prefault({})
@@ -136,14 +133,14 @@ const clock = z
 export function schemaOf(blocks: AuthenticatorBlocks, levels = LEVELS) {
   return z.strictObject({
     issuer: line({ max: 300 }).describe(
-      'The public address of the gateway, and the `iss` of its tokens: https, without path; http for loopback only (KM-3). The one key without a default.',
+      'The public address of the gateway, and the `iss` of its tokens: https, without path; http for loopback only. The one key without a default.',
     ),
     listen,
     metrics,
     secretKey: secret(secretKey)
       .optional()
       .describe(
-        '32 random bytes, base64: encrypts secrets at rest (KM-5). Absent: made once as `stepgate.key` in `dataDir`; PostgreSQL needs it given.',
+        '32 random bytes, base64: encrypts secrets at rest. Absent: made once as `stepgate.key` in `dataDir`; PostgreSQL needs it given.',
       ),
     stores,
     mail,

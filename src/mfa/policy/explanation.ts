@@ -5,7 +5,7 @@ import { methodsFor } from './methods.ts'
 import { missing } from './missing.ts'
 import type { Demand, SecondFactor } from './policy.ts'
 
-/** A demand in words, for the person who wrote the rules (interface.md: `policy explain --json`). */
+/** A demand in words, for the person who wrote the rules: what `policy explain --json` prints. */
 export interface Explanation {
   rule: string | null
   secondFactor: SecondFactor

@@ -14,7 +14,7 @@ export interface EmailOtpOptions {
   /** Milliseconds between two mails of one interaction. */
   resendAfter: number
   maxSendsPerHour: number
-  /** What a password and a mailed code are worth (security.md, section 3). */
+  /** What a password and a mailed code are worth (docs/decisions/email-is-2sv.md). */
   assurance: 'strict' | '2sv' | 'mfa'
   /** On the user's wish, beside the first mail. */
   resendsPerInteraction: number

@@ -7,15 +7,15 @@ const PERIODS = ['30s', '60s'] as const
 
 export const totpSchema: z.ZodType<TotpOptions> = z
   .strictObject({
-    digits: z.literal([6, 8]).prefault(6).describe('Length of a code; some apps ignore 8 (TO-2).'),
+    digits: z.literal([6, 8]).prefault(6).describe('Length of a code; some apps ignore 8.'),
     period: z
       .codec(z.enum(PERIODS), z.number(), {
         decode: (text) => Number.parseInt(text, 10) * SECOND,
         encode: (period) => (period === 30 * SECOND ? '30s' : '60s'),
       })
       .prefault('30s')
-      .describe('How long a code is shown; some apps ignore 60s (TO-2).'),
-    window: whole({ from: 0, to: 1, default: 1 }, 'Steps before and after the current one that are accepted (TO-3).'),
+      .describe('How long a code is shown; some apps ignore 60s.'),
+    window: whole({ from: 0, to: 1, default: 1 }, 'Steps before and after the current one that are accepted.'),
     maxPerUser: whole({ from: 1, to: 20, default: 5 }, 'Apps that a user can bind.'),
     reshowQr: z
       .enum(['owner', 'never'])
