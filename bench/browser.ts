@@ -6,7 +6,7 @@ export interface Answer {
   body: string
 }
 
-export interface Sent {
+interface Sent {
   method?: 'GET' | 'POST'
   headers?: Record<string, string>
   form?: Record<string, string>

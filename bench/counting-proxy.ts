@@ -9,7 +9,7 @@ export interface CountingProxy {
   close(): Promise<void>
 }
 
-export interface Trips {
+interface Trips {
   /** Bursts of commands sent when every earlier answer had arrived: each costs one latency of the network. */
   roundTrips: number
   toStore: number

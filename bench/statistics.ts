@@ -16,5 +16,3 @@ export function quantile(values: readonly number[], share: number): number {
   const high = sorted[Math.ceil(place)] ?? Number.NaN
   return low + (high - low) * (place - Math.floor(place))
 }
-
-export const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length

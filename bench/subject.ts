@@ -9,7 +9,7 @@ export interface Stores {
   folder: string
 }
 
-export type StartOptions = Pick<Start, 'hash' | 'profile'>
+type StartOptions = Pick<Start, 'hash' | 'profile'>
 
 /** What is compared: the gateway, and the baseline. */
 export interface Kind {

@@ -6,7 +6,7 @@ import { SMTPServer } from 'smtp-server'
 import { type Html, html, pathOf, sendPage } from './page.ts'
 
 /** A mail as its reader sees it. */
-export interface Message {
+interface Message {
   from: string
   to: string
   subject: string
@@ -16,7 +16,7 @@ export interface Message {
 }
 
 /** A phone with an authenticator app: whose it is, and its key (base32). */
-export interface Phone {
+interface Phone {
   owner: string
   secret: string
 }

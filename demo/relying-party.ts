@@ -24,7 +24,7 @@ interface BrowserSession {
 const COOKIE = 'demo_app'
 const SCOPE = 'openid profile email groups'
 /** What the application asks for before it does something sensitive. */
-export const SENSITIVE_LEVEL = 'urn:stepgate:acr:mfa'
+const SENSITIVE_LEVEL = 'urn:stepgate:acr:mfa'
 const MAX_SESSIONS = 1000
 
 /** A small application that lets people in through the gateway, as any OpenID Connect client does. */

@@ -2,7 +2,7 @@ import { verify } from '@node-rs/argon2'
 import { verifySync } from 'otplib'
 import type { Pool } from 'pg'
 
-export interface Person {
+interface Person {
   id: string
   username: string
   email: string

@@ -33,12 +33,12 @@ export interface Actor {
   client(name: keyof typeof CLIENTS): RemoteClient
 }
 
-export interface WalkOptions {
+interface WalkOptions {
   until?: string
   remember?: 'on'
 }
 
-export type SignInOptions = WalkOptions & { parameters?: Record<string, string> }
+type SignInOptions = WalkOptions & { parameters?: Record<string, string> }
 
 export function createActor(given: { installation: PastInstallation; smtp: SmtpService; port: number }): Actor {
   const { installation, smtp, port } = given

@@ -68,7 +68,7 @@ export async function guess(actor: Actor): Promise<void> {
   }
 }
 
-export async function guessOnce(actor: Actor, username: string) {
+async function guessOnce(actor: Actor, username: string) {
   const thief = actor.browser('thief')
   const login = await thief.get(actor.party.authorization(actor.client('app')))
   return thief.submit(login, { username, password: 'wrong password' })
@@ -108,7 +108,7 @@ async function signOut(actor: Actor, name: string): Promise<void> {
 }
 
 /** What clients do without anybody in front of them. */
-export async function clientsAlone(actor: Actor, key: CryptoKey): Promise<void> {
+async function clientsAlone(actor: Actor, key: CryptoKey): Promise<void> {
   const { party, facts } = actor
   const machine = actor.client('machine')
   const wrong = { ...machine, client_secret: 'not the secret of this client, but as long' }
@@ -141,7 +141,7 @@ const assertion = (key: CryptoKey, jti: string): Promise<string> =>
     .setExpirationTime('4m')
     .sign(key)
 
-export const PROOF_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
+const PROOF_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 
 /** A pushed authorization request; answers its `request_uri`. */
 async function push({ party, client }: Actor & { client: Actor['client'] }, key: CryptoKey, proof?: string) {

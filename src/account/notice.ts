@@ -4,7 +4,7 @@ import type { ParsedUrlQuery } from 'node:querystring'
  * What the account page can say after a change. Each has its words below `account.done` in the texts; the address of
  * the page can name one of these and nothing else.
  */
-export const NOTICES: ReadonlySet<string> = new Set([
+const NOTICES: ReadonlySet<string> = new Set([
   'confirmed',
   'factor-added',
   'factor-bound',

@@ -36,7 +36,7 @@ const CODE_ANSWERS = 5
 /** How long a dead code is remembered, so that its page can say so and offer another. */
 const REMEMBERED = HOUR
 
-export type Judged =
+type Judged =
   /** Only one caller gets this answer for a code; that one may change the address. */
   { ok: true; address: string } | { ok: false; reason: 'mismatch' | 'expired' | 'none' }
 

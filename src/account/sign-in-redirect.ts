@@ -8,7 +8,7 @@ import { SIGNED_IN } from './own-clients.ts'
 import type { Visitors } from './visitors.ts'
 
 /** Where somebody goes after a sign-in for the account page. */
-export interface ReturnTo {
+interface ReturnTo {
   own: OwnPage
   /** A path from `/account` on. */
   to: string

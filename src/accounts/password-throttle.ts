@@ -35,7 +35,7 @@ export interface PasswordThrottle {
   begin(attempt: PasswordAttempt): Promise<ThrottleDecision>
 }
 
-export type ThrottleDecision =
+type ThrottleDecision =
   /** Judge it, and say how it went. `unjudged`: that could not be done, and so it does not count (FA-6). */
   | { ok: true; succeeded(): Promise<void>; failed(): Promise<void>; unjudged(): Promise<void> }
   /** Milliseconds until another try may be judged. */

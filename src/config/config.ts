@@ -7,7 +7,7 @@ import type { Grace, RuleConfig } from './schema/rules.ts'
 
 export type { ClientConfig, Grace, ResourceConfig, RuleConfig }
 
-export type Limits = z.output<typeof limits>
+type Limits = z.output<typeof limits>
 
 /** The configuration as parts get their slices of it: checked, complete, durations in milliseconds, paths absolute. */
 export interface Config {

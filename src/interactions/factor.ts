@@ -24,7 +24,7 @@ export interface FactorDependencies {
   clock: Clock
 }
 
-export type FactorAnswer =
+type FactorAnswer =
   /**
    * `proof`: undefined for a code that only lets its owner bind another authenticator. `changed`: of account or
    * bindings.

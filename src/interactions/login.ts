@@ -32,7 +32,7 @@ export interface LoginDependencies {
  * What became of name and password. `settle` takes the try off the count again; the caller runs it together with
  * keeping the sign-in, which makes one trip to the store of two.
  */
-export type PasswordAnswer =
+type PasswordAnswer =
   | { ok: true; signIn: SignIn; settle(): Promise<void> }
   | { ok: false; error: PageError; username: string }
 

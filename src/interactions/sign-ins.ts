@@ -33,13 +33,13 @@ export interface SignInDependencies {
 }
 
 /** What this request has read already. */
-export interface Fresh {
+interface Fresh {
   account?: Account
   bindings?: readonly Binding[]
 }
 
 /** The language of a request that asks for these `ui_locales`, for somebody who has chosen this one. */
-export type LocaleOf = (uiLocales: unknown, chosen: string | undefined) => string
+type LocaleOf = (uiLocales: unknown, chosen: string | undefined) => string
 
 /** Sign-ins under way: loads them, decides which step is next, and keeps what was proved. */
 export interface SignIns {

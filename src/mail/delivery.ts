@@ -5,7 +5,7 @@ import { MailError, type Mailer, MailRefusedError } from './mailer.ts'
 import type { Outbox, WaitingMail } from './outbox.ts'
 
 /** How a delivery went. `refused`: this mail is at fault; `down`: the mail server does not serve, for any mail. */
-export type Delivery = 'sent' | 'refused' | 'down'
+type Delivery = 'sent' | 'refused' | 'down'
 
 /** Durations in milliseconds. */
 export interface DeliveryOptions {

@@ -36,7 +36,7 @@ export interface NoticeFacts {
 }
 
 /** An account, as far as letters need it. */
-export interface Owner {
+interface Owner {
   id?: string
   email: string | undefined
   locale: string | undefined

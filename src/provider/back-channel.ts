@@ -4,7 +4,7 @@ import type { AuditTrail } from '../audit/audit.ts'
 import type { Log } from '../kernel/log.ts'
 
 /** A session that has ended at a relying party. */
-export interface Ended {
+interface Ended {
   clientId: string
   accountId: string
   sid: string | undefined

@@ -35,7 +35,7 @@ export interface ProviderOptions extends LifetimeOptions {
 }
 
 /** The pages the engine cannot do without; the prompts' own pages are behind `/interaction/:uid`. */
-export interface EnginePages {
+interface EnginePages {
   error(
     ctx: KoaContextWithOIDC,
     out: { error: string; error_description?: string | undefined },

@@ -9,7 +9,7 @@ const CACHED = HOUR
  */
 const NOTICED = 5 * MINUTE
 /** How long a key is published before it signs (KM-2). */
-export const LEAD = CACHED + NOTICED
+const LEAD = CACHED + NOTICED
 
 /** A key with what its age makes of it. Times are milliseconds since the epoch. */
 export interface ScheduledKey {

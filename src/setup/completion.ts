@@ -9,7 +9,7 @@ import type { Draft, SetupStates } from './setup-state.ts'
 import { SETUP, type SetupRequest, type StepOutcome } from './step.ts'
 
 /** The second factor that the administrator has proved; `factor`: its type. */
-export type ProvedFactor = Extract<Finished, { ok: true }> & { factor: string }
+type ProvedFactor = Extract<Finished, { ok: true }> & { factor: string }
 
 /**
  * The end of set-up: answer, administrator and factor are written in one transaction, by whoever comes first;

@@ -34,7 +34,7 @@ export interface AccountRow {
 }
 
 /** What people sign in with: names and addresses in one space, so that none of one account equals one of another. */
-export interface LoginRow {
+interface LoginRow {
   key: string
   account_id: string
 }
@@ -51,13 +51,13 @@ export interface BindingRow {
   last_used_at: number | null
 }
 
-export interface AttemptsRow {
+interface AttemptsRow {
   account_id: string
   type: string
   failures: number
 }
 
-export interface PostponementRow {
+interface PostponementRow {
   account_id: string
   rule: string
   first_at: number
@@ -72,7 +72,7 @@ export interface SigningKeyRow {
   created_at: number
 }
 
-export interface SettingRow {
+interface SettingRow {
   name: string
   value: string
 }

@@ -22,7 +22,7 @@ export interface Scheme {
 export const LEAST_TAG_BYTES = 16
 export const LEAST_SALT_BYTES = 8
 /** Longer ones are no hash of a password. */
-export const MOST_BYTES = 128
+const MOST_BYTES = 128
 
 /**
  * Salt and tag as PHC strings hold them (base64 without padding), and passlib's with `.` for `+`; undefined: they are

@@ -3,7 +3,7 @@ import { request } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { SECOND } from '../../kernel/clock.ts'
 
-export interface TrialResponse {
+interface TrialResponse {
   status: number
   location: string | undefined
   body: string

@@ -170,7 +170,7 @@ export function schemaOf(blocks: AuthenticatorBlocks, levels = LEVELS) {
   })
 }
 
-export type FileSchema = ReturnType<typeof schemaOf>
+type FileSchema = ReturnType<typeof schemaOf>
 /** The file with defaults and in our units, before what needs more than one key is checked. */
 export type FileConfig = z.output<FileSchema>
 

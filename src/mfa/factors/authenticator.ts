@@ -100,7 +100,7 @@ export interface Reserve {
 }
 
 /** For whoever has lost what they usually sign in with. */
-export interface Fallback {
+interface Fallback {
   /** `bindings`: the account's; `now`: milliseconds since the epoch. */
   reserve(bindings: readonly Binding[], now: number): Reserve
 }

@@ -2,7 +2,7 @@ import type { CeremonyContext, Refusal, Show } from './authenticator.ts'
 import type { Binding } from './binding-store.ts'
 
 /** Which of an authenticator's two ceremonies (NIST SP 800-63B-4, 3 and 4). */
-export type CeremonyName = 'bind' | 'verify'
+type CeremonyName = 'bind' | 'verify'
 
 /** One try of one person in one browser at one ceremony. */
 export interface Attempt {

@@ -10,7 +10,7 @@ import type { Demand } from './policy.ts'
 import { stillPostponed } from './postponement.ts'
 
 /** How a session stands under a demand. */
-export type Admission =
+type Admission =
   /** `live`: the proofs that count, from which tokens speak. */
   { ok: true; live: readonly Proof[] } | { ok: false }
 

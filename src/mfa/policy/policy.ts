@@ -5,7 +5,7 @@ import { LEVELS, type Level, type Levels } from '../assurance/levels.ts'
 export type SecondFactor = 'required' | 'if-bound' | 'off'
 
 /** What the file's `mfa` part says, resolved (`methods: auto` is decided by then); rules refine it. */
-export interface Terms {
+interface Terms {
   secondFactor: SecondFactor
   /** Types that may be offered, bound and accepted, in the order offered. */
   methods: readonly string[]
@@ -16,7 +16,7 @@ export interface Terms {
 }
 
 /** For whom, where: what is absent matches everybody. */
-export interface RuleConditions {
+interface RuleConditions {
   clients: readonly string[] | undefined
   groups: readonly string[] | undefined
   /** Whether an address is in one of the rule's networks. */

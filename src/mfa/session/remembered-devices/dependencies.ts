@@ -16,4 +16,4 @@ export interface RememberedDevicesDependencies {
 }
 
 /** A browser is remembered; a copy of its cookie was used. */
-export type DeviceNotice = Extract<NoticeKind, 'device-remembered' | 'device-copied'>
+type DeviceNotice = Extract<NoticeKind, 'device-remembered' | 'device-copied'>
