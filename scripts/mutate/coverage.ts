@@ -1,5 +1,5 @@
 /** From `start` to before `end`. */
-export type Span = readonly [start: number, end: number]
+type Span = readonly [start: number, end: number]
 
 /** What one process has run of one file, as V8 writes it: the first function is the module itself. */
 export interface ScriptCoverage {

@@ -47,7 +47,7 @@ export interface PastInstallation {
   remove(): void
 }
 
-interface PastGateway {
+export interface PastGateway {
   /** The first line of the log so far, or printed later, that fits. */
   line(pattern: RegExp): Promise<string>
   end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void>

@@ -20,7 +20,7 @@ export interface AccountStore {
   authenticate(login: string, password: string): Promise<Account | undefined>
 }
 
-export interface Claimant {
+interface Claimant {
   /** Whose name it is; for the audit, which names nobody that does not exist (LG-3). */
   accountId: string | undefined
   /**

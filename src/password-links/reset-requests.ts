@@ -38,7 +38,7 @@ export interface ResetRequestDependencies {
 }
 
 /** Somebody who says that they have forgotten their password. */
-export interface ResetRequest {
+interface ResetRequest {
   /** Name or address, as it was typed. */
   login: string
   /** The client address. */

@@ -28,7 +28,7 @@ const MARKER = keyOf('format')
 const MARKER_TTL = 10 * 365 * 24 * 3_600_000
 
 /** Whoever wrote this knows more than we do: nothing is read from it, and nothing made up. */
-export class NewerFormatError extends Error {
+class NewerFormatError extends Error {
   override name = 'NewerFormatError'
 
   constructor(kind: string, format: unknown) {

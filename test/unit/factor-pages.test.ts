@@ -16,7 +16,7 @@ const DEPENDENCIES: KindDependencies = {
   recoveryCodes: 10,
 }
 
-const made = (kind: AuthenticatorKind): Authenticator => kind.create(kind.block?.schema.parse({}), DEPENDENCIES)
+const made = (kind: AuthenticatorKind): Authenticator => kind.create(kind.schema?.parse({}), DEPENDENCIES)
 
 /** The ceremonies that have a page of their own. */
 function ceremoniesOf({ bind, reshow }: Authenticator): string[] {

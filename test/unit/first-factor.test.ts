@@ -11,7 +11,7 @@ import { demand, type Policy, type Rule } from '../../src/mfa/policy/policy.ts'
 import { nextStep, type Step } from '../../src/mfa/policy/steps.ts'
 import { accountOf, authenticatorOf, registryOf } from './factors.ts'
 
-// None of today's authenticators may stand first. These stand for those that will (security.md, section 3, "Emit").
+// None of today's authenticators may stand first. These stand for those that will.
 const app = authenticatorOf('app', { amr: ['otp'] })
 const mail = authenticatorOf('mail', { amr: ['otp', 'mca'], assurance: LEVELS.closed('2sv') })
 const touch = { amr: ['pop', 'user'], assurance: LEVELS.closed('mfa', 'phr') }

@@ -1,6 +1,6 @@
 import { CsvError, parse } from 'csv-parse/sync'
 
-export const COLUMNS = ['username', 'email', 'name', 'groups', 'passwordHash'] as const
+const COLUMNS = ['username', 'email', 'name', 'groups', 'passwordHash'] as const
 export type Column = (typeof COLUMNS)[number]
 
 /** One user as the file has it. */

@@ -27,9 +27,7 @@ export function clientOf(levels: Levels) {
     client_name: line({ max: 100 }).optional().describe('What users read; absent: `client_id`.'),
     client_secret: secret(line({ max: 1000 }))
       .optional()
-      .describe(
-        `At least 32 random characters (OA-14); use \`\${env:NAME}\` or \`\${file:PATH}\`. Not for public clients.`,
-      ),
+      .describe(`At least 32 random characters; use \`\${env:NAME}\` or \`\${file:PATH}\`. Not for public clients.`),
     token_endpoint_auth_method: z
       .enum(['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'])
       .prefault('client_secret_basic')
@@ -47,14 +45,14 @@ export function clientOf(levels: Levels) {
     redirect_uris: listOf(url)
       .prefault([])
       .describe(
-        'Where sign-ins return to, compared character by character (OA-1): https, or http on loopback; native: also schemes of its own. No fragment, no wildcard.',
+        'Where sign-ins return to, compared character by character: https, or http on loopback; native: also schemes of its own. No fragment, no wildcard.',
       ),
     post_logout_redirect_uris: listOf(url)
       .prefault([])
       .describe('Where sign-outs may return to; same rules as `redirect_uris`.'),
     backchannel_logout_uri: url
       .optional()
-      .describe('Where the end of a session is reported: https, or a host of `outbound.allowHosts` (SS-2).'),
+      .describe('Where the end of a session is reported: https, or a host of `outbound.allowHosts`.'),
     backchannel_logout_session_required: z
       .boolean()
       .optional()
@@ -69,7 +67,7 @@ export function clientOf(levels: Levels) {
       .string()
       .regex(SCOPE, 'must be scopes with one space between them')
       .optional()
-      .describe('Scopes this client may be given (OA-18); absent: all.'),
+      .describe('Scopes this client may be given; absent: all.'),
     id_token_signed_response_alg: z.enum(['RS256', 'ES256']).prefault('RS256').describe('Signature of the ID token.'),
     jwks: z
       .strictObject({ keys: z.array(publicKey).min(1, 'must have at least one entry').describe('JSON Web Keys.') })
@@ -77,13 +75,13 @@ export function clientOf(levels: Levels) {
       .describe('Public keys for `private_key_jwt`.'),
     jwks_uri: url
       .optional()
-      .describe('Where these keys are: https, or a host of `outbound.allowHosts` (SS-2). Not beside `jwks`.'),
+      .describe('Where these keys are: https, or a host of `outbound.allowHosts`. Not beside `jwks`.'),
     initiate_login_uri: url.optional().describe('Where a sign-in can be begun anew (https).'),
     client_uri: url.optional().describe('Home page (https).'),
     logo_uri: url.optional().describe('Logo (https); never fetched by the gateway.'),
     logo: line({ max: 4096 })
       .optional()
-      .describe('An SVG or PNG file that users see on the sign-in pages; the gateway serves it itself (WE-14).'),
+      .describe('An SVG or PNG file that users see on the sign-in pages; the gateway serves it itself.'),
     policy_uri: url.optional().describe('Privacy policy (https).'),
     tos_uri: url.optional().describe('Terms of service (https).'),
     contacts: listOf(line({ max: 254 }))
@@ -99,12 +97,12 @@ export function clientOf(levels: Levels) {
     pkce: z
       .enum(['required', 'optional'])
       .prefault('required')
-      .describe('`optional` is for confidential clients that cannot do PKCE (OA-2).'),
+      .describe('`optional` is for confidential clients that cannot do PKCE.'),
     firstParty: z.boolean().prefault(true).describe('`false` asks the user for consent.'),
     require: requirable(levels)
       .optional()
       .describe('A floor on what the token says; no remembered device satisfies it, so it asks at every sign-in.'),
-    allowOrigins: listOf(url).optional().describe('Origins of browser apps that may call the endpoints (CORS, WE-13).'),
+    allowOrigins: listOf(url).optional().describe('Origins of browser apps that may call the endpoints (CORS).'),
   })
 }
 

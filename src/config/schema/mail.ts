@@ -23,7 +23,7 @@ export const mail = z
     smtp: urlWithPassword(line({ max: 2000 })).describe(
       'The mail server: `smtps://user:password@host`, or `smtp://host` (STARTTLS).',
     ),
-    from: sender.describe('Sender of all mails, as `Example <id@example.com>` (IN-1).'),
+    from: sender.describe('Sender of all mails, as `Example <id@example.com>`.'),
   })
   .optional()
   .describe('The mail server; absent: no mail is sent and no method that needs it works.')

@@ -67,8 +67,8 @@ export interface AcrRequest {
 }
 
 /**
- * Reads `claims` itself: the engine lets `acr_values` overwrite the essential request there (oidc-provider.md, 0.4;
- * CVE-2026-97176). An essential request for values decides; otherwise `acr_values`, then a voluntary `acr` claim.
+ * Reads `claims` itself: the engine lets `acr_values` overwrite the essential request there
+ * (CVE-2026-97176). An essential request for values decides; otherwise `acr_values`, then a voluntary `acr` claim.
  */
 export function requestedAcr(params: { claims?: unknown; acr_values?: unknown }, names: AcrNames): AcrRequest {
   const claim = acrClaim(params.claims)

@@ -26,7 +26,7 @@ export interface LevelRow<Name extends string = string> {
 }
 
 /**
- * What a sign-in can be worth (security.md, section 3), from the weakest floor to the strongest:
+ * What a sign-in can be worth, from the weakest floor to the strongest:
  *
  *     pwd   <   2sv   <   mfa      how many factors: a password; any second step; two factors without a mailbox
  *     phr   <   phrh               whether they can be phished: a question that a single factor can answer

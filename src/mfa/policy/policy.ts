@@ -16,7 +16,7 @@ interface Terms {
 }
 
 /** For whom, where: what is absent matches everybody. */
-interface RuleConditions {
+export interface RuleConditions {
   clients: readonly string[] | undefined
   groups: readonly string[] | undefined
   /** Whether an address is in one of the rule's networks. */

@@ -11,8 +11,8 @@ import type { Demand } from './policy.ts'
 import type { GraceLeft } from './postponement.ts'
 
 /**
- * What confirms, before a first authenticator is bound, that the person is the owner (interface.md,
- * `mfa.enrolment.guard`).
+ * What confirms, before a first authenticator is bound, that the person is the owner
+ * (`mfa.enrolment.guard`).
  */
 export type EnrolmentGuard = 'auto' | 'password' | 'email' | 'bypass'
 

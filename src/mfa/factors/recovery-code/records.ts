@@ -11,7 +11,7 @@ export { TYPE }
 /**
  * What one of the two bindings of this type keeps: the owner's own codes, or the one that an administrator gave out.
  */
-export type CodesRecord = { kind: 'codes'; codes: KeptCode[] }
+type CodesRecord = { kind: 'codes'; codes: KeptCode[] }
 export type BypassRecord = { kind: 'bypass'; expiresAt: number } & KeptCode
 export type RecoveryRecord = CodesRecord | BypassRecord
 type Kind = RecoveryRecord['kind']
