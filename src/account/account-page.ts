@@ -25,7 +25,7 @@ const SUB_PAGE = `${HOME}/:page`
  * and comes back. GET shows, POST changes, and what changes the account's protection needs a fresh second factor.
  */
 export function accountRoutes(dependencies: AccountPageDependencies): Middleware {
-  const { sections, entrance, browsers, responder, limits } = dependencies
+  const { sections, signInRedirect, browsers, responder, limits } = dependencies
   const requests = createAccountRequests(dependencies)
   const main = createMainPage({ sections, requests, limits })
   const subPages = createSubPages({ sections, requests, responder, limits })
@@ -34,7 +34,7 @@ export function accountRoutes(dependencies: AccountPageDependencies): Middleware
   router.get(HOME, (ctx) => (ctx.method === 'HEAD' ? responder.nothing(ctx) : main.get(ctx)))
   router.post(HOME, (ctx) => main.post(ctx))
 
-  router.get(SIGNED_IN, (ctx) => entrance.arrived(ctx, browsers.of(ctx)))
+  router.get(SIGNED_IN, (ctx) => signInRedirect.arrived(ctx, browsers.of(ctx)))
 
   // Whoever sees this page has ended all their sessions, this one too.
   router.get(DISOWNED, (ctx) => {

@@ -33,26 +33,26 @@ export interface AccountRequests {
 
 export interface AccountRequestsDependencies {
   visitors: Visitors
-  entrance: SignInRedirect
+  signInRedirect: SignInRedirect
   browsers: Browsers
   responder: Responder
 }
 
 export function createAccountRequests(dependencies: AccountRequestsDependencies): AccountRequests {
-  const { visitors, entrance, browsers, responder } = dependencies
+  const { visitors, signInRedirect, browsers, responder } = dependencies
   return {
     async admit(ctx, to) {
       const browser = browsers.of(ctx)
       const visitor = await visitors.of(ctx, browser)
       if (visitor !== undefined) return { ctx, browser, visitor }
-      entrance.signIn(ctx, browser, { own: 'view', to })
+      signInRedirect.signIn(ctx, browser, { own: 'view', to })
       return undefined
     },
     check({ ctx, visitor }, form) {
       browsers.check(ctx, form, { purpose: purposeFor(visitor), facts: { account: visitor.account.id } })
     },
     confirm({ ctx, browser, visitor }, to) {
-      entrance.signIn(ctx, browser, { own: 'change', to, locale: visitor.account.locale })
+      signInRedirect.signIn(ctx, browser, { own: 'change', to, locale: visitor.account.locale })
     },
     async follow({ ctx, browser, visitor }, outcome) {
       const { signIn, notice, proof } = outcome
@@ -60,7 +60,7 @@ export function createAccountRequests(dependencies: AccountRequestsDependencies)
       const to = notice === undefined ? outcome.to : withNotice(outcome.to, notice)
       if (signIn === undefined) return responder.redirect(ctx, to)
       const { locale } = visitor.account
-      entrance.signIn(ctx, browser, { own: 'view', to, acrValues: signIn.acrValues, locale })
+      signInRedirect.signIn(ctx, browser, { own: 'view', to, acrValues: signIn.acrValues, locale })
     },
     show({ ctx, browser, visitor }, model, action) {
       const form = { action, csrf: browser.csrf(purposeFor(visitor)), step: model.name }

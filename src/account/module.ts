@@ -109,9 +109,9 @@ export function createAccountModule(
     activitySection({ ...dependencies, nameOf }),
     createLanguageSection({ languages }, { accounts }),
   ]
-  const entrance = createSignInRedirect({ issuer }, { visitors, responder })
+  const signInRedirect = createSignInRedirect({ issuer }, { visitors, responder })
   return {
-    routes: accountRoutes({ sections, visitors, entrance, browsers, responder, limits }),
+    routes: accountRoutes({ sections, visitors, signInRedirect, browsers, responder, limits }),
     settled: () => address.settled(),
   }
 }

@@ -20,7 +20,7 @@ interface ReturnTo {
 
 /** The way to the sign-in and back, through the gateway's own authorization endpoint. */
 export interface SignInRedirect {
-  signIn(ctx: Context, browser: Browser, errand: ReturnTo): void
+  signIn(ctx: Context, browser: Browser, returnTo: ReturnTo): void
   /** Somebody comes back, with an authorization code that nobody needs, or with an error. */
   arrived(ctx: Context, browser: Browser): Promise<void>
 }

@@ -58,7 +58,7 @@ export async function createEngine(stores: EngineStores, services: EngineService
     {
       ...{ decider, acr, proofs, admissions, accounts, state, secretKey, signingKeys, trail, clock, log },
       refresh: config.tokens.refresh,
-      pages: createEnginePages({ responder: web.responder, boundary: web.errorPages, accounts }),
+      pages: createEnginePages({ responder: web.responder, errorPages: web.errorPages, accounts }),
     },
   )
   const sessions = createSessions({ provider, backChannel, proofs, state, trail, clock })

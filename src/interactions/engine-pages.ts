@@ -35,11 +35,11 @@ const RESUME = /^\/auth\/([\w-]{16,64})$/
 
 export interface EnginePageDependencies {
   responder: Responder
-  boundary: ErrorPages
+  errorPages: ErrorPages
   accounts: Pick<AccountStore, 'find'>
 }
 
-export function createEnginePages({ responder, boundary, accounts }: EnginePageDependencies): EnginePageSet {
+export function createEnginePages({ responder, errorPages, accounts }: EnginePageDependencies): EnginePageSet {
   const localeOf = (ctx: EngineContext, chosen?: string): string =>
     responder.locale(ctx, ctx.oidc?.params?.ui_locales, chosen)
 
@@ -53,10 +53,10 @@ export function createEnginePages({ responder, boundary, accounts }: EnginePageD
     async error(ctx, out, error) {
       const uid = RESUME.exec(ctx.path)?.[1]
       if (error instanceof Error && error.name === 'SessionNotFound')
-        return boundary.show(ctx, { code: 'expired' }, uid)
+        return errorPages.show(ctx, { code: 'expired' }, uid)
       const down = error instanceof Error && error.cause instanceof UnavailableError
-      if (down) return boundary.show(ctx, { code: 'unavailable' })
-      if (out.error === 'server_error') return boundary.show(ctx, { code: 'internal' })
+      if (down) return errorPages.show(ctx, { code: 'unavailable' })
+      if (out.error === 'server_error') return errorPages.show(ctx, { code: 'internal' })
       const { status } = ctx
       responder.page(ctx, { name: 'error', view: 'pages/error', error: { code: 'protocol' }, data: {} }, localeOf(ctx))
       ctx.status = status
