@@ -84,9 +84,7 @@ export function requestedAcr(params: { claims?: unknown; acr_values?: unknown },
 }
 
 function acrClaim(claims: unknown): { essential: boolean; values: string[] } {
-  const nothing = { essential: false, values: [] }
   const acr = property(property(parsed(claims), 'id_token'), 'acr')
-  if (acr === undefined || acr === null) return nothing
   const values = property(acr, 'values')
   const value = property(acr, 'value')
   const listed = Array.isArray(values) ? values.filter((entry) => typeof entry === 'string') : []
