@@ -200,4 +200,14 @@ describe('names of levels', () => {
       'https://refeds.org/profile/mfa',
     ])
   })
+
+  test('a value reaches the floors up to its level, by each of its names; one that nobody knows reaches none', () => {
+    const configured = createAcrNames({ '2sv': ['silver', 'plata'] })
+    for (const value of ['silver', 'plata']) {
+      const reached = LEVELS.names.filter((floor) => configured.reaches(value, floor))
+      assert.deepEqual(reached, ['pwd', '2sv'], value)
+    }
+    for (const value of ['unknown', '', `${PREFIX}2sv`])
+      assert.ok(!LEVELS.names.some((floor) => configured.reaches(value, floor)), value)
+  })
 })
