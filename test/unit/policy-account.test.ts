@@ -116,6 +116,7 @@ describe('factors that have to stay (FB-7)', () => {
   const erp = { id: 'erp', require: 'mfa' as const }
   const off: Partial<Policy> = { secondFactor: 'if-bound' }
   const board: Rule = { name: 'board', when: { ...NOWHERE, groups: ['board'] }, methods: ['totp'] }
+  const either: Rule = { ...board, name: 'either', when: { ...NOWHERE, groups: ['board', 'staff'] } }
   const finance: Rule = { name: 'finance', when: { ...NOWHERE, clients: ['erp'] }, secondFactor: 'required' }
   const office: Rule = { name: 'office', when: { ...NOWHERE, networks: () => true }, secondFactor: 'off' }
   const rows: [
@@ -135,6 +136,12 @@ describe('factors that have to stay (FB-7)', () => {
     ],
     ['a rule about others says nothing', { ...off, rules: [board] }, {}, []],
     ['a rule for everything of a group stands before the rest', { rules: [board] }, { groups: ['board'] }, [['totp']]],
+    [
+      'and so does one of several groups, for whoever is in any',
+      { rules: [either] },
+      { groups: ['staff'] },
+      [['totp']],
+    ],
     ['being in the office today is no reason', { rules: [office] }, {}, [['email', 'totp']]],
   ]
   for (const [name, policy, { groups = [], clients = [] }, expected] of rows) {

@@ -278,12 +278,14 @@ for (const [kind, open] of Object.entries({ embedded: openEmbedded, redis: openR
       assert.ok(!shown.includes(`${first.split('.')[1]}`) && !/current|replaced|hash/.test(shown))
     })
 
-    test('one is forgotten, or all', async () => {
+    test('one is forgotten, or all, and each is in the audit log', async () => {
       const [first, second, third] = [await remember(), await remember(), await remember()]
       assert.equal(await devices.forget(account.id, `${first.split('.')[0]}`), true)
       assert.equal(await devices.forget(account.id, `${first.split('.')[0]}`), false)
+      assert.equal(events.filter((event) => event === 'device.revoked').length, 1)
       assert.equal(await outcome(present(first)), 'unknown')
       assert.equal(await devices.forgetAll(account.id), 2)
+      assert.equal(events.filter((event) => event === 'device.revoked').length, 3)
       for (const cookie of [second, third]) assert.equal(await outcome(present(cookie)), 'unknown')
       assert.deepEqual(await devices.list(account), [])
     })
