@@ -39,12 +39,14 @@ async function main(): Promise<number> {
   )
   const all = files.sort().flatMap((file) => mutantsOf(file, readFileSync(file, 'utf8')))
   const drawn = mutant.length > 0 ? chosen(all, mutant) : draw(all, { seed, count })
-  const trees = Array.from({ length: workers }, copyTree)
+  // Before anything is copied: whoever interrupts it shall not have to clear up.
+  const trees: Tree[] = []
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
   process.once('exit', () => {
     endRuns()
     for (const tree of trees) tree.remove()
   })
+  for (let worker = 0; worker < workers; worker++) trees.push(copyTree())
   const judged = await judgeAll(drawn, { trees, tests })
   const survivors = judged.filter(({ verdict }) => verdict.is === 'survivor')
   console.log(`\n${drawn.length} of ${all.length} mutants, seed ${seed}\n\n${tableOf(judged)}`)
