@@ -12,8 +12,10 @@ import {
   FORM,
   onStores,
   type Person,
-  type Site,
   seen,
+  somebodyAsked,
+  somebodySignedIn,
+  type TestSite,
 } from './site.ts'
 
 /**
@@ -50,43 +52,43 @@ const CONSENTING = {
 }
 const LATER = { ...CLIENT, client_id: 'later', client_secret: 'Nq3bV7xTz1Rk5Mw9Cd2Fy6Hp8Ls4Jg0E' }
 
-const PAGES: Record<string, (here: Site) => Promise<Omit<Reached, 'form'>>> = {
-  async login(here) {
-    const [person, browser] = [await here.person(), here.browser()]
-    await here.bindApp(person)
-    const page = await here.open(browser)
+const PAGES: Record<string, (site: TestSite) => Promise<Omit<Reached, 'form'>>> = {
+  async login(site) {
+    const [person, browser] = [await site.person(), site.browser()]
+    await site.bindApp(person)
+    const page = await site.open(browser)
     const right = () => browser.submit(page, { username: person.username, password: person.password })
     return { browser, page, person, right }
   },
-  async 'verify-totp'(here) {
-    const { browser, page, person, secret } = await here.asked()
-    return { browser, page, person, right: () => browser.submit(page, { code: here.code(secret) }) }
+  async 'verify-totp'(site) {
+    const { browser, page, person, secret } = await somebodyAsked(site)
+    return { browser, page, person, right: () => browser.submit(page, { code: site.appCode(secret) }) }
   },
-  async 'bind-totp'(here) {
-    const [person, browser] = [await here.person({ email: null }), here.browser()]
-    const page = await here.enter(browser, person)
+  async 'bind-totp'(site) {
+    const [person, browser] = [await site.person({ email: null }), site.browser()]
+    const page = await site.enter(browser, person)
     const key = page.text('[data-secret]')
-    return { browser, page, person, right: () => browser.submit(page, { code: codeAt(key, here.gateway.clock.now()) }) }
+    return { browser, page, person, right: () => browser.submit(page, { code: codeAt(key, site.gateway.clock.now()) }) }
   },
-  async 'verify-email'(here) {
-    const [person, browser] = [await here.person(), here.browser()]
-    const page = await byMail(browser, await here.enter(browser, person))
-    return { browser, page, person, right: () => browser.submit(page, { code: here.smtp.codeFor(`${person.email}`) }) }
+  async 'verify-email'(site) {
+    const [person, browser] = [await site.person(), site.browser()]
+    const page = await byMail(browser, await site.enter(browser, person))
+    return { browser, page, person, right: () => browser.submit(page, { code: site.smtp.codeFor(`${person.email}`) }) }
   },
-  async choose(here) {
-    const [person, browser] = [await here.person(), here.browser()]
-    const page = await here.enter(browser, person)
+  async choose(site) {
+    const [person, browser] = [await site.person(), site.browser()]
+    const page = await site.enter(browser, person)
     const choice = page.page === 'choose' ? page : await browser.submit(page, { action: 'choose' })
     return { browser, page: choice, person, right: () => browser.submit(choice, { method: 'email' }) }
   },
-  async 'bind-later'(here) {
-    const [person, browser] = [await here.person({ email: null }), here.browser()]
-    const page = await here.enter(browser, person, { client_id: 'later' })
+  async 'bind-later'(site) {
+    const [person, browser] = [await site.person({ email: null }), site.browser()]
+    const page = await site.enter(browser, person, { client_id: 'later' })
     return { browser, page, person, right: () => browser.submit(page, { action: 'later' }) }
   },
-  async consent(here) {
-    const { browser, person } = await here.signedIn()
-    const page = await here.open(browser, { client_id: 'third' })
+  async consent(site) {
+    const { browser, person } = await somebodySignedIn(site)
+    const page = await site.open(browser, { client_id: 'third' })
     return { browser, page, person, right: () => browser.submit(page, { action: 'allow' }) }
   },
 }
@@ -95,8 +97,8 @@ async function byMail(browser: Browser, page: BrowserResponse): Promise<BrowserR
   return page.page === 'choose' ? browser.submit(page, { method: 'email' }) : page
 }
 
-onStores(['servers', 'embedded'], 'hostile forms', (site) => {
-  const here = site({
+onStores(['servers', 'embedded'], 'hostile forms', (testSite) => {
+  const site = testSite({
     mail: 'on',
     config: {
       mfa: { enabled: true, methods: ['totp', 'email'], enrolment: { guard: 'password' } },
@@ -107,7 +109,7 @@ onStores(['servers', 'embedded'], 'hostile forms', (site) => {
   })
 
   async function reach(name: string): Promise<Reached> {
-    const reached = await PAGES[name]?.(here)
+    const reached = await PAGES[name]?.(site)
     assert.ok(reached !== undefined)
     assertPage(reached.page, name)
     assert.ok(reached.page.form !== undefined)
@@ -126,7 +128,7 @@ onStores(['servers', 'embedded'], 'hostile forms', (site) => {
 
   /** Everything durable that a form could have changed. */
   async function standing({ id }: Person): Promise<unknown> {
-    const { accounts, bindings } = here.gateway.site
+    const { accounts, bindings } = site.gateway.installation
     return [await accounts.find(id), await bindings.list(id)]
   }
 
@@ -207,12 +209,12 @@ onStores(['servers', 'embedded'], 'hostile forms', (site) => {
     for (const [what, pairs] of STRANGE) {
       const reached = await reach('bind-totp')
       const { label: _, ...rest } = { ...reached.form.hidden, label: '' }
-      const code = codeAt(reached.page.text('[data-secret]'), here.gateway.clock.now())
+      const code = codeAt(reached.page.text('[data-secret]'), site.gateway.clock.now())
       const answer = await sent(reached, `${new URLSearchParams({ ...rest, code })}&${pairs('label')}`)
       // A list gives one name twice, and that is no form of ours.
       if (what === 'as a list') continue
       assert.equal(answer.status, 303, `${what}: ${seen(answer)}`)
-      const [binding] = await here.gateway.site.bindings.list(reached.person.id)
+      const [binding] = await site.gateway.installation.bindings.list(reached.person.id)
       assert.ok((binding?.label ?? '').length <= 60, what)
       assertSignedIn(await reached.browser.get(`${answer.location}`))
     }
@@ -228,7 +230,7 @@ onStores(['servers', 'embedded'], 'hostile forms', (site) => {
       '%3Cscript%3Ealert(1)%3C/script%3E',
     ]) {
       for (const method of ['GET', 'HEAD', 'POST']) {
-        const url = `${here.issuer}/interaction/${uid}`
+        const url = `${site.issuer}/interaction/${uid}`
         const body = method === 'POST' ? `${new URLSearchParams(form.hidden)}` : undefined
         const answer = await browser.send(method, url, body, { redirects: 'stop' })
         assert.ok(answer.status >= 400 && answer.status < 500, `${method} ${uid.slice(0, 40)}: ${seen(answer)}`)
@@ -238,11 +240,11 @@ onStores(['servers', 'embedded'], 'hostile forms', (site) => {
   })
 
   test('none of it was our fault, and none of it is in the audit log as a success', async () => {
-    assert.deepEqual(here.faults, [])
-    assert.equal(here.gateway.site.trail.dropped, 0)
-    const successes = await here.events('login.ok', 'otp.ok', 'factor.added')
+    assert.deepEqual(site.faults, [])
+    assert.equal(site.gateway.installation.trail.dropped, 0)
+    const successes = await site.events('login.ok', 'otp.ok', 'factor.added')
     for (const { outcome, account } of successes) assert.ok(outcome === 'ok' && account !== undefined)
-    assert.deepEqual(here.faults, [])
+    assert.deepEqual(site.faults, [])
   })
 })
 

@@ -3,7 +3,7 @@ import { connect } from 'node:net'
 import { test } from 'node:test'
 import type { Answer } from '../harness/exchange.ts'
 import { EXECUTED, type Hostile, MALFORMED, MEGABYTE, STRANGE } from './hostile.ts'
-import { CREDENTIALS, codeIn, FORM, onStores, REDIRECT, REQUEST, VERIFIER } from './site.ts'
+import { CREDENTIALS, codeIn, FORM, onStores, REDIRECT, REQUEST, somebodySignedIn, VERIFIER } from './site.ts'
 
 /**
  * The protocol's endpoints are open to the world and take dozens of parameters. One that ends in an exception is a lever: for
@@ -37,8 +37,8 @@ const BACK_CHANNEL: [path: string, fields: Record<string, string>, more: readonl
 const PATHS = ['/', '/auth', '/auth/0123456789abcdef', '/token', '/me', '/session/end', '/session/end/confirm', '/jwks']
 const EVERY: readonly Hostile[] = [...MALFORMED, ...STRANGE]
 
-onStores(['servers', 'embedded'], 'hostile requests of the protocol', (site) => {
-  const here = site()
+onStores(['servers', 'embedded'], 'hostile requests of the protocol', (testSite) => {
+  const site = testSite()
 
   function assertHarmless(answer: Answer, what: string): void {
     const { status, headers, body } = answer
@@ -62,7 +62,7 @@ onStores(['servers', 'embedded'], 'hostile requests of the protocol', (site) => 
   test('/auth by GET', async () => {
     for (const name of AUTHORIZATION) {
       for (const hostile of EVERY) {
-        const answer = await here.send('GET', `/auth?${queryWith(REQUEST, name, hostile)}`)
+        const answer = await site.send('GET', `/auth?${queryWith(REQUEST, name, hostile)}`)
         assertHarmless(answer, `${name} ${hostile[0]}`)
       }
     }
@@ -76,15 +76,15 @@ onStores(['servers', 'embedded'], 'hostile requests of the protocol', (site) => 
       for (const name of names) {
         for (const hostile of MALFORMED) {
           const body = queryWith(fields, name, hostile)
-          const answer = await here.send('POST', path, { body, headers: { 'content-type': FORM } })
+          const answer = await site.send('POST', path, { body, headers: { 'content-type': FORM } })
           assertHarmless(answer, `${name} ${hostile[0]}`)
           if (answer.status !== 303) continue
           assert.ok(answer.headers.location?.startsWith(`${path}?`))
-          assertHarmless(await here.send('GET', `${answer.headers.location}`), `${name} ${hostile[0]}, followed`)
+          assertHarmless(await site.send('GET', `${answer.headers.location}`), `${name} ${hostile[0]}, followed`)
         }
       }
       const [, large] = MEGABYTE
-      const answer = await here.send('POST', path, { body: large('state'), headers: { 'content-type': FORM } })
+      const answer = await site.send('POST', path, { body: large('state'), headers: { 'content-type': FORM } })
       assert.equal(answer.status, 413)
     }
   })
@@ -92,12 +92,12 @@ onStores(['servers', 'embedded'], 'hostile requests of the protocol', (site) => 
   test('/session/end by GET, and its confirmation without a session', async () => {
     for (const hostile of EVERY) {
       for (const name of LOGOUT) {
-        const answer = await here.send('GET', `/session/end?${queryWith({}, name, hostile)}`)
+        const answer = await site.send('GET', `/session/end?${queryWith({}, name, hostile)}`)
         assertHarmless(answer, `${name} ${hostile[0]}`)
       }
       for (const name of ['xsrf', 'logout']) {
         const body = queryWith({ xsrf: 'x', logout: 'yes' }, name, hostile)
-        const answer = await here.send('POST', '/session/end/confirm', { body, headers: { 'content-type': FORM } })
+        const answer = await site.send('POST', '/session/end/confirm', { body, headers: { 'content-type': FORM } })
         assertHarmless(answer, `${name} ${hostile[0]}`)
         assert.ok(answer.status >= 400)
       }
@@ -109,7 +109,7 @@ onStores(['servers', 'embedded'], 'hostile requests of the protocol', (site) => 
       for (const name of [...Object.keys(fields), ...more]) {
         for (const hostile of [...EVERY, MEGABYTE]) {
           const body = queryWith(fields, name, hostile)
-          const answer = await here.send('POST', path, { body, headers: { 'content-type': FORM } })
+          const answer = await site.send('POST', path, { body, headers: { 'content-type': FORM } })
           assertHarmless(answer, `${name} ${hostile[0]}`)
           assert.doesNotMatch(`${answer.body}`, /"(?:access_token|refresh_token|id_token)"|"active":true/)
           assert.equal(answer.headers['set-cookie'], undefined)
@@ -131,7 +131,7 @@ onStores(['servers', 'embedded'], 'hostile requests of the protocol', (site) => 
       for (const path of ['/token', '/token/introspection', '/token/revocation', '/request', '/me']) {
         const { client_id: _, client_secret: __, ...rest } = { ...TOKEN, token: 'x', ...REQUEST }
         const given = { authorization, 'content-type': FORM }
-        const answer = await here.send('POST', path, { headers: given, body: `${new URLSearchParams(rest)}` })
+        const answer = await site.send('POST', path, { headers: given, body: `${new URLSearchParams(rest)}` })
         assert.ok(
           answer.status === 400 || answer.status === 401,
           `${authorization.slice(0, 60)} ${path}: ${answer.status}`,
@@ -144,8 +144,8 @@ onStores(['servers', 'embedded'], 'hostile requests of the protocol', (site) => 
     for (const hostile of EVERY) {
       const [name, pairs] = hostile
       const body = pairs('access_token')
-      const posted = await here.send('POST', '/me', { body, headers: { 'content-type': FORM } })
-      const asked = await here.send('GET', `/me?${body}`)
+      const posted = await site.send('POST', '/me', { body, headers: { 'content-type': FORM } })
+      const asked = await site.send('GET', `/me?${body}`)
       for (const answer of [posted, asked]) assert.ok([400, 401].includes(answer.status), `${name}: ${answer.status}`)
     }
   })
@@ -165,7 +165,7 @@ onStores(['servers', 'embedded'], 'hostile requests of the protocol', (site) => 
     for (const path of [...PATHS, '/token/introspection', '/token/revocation', '/request']) {
       for (const [type, body] of bodies) {
         const headers: Record<string, string> = type === '' ? {} : { 'content-type': type }
-        const answer = await here.send('POST', path, { body, headers })
+        const answer = await site.send('POST', path, { body, headers })
         assertHarmless(answer, `${path} ${type}`)
         assert.ok(answer.status >= 300, `${path} ${type}: ${answer.status}`)
       }
@@ -175,10 +175,10 @@ onStores(['servers', 'embedded'], 'hostile requests of the protocol', (site) => 
   test('methods that mean nothing here are 405, and HEAD is as harmless as GET', async () => {
     for (const path of [...PATHS, '/.well-known/openid-configuration', '/livez', '/readyz', '/assets/x', '/nowhere']) {
       for (const method of ['PUT', 'PATCH', 'DELETE', 'TRACE', 'PROPFIND', 'QUERY']) {
-        assert.equal((await here.send(method, path)).status, 405, `${method} ${path}`)
+        assert.equal((await site.send(method, path)).status, 405, `${method} ${path}`)
       }
       for (const method of ['HEAD', 'OPTIONS', 'GET', 'POST']) {
-        const { status, body } = await here.send(method, path)
+        const { status, body } = await site.send(method, path)
         assert.ok(status < 500, `${method} ${path}: ${status}`)
         if (method === 'HEAD') assert.equal(body.length, 0)
       }
@@ -187,16 +187,16 @@ onStores(['servers', 'embedded'], 'hostile requests of the protocol', (site) => 
 
   test('addresses that are too long, and ones with 200 parameters', async () => {
     for (const path of [...PATHS, '/interaction/x', '/assets/x', '/nowhere']) {
-      const long = await here.send('GET', `${path}?x=${'a'.repeat(16_384)}`)
+      const long = await site.send('GET', `${path}?x=${'a'.repeat(16_384)}`)
       assert.ok([414, 431].includes(long.status), `${path}: ${long.status}`)
       const many = Array.from({ length: 200 }, (_, index) => `x${index}=1`).join('&')
-      assertHarmless(await here.send('GET', `${path}?${many}`), path)
-      assertHarmless(await here.send('GET', `${path}?${'client_id=a&'.repeat(200)}`), path)
+      assertHarmless(await site.send('GET', `${path}?${many}`), path)
+      assertHarmless(await site.send('GET', `${path}?${'client_id=a&'.repeat(200)}`), path)
     }
   })
 
   test('what is no HTTP is cut off with 400, and takes nothing else down', async () => {
-    const host = `Host: 127.0.0.1:${here.port}\r\n`
+    const host = `Host: 127.0.0.1:${site.port}\r\n`
     const lines = [
       'GET\r\n\r\n',
       `GET /\0 HTTP/1.1\r\n${host}\r\n`,
@@ -214,21 +214,21 @@ onStores(['servers', 'embedded'], 'hostile requests of the protocol', (site) => 
       '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03',
     ]
     for (const line of lines) {
-      const answer = await talk(here.port, line)
+      const answer = await talk(site.port, line)
       assert.match(answer, /^(?:HTTP\/1\.1 (?:400|405|421|505) |$)/, `${JSON.stringify(line)}: ${answer.slice(0, 80)}`)
     }
     const upgrade = `GET /auth HTTP/1.1\r\n${host}Connection: upgrade\r\nUpgrade: websocket\r\n\r\n`
-    assert.doesNotMatch(await talk(here.port, upgrade), /^HTTP\/1\.1 (?:101|5)/)
+    assert.doesNotMatch(await talk(site.port, upgrade), /^HTTP\/1\.1 (?:101|5)/)
   })
 
   test('after all of it a sign-in works, its code is good, and nothing was our fault', async () => {
-    const { end } = await here.signedIn()
+    const { end } = await somebodySignedIn(site)
     const body = new URLSearchParams({ ...TOKEN, code: codeIn(end) })
-    const answer = await here.send('POST', '/token', { body: `${body}`, headers: { 'content-type': FORM } })
+    const answer = await site.send('POST', '/token', { body: `${body}`, headers: { 'content-type': FORM } })
     assert.equal(answer.status, 200, `${answer.body}`)
-    assert.equal((await here.events('login.ok')).length, 1)
-    assert.deepEqual(here.faults, [])
-    assert.equal(here.gateway.site.trail.dropped, 0)
+    assert.equal((await site.events('login.ok')).length, 1)
+    assert.deepEqual(site.faults, [])
+    assert.equal(site.gateway.installation.trail.dropped, 0)
   })
 })
 

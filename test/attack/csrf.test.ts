@@ -2,7 +2,17 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { CLIENT } from '../harness/gateway.ts'
 import type { SendOptions } from '../harness/http-client.ts'
-import { assertPage, assertSignedIn, type BrowserResponse, isSignedIn, onServers, requestOf, seen } from './site.ts'
+import {
+  assertPage,
+  assertSignedIn,
+  type BrowserResponse,
+  isSignedIn,
+  onServers,
+  requestOf,
+  seen,
+  somebodyAsked,
+  somebodySignedIn,
+} from './site.ts'
 
 /**
  * A page of somebody else makes the victim's browser send our forms: to sign the victim in as the attacker (login CSRF), to spend
@@ -19,14 +29,14 @@ const FOREIGN: [what: string, headers: Record<string, string | undefined>][] = [
   ['Origin null and nothing else', { origin: 'null', 'sec-fetch-site': undefined }],
   ['Origin of another port', { origin: 'http://127.0.0.1:1', 'sec-fetch-site': 'same-site' }],
   ['Origin with another scheme', { origin: 'https://127.0.0.1', 'sec-fetch-site': 'cross-site' }],
-  ['no Origin, but Sec-Fetch-Site: cross-site', { origin: undefined, 'sec-fetch-site': 'cross-site' }],
-  ['no Origin, but Sec-Fetch-Site: same-site', { origin: undefined, 'sec-fetch-site': 'same-site' }],
+  ['no Origin, but Sec-Fetch-TestSite: cross-site', { origin: undefined, 'sec-fetch-site': 'cross-site' }],
+  ['no Origin, but Sec-Fetch-TestSite: same-site', { origin: undefined, 'sec-fetch-site': 'same-site' }],
   ['an Origin that begins like ours', { origin: 'ISSUER.evil.example', 'sec-fetch-site': undefined }],
   ['an Origin in which ours stands', { origin: 'https://evil.example?ISSUER', 'sec-fetch-site': undefined }],
 ]
 
-onServers('cross-site request forgery', (site) => {
-  const here = site({
+onServers('cross-site request forgery', (testSite) => {
+  const site = testSite({
     mail: 'on',
     config: {
       mfa: { enabled: true, methods: ['totp', 'email'] },
@@ -46,14 +56,14 @@ onServers('cross-site request forgery', (site) => {
   })
 
   function headersOf(headers: Record<string, string | undefined>): SendOptions {
-    const given = Object.entries(headers).map(([name, value]) => [name, value?.replace('ISSUER', here.issuer)])
+    const given = Object.entries(headers).map(([name, value]) => [name, value?.replace('ISSUER', site.issuer)])
     return { headers: Object.fromEntries(given) }
   }
 
   test('without its token, with an empty, a changed or an old one no form is taken (WE-1)', async () => {
-    const { browser, page, secret } = await here.asked()
+    const { browser, page, secret } = await somebodyAsked(site)
     const { csrf = '', ...rest } = page.form?.hidden ?? {}
-    const code = here.code(secret)
+    const code = site.appCode(secret)
     const changed = `${csrf.slice(0, -1)}${csrf.endsWith('A') ? 'B' : 'A'}`
     const tokens = [undefined, '', 'x', changed, csrf.toLowerCase(), `${csrf} `, ` ${csrf}`, csrf.slice(1), `${csrf}A`]
     for (const token of tokens) {
@@ -68,28 +78,28 @@ onServers('cross-site request forgery', (site) => {
     )
     assertSignedIn(await browser.submit(page, { code }))
     // The first of a minute tells the story: nobody fills the audit log.
-    assert.equal((await here.events('csrf.rejected')).length, 1)
+    assert.equal((await site.events('csrf.rejected')).length, 1)
   })
 
   test('the token of another sign-in in the same browser is no token of this one', async () => {
-    const { browser, page, secret } = await here.asked()
-    const other = await here.open(browser)
+    const { browser, page, secret } = await somebodyAsked(site)
+    const other = await site.open(browser)
     const csrf = other.form?.hidden.csrf
     const step = page.form?.hidden.step
     assert.notEqual(csrf, page.form?.hidden.csrf)
     // The other sign-in has taken the interaction cookies' place only on its own path.
-    const code = here.code(secret)
+    const code = site.appCode(secret)
     assertPage(await browser.post(`${page.form?.action}`, { csrf, step, code }), 'error', 'csrf', 403)
     assertSignedIn(await browser.submit(page, { code }))
   })
 
   test('the token of another browser for the same sign-in is no token of this one', async () => {
-    const { browser, page, secret } = await here.asked()
+    const { browser, page, secret } = await somebodyAsked(site)
     const thief = await browser.copy()
     await thief.clear('stepgate-browser')
     const seenByThief = await thief.get(page.url)
     assert.notEqual(seenByThief.form?.hidden.csrf, page.form?.hidden.csrf)
-    const code = here.code(secret)
+    const code = site.appCode(secret)
     assertPage(await thief.post(`${page.form?.action}`, { ...page.form?.hidden, code }), 'error', 'csrf', 403)
     const csrf = seenByThief.form?.hidden.csrf
     assertPage(await browser.post(`${page.form?.action}`, { ...page.form?.hidden, csrf, code }), 'error', 'csrf', 403)
@@ -97,19 +107,19 @@ onServers('cross-site request forgery', (site) => {
   })
 
   test('a browser that has kept no cookie cannot send a form, not even with the token of its page', async () => {
-    const page = await here.open(here.browser())
-    const person = await here.person()
+    const page = await site.open(site.browser())
+    const person = await site.person()
     const { username, password } = person
-    const answer = await here.browser().post(`${page.form?.action}`, { ...page.form?.hidden, username, password })
+    const answer = await site.browser().post(`${page.form?.action}`, { ...page.form?.hidden, username, password })
     assertPage(answer, 'error', 'csrf', 403)
   })
 
   describe('a form that stood elsewhere is refused even with the right token', () => {
     for (const [what, headers] of FOREIGN) {
       test(what, async () => {
-        const { browser, page, secret } = await here.asked()
+        const { browser, page, secret } = await somebodyAsked(site)
         const given = headersOf(headers)
-        const code = here.code(secret)
+        const code = site.appCode(secret)
         assertPage(await browser.submit(page, { code }, given), 'error', 'csrf', 403)
         assertSignedIn(await browser.submit(page, { code }))
       })
@@ -121,18 +131,18 @@ onServers('cross-site request forgery', (site) => {
       { origin: undefined, 'sec-fetch-site': undefined },
       { origin: undefined, 'sec-fetch-site': 'same-origin' },
       { origin: undefined, 'sec-fetch-site': 'none' },
-      { origin: here.issuer, 'sec-fetch-site': undefined },
+      { origin: site.issuer, 'sec-fetch-site': undefined },
     ]) {
-      const { browser, page, secret } = await here.asked()
-      assertSignedIn(await browser.submit(page, { code: here.code(secret) }, headersOf(headers)))
+      const { browser, page, secret } = await somebodyAsked(site)
+      assertSignedIn(await browser.submit(page, { code: site.appCode(secret) }, headersOf(headers)))
     }
   })
 
   test('login CSRF: an attacker’s name and password, sent by the victim’s browser, sign nobody in (WE-2)', async () => {
-    const attacker = await here.person()
-    const forAttacker = await here.open(here.browser())
-    const victim = here.browser()
-    const open = await here.open(victim)
+    const attacker = await site.person()
+    const forAttacker = await site.open(site.browser())
+    const victim = site.browser()
+    const open = await site.open(victim)
     const { username, password } = attacker
     for (const { form } of [forAttacker, open]) {
       const fields = { csrf: forAttacker.form?.hidden.csrf, step: 'login', username, password }
@@ -143,33 +153,33 @@ onServers('cross-site request forgery', (site) => {
     const fields = { ...open.form?.hidden, username, password }
     assertPage(await victim.post(`${open.form?.action}`, fields, { from: SITE }), 'error', 'csrf', 403)
     assert.equal(
-      (await here.events('login.ok')).some(({ account }) => account === attacker.id),
+      (await site.events('login.ok')).some(({ account }) => account === attacker.id),
       false,
     )
   })
 
   test('consent: no other site presses the button', async () => {
-    const { browser } = await here.signedIn()
-    const page = assertPage(await here.open(browser, { client_id: 'third' }), 'consent')
+    const { browser } = await somebodySignedIn(site)
+    const page = assertPage(await site.open(browser, { client_id: 'third' }), 'consent')
     const fields = { ...page.form?.hidden, action: 'allow' }
     assertPage(await browser.post(`${page.form?.action}`, fields, { from: SITE }), 'error', 'csrf', 403)
     const without = { ...fields, csrf: undefined }
     assertPage(await browser.post(`${page.form?.action}`, without), 'error', 'csrf', 403)
-    assert.equal((await here.events('consent.granted')).length, 0)
+    assert.equal((await site.events('consent.granted')).length, 0)
     assertSignedIn(await browser.submit(page, { action: 'allow' }))
   })
 
   test('cancelling is guarded too: nobody ends a sign-in from outside', async () => {
-    const { browser, page, secret } = await here.asked()
+    const { browser, page, secret } = await somebodyAsked(site)
     const step = page.form?.hidden.step
     assertPage(await browser.post(`${page.form?.action}`, { step, action: 'cancel' }), 'error', 'csrf', 403)
     assertPage(await browser.post(`${page.form?.action}`, { action: 'cancel' }, { from: SITE }), 'error', 'csrf', 403)
-    assertSignedIn(await browser.submit(page, { code: here.code(secret) }))
+    assertSignedIn(await browser.submit(page, { code: site.appCode(secret) }))
   })
 
   test('logout: a form of another site, without or with a guessed token, signs nobody out (LO-1)', async () => {
-    const { browser } = await here.signedIn()
-    const page = assertPage(await browser.get(`${here.issuer}/session/end`), 'logout')
+    const { browser } = await somebodySignedIn(site)
+    const page = assertPage(await browser.get(`${site.issuer}/session/end`), 'logout')
     const { xsrf = '' } = page.form?.hidden ?? {}
     for (const fields of [{ logout: 'yes' }, { logout: 'yes', xsrf: 'x' }, { logout: 'yes', xsrf: '' }]) {
       for (const from of [SITE, page.url]) {
@@ -180,17 +190,17 @@ onServers('cross-site request forgery', (site) => {
     // A cross-site post carries no SameSite=Lax cookie, so that even the right token is nobody's.
     const right = await browser.post(`${page.form?.action}`, { logout: 'yes', xsrf }, { from: SITE, redirects: 'stop' })
     assert.ok(right.status >= 400, seen(right))
-    assertSignedIn(await here.open(browser))
+    assertSignedIn(await site.open(browser))
   })
 
   describe('what is only read changes nothing (WE-4)', () => {
     test('GET and HEAD of a page with a code send no further mail and leave the code alone', async () => {
-      const [person, browser] = [await here.person(), here.browser()]
-      const entered = await here.enter(browser, person)
+      const [person, browser] = [await site.person(), site.browser()]
+      const entered = await site.enter(browser, person)
       const page = entered.page === 'choose' ? await browser.submit(entered, { method: 'email' }) : entered
       assertPage(page, 'verify-email')
-      const code = here.smtp.codeFor(`${person.email}`)
-      const count = here.smtp.codesTo(`${person.email}`)
+      const code = site.smtp.codeFor(`${person.email}`)
+      const count = site.smtp.codesTo(`${person.email}`)
       for (let time = 0; time < 3; time++) {
         assertPage(await browser.get(page.url), 'verify-email')
         assert.equal((await browser.send('HEAD', page.url, undefined)).status, 200)
@@ -199,15 +209,15 @@ onServers('cross-site request forgery', (site) => {
           assertPage(await browser.get(`${page.url}?${query}&csrf=${page.form?.hidden.csrf}`), 'verify-email')
         }
       }
-      assert.equal(here.smtp.codesTo(`${person.email}`), count)
+      assert.equal(site.smtp.codesTo(`${person.email}`), count)
       assertSignedIn(await browser.submit(page, { code }))
     })
 
     test('HEAD makes no code and sends no mail, also where the page would', async () => {
-      const [person, browser] = [await here.person(), here.browser()]
-      assertSignedIn(await here.enter(browser, person, { client_id: 'loose' }))
-      const sent = () => here.smtp.codesTo(`${person.email}`)
-      const { location = '' } = await browser.get(requestOf(here.issuer, { client_id: 'mailed' }), {
+      const [person, browser] = [await site.person(), site.browser()]
+      assertSignedIn(await site.enter(browser, person, { client_id: 'loose' }))
+      const sent = () => site.smtp.codesTo(`${person.email}`)
+      const { location = '' } = await browser.get(requestOf(site.issuer, { client_id: 'mailed' }), {
         redirects: 'stop',
       })
       for (let time = 0; time < 3; time++) {
@@ -216,33 +226,33 @@ onServers('cross-site request forgery', (site) => {
       assert.equal(sent(), 0)
       const page = assertPage(await browser.get(location), 'verify-email')
       assert.equal(sent(), 1)
-      assertSignedIn(await browser.submit(page, { code: here.smtp.codeFor(`${person.email}`) }))
+      assertSignedIn(await browser.submit(page, { code: site.smtp.codeFor(`${person.email}`) }))
     })
 
     test('a key to scan stays the same for as many looks as there are', async () => {
-      const [person, browser] = [await here.person({ email: null }), here.browser()]
-      const page = assertPage(await here.enter(browser, person), 'bind-totp')
+      const [person, browser] = [await site.person({ email: null }), site.browser()]
+      const page = assertPage(await site.enter(browser, person), 'bind-totp')
       const secret = page.text('[data-secret]')
       for (let time = 0; time < 3; time++) {
         await browser.send('HEAD', page.url, undefined)
         assert.equal((await browser.get(page.url)).text('[data-secret]'), secret)
       }
-      assert.deepEqual(await here.gateway.site.bindings.list(person.id), [])
+      assert.deepEqual(await site.gateway.installation.bindings.list(person.id), [])
       const answers: BrowserResponse[] = [
-        await browser.get(`${page.url}?code=${here.code(secret)}`),
-        await browser.send('HEAD', `${page.url}?code=${here.code(secret)}`, undefined),
+        await browser.get(`${page.url}?code=${site.appCode(secret)}`),
+        await browser.send('HEAD', `${page.url}?code=${site.appCode(secret)}`, undefined),
       ]
       assert.equal(answers.some(isSignedIn), false)
-      assert.deepEqual(await here.gateway.site.bindings.list(person.id), [])
+      assert.deepEqual(await site.gateway.installation.bindings.list(person.id), [])
     })
 
     test('an image of the logout address on another site signs nobody out', async () => {
-      const { browser } = await here.signedIn()
+      const { browser } = await somebodySignedIn(site)
       for (const method of ['GET', 'HEAD']) {
-        await browser.send(method, `${here.issuer}/session/end?client_id=app`, undefined, { from: SITE })
-        await browser.send(method, `${here.issuer}/session/end/confirm?logout=yes`, undefined, { from: SITE })
+        await browser.send(method, `${site.issuer}/session/end?client_id=app`, undefined, { from: SITE })
+        await browser.send(method, `${site.issuer}/session/end/confirm?logout=yes`, undefined, { from: SITE })
       }
-      assertSignedIn(await here.open(browser))
+      assertSignedIn(await site.open(browser))
     })
   })
 })

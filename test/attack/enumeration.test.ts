@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { createHasher, type Hasher } from '../../src/accounts/passwords.ts'
 import { randomToken } from '../../src/kernel/secrets.ts'
-import { assertPage, type Browser, type BrowserResponse, onServers, type Site } from './site.ts'
+import { assertPage, type Browser, type BrowserResponse, onServers, type TestSite } from './site.ts'
 
 /**
  * Whoever can tell a name that exists from one that does not has half of what a spray needs, and a list of whom to write to
@@ -56,7 +56,7 @@ function alike({ auc, delta }: Measured): boolean {
   return auc > LEAST && auc < MOST && (!LONG || delta < DELTA)
 }
 
-onServers('enumeration', (site) => {
+onServers('enumeration', (testSite) => {
   describe('with real hashes', () => {
     const real = createHasher({ queue: 64, wait: 2000, concurrency: 2 })
     let verified = 0
@@ -67,7 +67,7 @@ onServers('enumeration', (site) => {
         return real.verify(hash, password)
       },
     }
-    const here = site({ hasher })
+    const site = testSite({ hasher })
     const name = (): string => `user-${randomToken(9).toLowerCase()}`
 
     /** Accounts cost no hash of their own: all have one password. */
@@ -75,14 +75,14 @@ onServers('enumeration', (site) => {
       const username = name()
       const email = `${username}@example.test`
       const audit = { event: 'user.created', outcome: 'ok' } as const
-      const { id } = await here.gateway.site.accounts.insert({ username, email, passwordHash }, audit)
+      const { id } = await site.gateway.installation.accounts.insert({ username, email, passwordHash }, audit)
       return { id, username }
     }
 
     async function assertAlike(first: (hash: string) => Attempt, second: Attempt): Promise<void> {
       const hash = await real.hash('the password of everybody here')
-      const browser = here.browser()
-      const page = await here.open(browser)
+      const browser = site.browser()
+      const page = await site.open(browser)
       const measured: Measured[] = []
       // One repeat is allowed: chance, and whatever else this machine does.
       for (let attempt = 0; attempt < 2; attempt++) {
@@ -102,7 +102,11 @@ onServers('enumeration', (site) => {
 
     const disabled = (hash: string) => async () => {
       const { id, username } = await account(hash)
-      await here.gateway.site.accounts.setDisabled(id, true, { event: 'user.disabled', outcome: 'ok', account: id })
+      await site.gateway.installation.accounts.setDisabled(id, true, {
+        event: 'user.disabled',
+        outcome: 'ok',
+        account: id,
+      })
       return { username, password: 'the password of everybody here' }
     }
     if (LONG) {
@@ -111,12 +115,12 @@ onServers('enumeration', (site) => {
 
     test('each of them costs exactly one hash (EN-2)', async () => {
       const { id, username } = await account(await real.hash('right'))
-      const none = await here.gateway.site.accounts.insert(
+      const none = await site.gateway.installation.accounts.insert(
         { username: name(), email: undefined },
         { event: 'user.created', outcome: 'ok' },
       )
-      const browser = here.browser()
-      const page = await here.open(browser)
+      const browser = site.browser()
+      const page = await site.open(browser)
       const costs = async (fields: { username: string; password: string }) => {
         const before = verified
         await browser.submit(page, fields)
@@ -125,36 +129,40 @@ onServers('enumeration', (site) => {
       assert.equal(await costs({ username, password: 'wrong' }), 1)
       assert.equal(await costs({ username: name(), password: 'wrong' }), 1)
       assert.equal(await costs({ username: none.username, password: 'wrong' }), 1)
-      await here.gateway.site.accounts.setDisabled(id, true, { event: 'user.disabled', outcome: 'ok', account: id })
+      await site.gateway.installation.accounts.setDisabled(id, true, {
+        event: 'user.disabled',
+        outcome: 'ok',
+        account: id,
+      })
       assert.equal(await costs({ username, password: 'right' }), 1)
     })
   })
 
   describe('in words and headers', () => {
-    const here = site()
+    const site = testSite()
 
     test('unknown, wrong, disabled and without a password: status, headers, cookies and page are the same (EN-1)', async () => {
-      const [wrong, disabled] = [await here.person(), await here.person()]
-      const { accounts } = here.gateway.site
+      const [wrong, disabled] = [await site.person(), await site.person()]
+      const { accounts } = site.gateway.installation
       await accounts.setDisabled(disabled.id, true, { event: 'user.disabled', outcome: 'ok', account: disabled.id })
       const none = await accounts.insert({ username: 'no-password' }, { event: 'user.created', outcome: 'ok' })
       const answers = [
-        await tried(here, wrong.username, 'wrong'),
-        await tried(here, disabled.username, disabled.password),
-        await tried(here, none.username, 'wrong'),
-        await tried(here, `${wrong.email}`, 'wrong'),
+        await tried(site, wrong.username, 'wrong'),
+        await tried(site, disabled.username, disabled.password),
+        await tried(site, none.username, 'wrong'),
+        await tried(site, `${wrong.email}`, 'wrong'),
       ]
-      const unknown = await tried(here, 'nobody-at-all', 'wrong')
+      const unknown = await tried(site, 'nobody-at-all', 'wrong')
       for (const answer of answers) assert.deepEqual(answer, unknown)
     })
 
     test('the delay begins after the same number of tries for names that exist and for those that do not (EN-5)', async () => {
-      const person = await here.person()
+      const person = await site.person()
       const statuses = async (username: string): Promise<number[]> => {
         const heard: number[] = []
         for (let time = 0; time < 7; time++) {
-          const browser = here.browser()
-          const page = await here.open(browser)
+          const browser = site.browser()
+          const page = await site.open(browser)
           heard.push((await browser.submit(page, { username, password: 'wrong' })).status)
         }
         return heard
@@ -167,9 +175,9 @@ onServers('enumeration', (site) => {
 })
 
 /** Everything of an answer but what is new each time, and what was typed. */
-async function tried(here: Site, username: string, password: string): Promise<Record<string, unknown>> {
-  const browser = here.browser()
-  const page = await here.open(browser)
+async function tried(site: TestSite, username: string, password: string): Promise<Record<string, unknown>> {
+  const browser = site.browser()
+  const page = await site.open(browser)
   const answer = await browser.submit(page, { username, password })
   const { date: _, 'content-length': __, ...headers } = answer.headers
   const body = answer.body

@@ -3,7 +3,18 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { describe, test } from 'node:test'
 import { CLIENT } from '../harness/gateway.ts'
 import { type Browser, createBrowser } from '../harness/http-client.ts'
-import { assertPage, CREDENTIALS, codeIn, FORM, onServers, REDIRECT, requestOf, type Site, VERIFIER } from './site.ts'
+import {
+  assertPage,
+  CREDENTIALS,
+  codeIn,
+  FORM,
+  onServers,
+  REDIRECT,
+  requestOf,
+  somebodyAsked,
+  type TestSite,
+  VERIFIER,
+} from './site.ts'
 
 /**
  * A sign-in page in somebody's frame is clicked without being seen; a script of somebody else in it reads what is typed; a cookie
@@ -58,9 +69,9 @@ interface Heard {
 }
 
 /** A whole life of a browser, one answer at a time. */
-async function everything(here: Site, browser: Browser): Promise<Heard[]> {
+async function everything(site: TestSite, browser: Browser): Promise<Heard[]> {
   const heard: Heard[] = []
-  const { issuer } = here
+  const { issuer } = site
   const hear = (
     what: string,
     headers: IncomingHttpHeaders,
@@ -72,7 +83,7 @@ async function everything(here: Site, browser: Browser): Promise<Heard[]> {
   hear('the redirect to the pages', asked.headers)
   const login = await browser.get(`${asked.location}`)
   hear('login', login.headers)
-  const person = await here.person()
+  const person = await site.person()
   hear('a wrong password', (await browser.submit(login, { username: 'nobody', password: 'wrong' })).headers)
   hear('a form of nobody', (await browser.post(login.url, { csrf: 'x' })).headers, { forms: 'here' })
   hear('a method', (await browser.send('OPTIONS', login.url, undefined)).headers, { forms: 'here' })
@@ -81,7 +92,7 @@ async function everything(here: Site, browser: Browser): Promise<Heard[]> {
   const bind = assertPage(await browser.get(`${entered.location}`), 'bind-totp')
   hear('bind-totp', bind.headers)
   hear('a wrong code', (await browser.submit(bind, { code: '00000' })).headers)
-  const code = here.code(bind.text('[data-secret]'))
+  const code = site.appCode(bind.text('[data-secret]'))
   const bound = await browser.submit(bind, { code, remember: 'on' }, stop)
   hear('the redirect to the engine', bound.headers)
   const end = await browser.get(`${bound.location}`)
@@ -89,7 +100,7 @@ async function everything(here: Site, browser: Browser): Promise<Heard[]> {
   hear('a page that is over', (await browser.get(login.url)).headers, { forms: 'here' })
 
   const post = (path: string, fields: Record<string, string>) =>
-    here.send('POST', path, { body: `${new URLSearchParams(fields)}`, headers: { 'content-type': FORM } })
+    site.send('POST', path, { body: `${new URLSearchParams(fields)}`, headers: { 'content-type': FORM } })
   const redeem = { ...CREDENTIALS, grant_type: 'authorization_code', redirect_uri: REDIRECT, code_verifier: VERIFIER }
   const tokens = await post('/token', { ...redeem, code: codeIn(end) })
   assert.equal(tokens.status, 200)
@@ -98,27 +109,27 @@ async function everything(here: Site, browser: Browser): Promise<Heard[]> {
   hear('no tokens', (await post('/token', { ...redeem, code: 'x' })).headers)
   hear('a wrong secret', (await post('/token', { ...redeem, client_secret: 'x' })).headers)
   const authorization = `Bearer ${access_token}`
-  hear('userinfo', (await here.send('GET', '/me', { headers: { authorization } })).headers)
-  hear('userinfo for nobody', (await here.send('GET', '/me')).headers)
+  hear('userinfo', (await site.send('GET', '/me', { headers: { authorization } })).headers)
+  hear('userinfo for nobody', (await site.send('GET', '/me')).headers)
   hear('introspection', (await post('/token/introspection', { ...CREDENTIALS, token: access_token })).headers)
   hear('revocation', (await post('/token/revocation', { ...CREDENTIALS, token: access_token })).headers, {
     secret: false,
   })
 
   const open = { secret: false } as const
-  hear('discovery', (await here.send('GET', '/.well-known/openid-configuration')).headers, open)
-  hear('keys', (await here.send('GET', '/jwks')).headers, open)
+  hear('discovery', (await site.send('GET', '/.well-known/openid-configuration')).headers, open)
+  hear('keys', (await site.send('GET', '/jwks')).headers, open)
   hear('not found', (await browser.get(`${issuer}/nowhere`)).headers, { forms: 'here' })
   for (const asset of login.body.match(/\/assets\/[\w.-]+/g) ?? []) {
     hear(asset, (await browser.get(`${issuer}${asset}`)).headers, open)
   }
-  hear('/livez', (await here.send('GET', '/livez')).headers)
-  hear('/readyz', (await here.send('GET', '/readyz')).headers)
-  hear('405', (await here.send('PUT', '/auth')).headers, open)
-  const long = await here.send('GET', `/${'x'.repeat(16_400)}`)
+  hear('/livez', (await site.send('GET', '/livez')).headers)
+  hear('/readyz', (await site.send('GET', '/readyz')).headers)
+  hear('405', (await site.send('PUT', '/auth')).headers, open)
+  const long = await site.send('GET', `/${'x'.repeat(16_400)}`)
   assert.equal(long.status, 414)
   hear('414', long.headers, open)
-  hear('421', (await here.send('GET', '/auth', { headers: { host: 'evil.example' } })).headers, open)
+  hear('421', (await site.send('GET', '/auth', { headers: { host: 'evil.example' } })).headers, open)
   hear('a post that becomes a get', (await post('/auth', {})).headers, open)
   hear('a protocol error', (await browser.get(`${issuer}/auth?client_id=x`)).headers, { forms: 'here' })
   const denied = await browser.get(requestOf(issuer, { prompt: 'none', max_age: '0' }), stop)
@@ -169,7 +180,7 @@ function assertCookie({ key, value, httpOnly, secure, sameSite, hostOnly, path, 
   assert.ok(left < (/-(?:known|device)-/.test(key) ? 91 * 86_400_000 : 905_000), `${key}: ${expires}`)
 }
 
-onServers('headers', (site) => {
+onServers('headers', (testSite) => {
   const config = {
     // Without it node itself, which knows no headers of ours, refuses what is too long.
     limits: { headerBytes: 32_768 },
@@ -178,33 +189,33 @@ onServers('headers', (site) => {
       { ...CLIENT, client_id: 'third', client_secret: 'Zr8mQ1wXc5Tn7Kv2Lb9Ye4Hs6Gd3Jf0U', firstParty: false },
     ],
   }
-  const plain = site({ config })
-  const secure = site({ config, issuer: HTTPS, trusted: ['127.0.0.1'] })
+  const plain = testSite({ config })
+  const secure = testSite({ config, issuer: HTTPS, trusted: ['127.0.0.1'] })
   const proxied = (): Browser => createBrowser({ origin: HTTPS, proxy: { port: secure.port, client: '203.0.113.7' } })
 
-  for (const [name, here, browser] of [
+  for (const [name, site, browser] of [
     ['http on loopback', plain, () => plain.browser()],
     ['https behind a proxy', secure, proxied],
   ] as const) {
     describe(name, () => {
       test('every response, the engine’s pages too (X9), has the headers that keep it out of frames, caches and other types', async () => {
-        for (const { what, headers, forms, secret } of await everything(here, browser())) {
-          assertProtected(headers, what, { forms, secure: here.issuer === HTTPS })
+        for (const { what, headers, forms, secret } of await everything(site, browser())) {
+          assertProtected(headers, what, { forms, secure: site.issuer === HTTPS })
           if (secret) assert.match(`${headers['cache-control']}`, /no-store/, what)
         }
-        assert.deepEqual(here.faults, [])
+        assert.deepEqual(site.faults, [])
       })
 
       test('cookies: HttpOnly, SameSite=Lax, of this host alone, small, and gone with the browser', async () => {
         const one = browser()
-        const login = await one.get(requestOf(here.issuer))
+        const login = await one.get(requestOf(site.issuer))
         const during = await kept(one)
-        const person = await here.person()
+        const person = await site.person()
         const bind = await one.submit(login, { username: person.username, password: person.password })
-        const end = await one.submit(bind, { code: here.code(bind.text('[data-secret]')), remember: 'on' })
+        const end = await one.submit(bind, { code: site.appCode(bind.text('[data-secret]')), remember: 'on' })
         codeIn(end)
         const afterwards = await kept(one)
-        const is = here.issuer === HTTPS
+        const is = site.issuer === HTTPS
         const names = (cookies: Kept[]): string[] =>
           cookies.map(({ key }) => key.replace(/-[A-Za-z0-9]{10}(?=\.sig$|$)/, ''))
         const [host, bound] = is ? ['__Host-', '__Secure-'] : ['', '']
@@ -229,7 +240,7 @@ onServers('headers', (site) => {
 
   test('no page asks the browser to fetch anything from elsewhere (WE-14)', async () => {
     const browser = plain.browser()
-    const { page } = await plain.asked({ browser })
+    const { page } = await somebodyAsked(plain, { browser })
     for (const { attributes } of page.findAll('script, link, img, iframe, source')) {
       const target = attributes.src ?? attributes.href
       if (target !== undefined) assert.match(target, /^\/assets\/|^data:image\//)

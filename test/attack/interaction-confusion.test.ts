@@ -13,6 +13,8 @@ import {
   REDIRECT,
   requestOf,
   seen,
+  somebodyAsked,
+  somebodySignedIn,
 } from './site.ts'
 
 /**
@@ -25,8 +27,8 @@ const LOOSE = { ...CLIENT, client_id: 'loose', client_secret: 'Nq3bV7xTz1Rk5Mw9C
 const THIRD = { ...CLIENT, client_id: 'third', client_secret: 'Zr8mQ1wXc5Tn7Kv2Lb9Ye4Hs6Gd3Jf0U', firstParty: false }
 const OPEN = { ...CLIENT, client_id: 'open', client_secret: 'Bk5nP8wRz2Xc7Tm4Vd9Qe3Hy6Ls1Jf0G' }
 
-onServers('interaction confusion', (site) => {
-  const here = site({
+onServers('interaction confusion', (testSite) => {
+  const site = testSite({
     config: {
       clients: [CLIENT, LOOSE, THIRD, OPEN],
       policy: {
@@ -44,7 +46,7 @@ onServers('interaction confusion', (site) => {
   async function header(browser: Browser, page: BrowserResponse, ...kinds: string[]): Promise<{ cookie: string }> {
     const all = Object.entries({
       ...(await browser.cookies(page.url)),
-      ...(await browser.cookies(`${here.issuer}/auth/${uidIn(page)}`)),
+      ...(await browser.cookies(`${site.issuer}/auth/${uidIn(page)}`)),
     })
     const chosen = all.filter(([name]) => kinds.some((kind) => name.startsWith(`stepgate-${kind}`)))
     assert.ok(chosen.length > 0, `no ${kinds} among ${all.map(([name]) => name)}`)
@@ -53,7 +55,7 @@ onServers('interaction confusion', (site) => {
 
   /** Whether this browser has a session, without any page. */
   async function hasSession(browser: Browser): Promise<boolean> {
-    const end = await browser.get(requestOf(here.issuer, { prompt: 'none', client_id: 'open' }), { redirects: 'stop' })
+    const end = await browser.get(requestOf(site.issuer, { prompt: 'none', client_id: 'open' }), { redirects: 'stop' })
     const { searchParams } = new URL(`${end.location}`)
     if (searchParams.has('code')) return true
     assert.equal(searchParams.get('error'), 'login_required', seen(end))
@@ -62,60 +64,60 @@ onServers('interaction confusion', (site) => {
 
   describe('somebody else’s interaction', () => {
     test('the address of another sign-in with the cookie of one’s own opens nothing (X8)', async () => {
-      const mine = here.browser()
-      const own = await here.open(mine)
-      const victim = await here.asked()
+      const mine = site.browser()
+      const own = await site.open(mine)
+      const victim = await somebodyAsked(site)
       const cookies = await header(mine, own, 'interaction', 'resume', 'browser')
       const { hidden = {}, action = '' } = victim.page.form ?? {}
       const stop = { redirects: 'stop', headers: cookies } as const
-      const shown = assertPage(await here.browser().get(victim.page.url, stop), 'error', 'expired', 410)
+      const shown = assertPage(await site.browser().get(victim.page.url, stop), 'error', 'expired', 410)
       assert.doesNotMatch(shown.body, new RegExp(victim.person.username))
-      const code = here.code(victim.secret)
+      const code = site.appCode(victim.secret)
       for (const csrf of [hidden.csrf, own.form?.hidden.csrf]) {
-        const answer = await here.browser().post(action, { ...hidden, csrf, code }, stop)
+        const answer = await site.browser().post(action, { ...hidden, csrf, code }, stop)
         assertPage(answer, 'error', 'csrf', 403)
       }
       // Nor where nothing was proved yet, so that nothing is bound to a browser.
-      const begun = await here.open(here.browser())
-      assertPage(await here.browser().get(begun.url, stop), 'error', 'expired', 410)
+      const begun = await site.open(site.browser())
+      assertPage(await site.browser().get(begun.url, stop), 'error', 'expired', 410)
       // The engine's way back follows the cookie: it leads to one's own sign-in, whosever the address is.
-      const resumed = await here.browser().get(`${here.issuer}/auth/${uidIn(victim.page)}`, stop)
+      const resumed = await site.browser().get(`${site.issuer}/auth/${uidIn(victim.page)}`, stop)
       assert.equal(isSignedIn(resumed), false)
       assert.doesNotMatch(`${resumed.location}`, new RegExp(uidIn(victim.page)))
       assertSignedIn(await victim.browser.submit(victim.page, { code }))
     })
 
     test('the attacker’s address in the victim’s browser: nobody is asked for a password there (CVE-2022-39222)', async () => {
-      const attackers = here.browser()
-      const page = await here.open(attackers)
-      const victim = here.browser()
-      for (const address of [page.url, `${here.issuer}/auth/${uidIn(page)}`]) {
+      const attackers = site.browser()
+      const page = await site.open(attackers)
+      const victim = site.browser()
+      for (const address of [page.url, `${site.issuer}/auth/${uidIn(page)}`]) {
         const shown = assertPage(await victim.get(address, { from: 'https://evil.example/' }), 'error', 'expired', 410)
         assert.equal(shown.forms.length, 0)
       }
       // A victim who already has a session is not drawn into it either.
-      const signedIn = await here.signedIn()
-      for (const address of [page.url, `${here.issuer}/auth/${uidIn(page)}`]) {
+      const signedIn = await somebodySignedIn(site)
+      for (const address of [page.url, `${site.issuer}/auth/${uidIn(page)}`]) {
         const shown = await signedIn.browser.get(address)
         assertPage(shown, 'error', 'expired', 410)
       }
       assertPage(await attackers.get(page.url), 'login')
-      assert.equal(isSignedIn(await attackers.get(`${here.issuer}/auth/${uidIn(page)}`)), false)
+      assert.equal(isSignedIn(await attackers.get(`${site.issuer}/auth/${uidIn(page)}`)), false)
     })
 
     test('a thief with the interaction’s cookies alone does not stand where its owner stands', async () => {
-      const victim = await here.asked()
+      const victim = await somebodyAsked(site)
       const stolen = await header(victim.browser, victim.page, 'interaction', 'resume')
-      const thief = here.browser()
+      const thief = site.browser()
       const shown = await thief.get(victim.page.url, { headers: stolen })
       assertPage(shown, 'error', 'expired', 410)
       assert.doesNotMatch(shown.body, new RegExp(victim.person.username))
-      const code = here.code(victim.secret)
+      const code = site.appCode(victim.secret)
       const fields = { ...victim.page.form?.hidden, code }
       assertPage(await thief.post(`${victim.page.form?.action}`, fields, { headers: stolen }), 'error', 'csrf', 403)
       // With a browser secret of the thief's own, whose token the thief can know.
-      const own = here.browser()
-      const other = await here.open(own)
+      const own = site.browser()
+      const other = await site.open(own)
       const both = `${stolen.cookie}; ${(await header(own, other, 'browser')).cookie}`
       assertPage(await thief.get(victim.page.url, { headers: { cookie: both } }), 'error', 'expired', 410)
       assertSignedIn(await victim.browser.submit(victim.page, { code }))
@@ -124,22 +126,22 @@ onServers('interaction confusion', (site) => {
     describe('planted in the victim’s browser, cookies and all, as a neighbour under the same domain can', () => {
       /** Somebody who has begun a sign-in, and the browser of somebody else in which it goes on. */
       async function planted(parameters: Record<string, string> = {}) {
-        const attackers = here.browser()
-        const page = await here.open(attackers, parameters)
+        const attackers = site.browser()
+        const page = await site.open(attackers, parameters)
         const victims = await attackers.copy()
         await victims.clear('stepgate-browser')
-        const person = await here.person()
-        const secret = parameters.client_id === undefined ? await here.bindApp(person) : ''
+        const person = await site.person()
+        const secret = parameters.client_id === undefined ? await site.bindApp(person) : ''
         const login = assertPage(await victims.get(page.url), 'login', undefined, 200)
         const { username, password } = person
-        return { attackers, page, victims, login, typed: { username, password }, code: secret && here.code(secret) }
+        return { attackers, page, victims, login, typed: { username, password }, code: secret && site.appCode(secret) }
       }
 
       test('the session is of the browser in which the sign-in was finished (SE-2)', async () => {
         const { attackers, page, victims, login, typed, code } = await planted()
         const verify = assertPage(await victims.submit(login, typed), 'verify-totp')
         const done = await victims.submit(verify, { code }, { redirects: 'stop' })
-        const bare = `${here.issuer}/auth/${uidIn(page)}`
+        const bare = `${site.issuer}/auth/${uidIn(page)}`
         for (const address of [bare, `${bare}/`, `${done.location}`, `${bare}?finished=`, page.url]) {
           assertPage(await attackers.get(address), 'error', 'expired', 410)
         }
@@ -154,15 +156,15 @@ onServers('interaction confusion', (site) => {
           { code },
           { redirects: 'stop' },
         )
-        const own = await here.open(attackers)
+        const own = await site.open(attackers)
         const cancelled = await attackers.submit(own, { action: 'cancel' }, { redirects: 'stop' })
         const address = new URL(`${cancelled.location}`)
         const { cookie } = await header(attackers, page, 'resume')
         const browser = (await header(attackers, page, 'browser')).cookie
         const headers = { cookie: `${cookie}; ${browser}` }
-        assertPage(await here.browser().get(address.href, { headers }), 'error', 'expired', 410)
+        assertPage(await site.browser().get(address.href, { headers }), 'error', 'expired', 410)
         address.pathname = `/auth/${uidIn(page)}`
-        assertPage(await here.browser().get(address.href, { headers }), 'error', 'expired', 410)
+        assertPage(await site.browser().get(address.href, { headers }), 'error', 'expired', 410)
       })
 
       test('a form that is sent in the meantime brings no cookie of the other browser', async () => {
@@ -179,21 +181,21 @@ onServers('interaction confusion', (site) => {
     })
 
     test('the browser’s cookie alone opens no interaction', async () => {
-      const victim = await here.asked()
+      const victim = await somebodyAsked(site)
       const stolen = await header(victim.browser, victim.page, 'browser')
-      assertPage(await here.browser().get(victim.page.url, { headers: stolen }), 'error', 'expired', 410)
-      const fields = { ...victim.page.form?.hidden, code: here.code(victim.secret) }
-      const answer = await here.browser().post(`${victim.page.form?.action}`, fields, { headers: stolen })
+      assertPage(await site.browser().get(victim.page.url, { headers: stolen }), 'error', 'expired', 410)
+      const fields = { ...victim.page.form?.hidden, code: site.appCode(victim.secret) }
+      const answer = await site.browser().post(`${victim.page.form?.action}`, fields, { headers: stolen })
       assertPage(answer, 'error', 'expired', 410)
     })
 
     test('cookies without their signature, or with another one, are no cookies', async () => {
-      const { browser, page } = await here.asked()
+      const { browser, page } = await somebodyAsked(site)
       const { cookie } = await header(browser, page, 'interaction', 'resume', 'browser')
       const unsigned = cookie.split('; ').filter((pair) => !/\.sig=/.test(pair))
       const forged = cookie.split('; ').map((pair) => (/\.sig=/.test(pair) ? `${pair.slice(0, -3)}AAA` : pair))
       for (const pairs of [unsigned, forged]) {
-        const answer = await here.browser().get(page.url, { headers: { cookie: pairs.join('; ') } })
+        const answer = await site.browser().get(page.url, { headers: { cookie: pairs.join('; ') } })
         assertPage(answer, 'error', 'expired', 410)
       }
     })
@@ -202,9 +204,9 @@ onServers('interaction confusion', (site) => {
   describe('steps out of order', () => {
     /** A login page, and the code that would be right for this person. */
     async function atLogin(): Promise<{ browser: Browser; page: BrowserResponse; person: Person; code: string }> {
-      const [person, browser] = [await here.person(), here.browser()]
-      const secret = await here.bindApp(person)
-      return { browser, person, page: await here.open(browser), code: here.code(secret) }
+      const [person, browser] = [await site.person(), site.browser()]
+      const secret = await site.bindApp(person)
+      return { browser, person, page: await site.open(browser), code: site.appCode(secret) }
     }
 
     test('a second factor never stands alone: the right code before the password is nobody’s (CVE-2025-64103)', async () => {
@@ -250,15 +252,15 @@ onServers('interaction confusion', (site) => {
     })
 
     test('an empty form moves nobody on, on any page (CVE-2026-49448)', async () => {
-      const [bound, unbound] = [await atLogin(), await here.person({ email: null })]
+      const [bound, unbound] = [await atLogin(), await site.person({ email: null })]
       const { browser, person } = bound
       const verify = await browser.submit(bound.page, { username: person.username, password: person.password })
-      const other = here.browser()
-      const bind = await here.enter(other, unbound)
-      const third = await here.signedIn()
-      const consent = await here.open(third.browser, { client_id: 'third' })
+      const other = site.browser()
+      const bind = await site.enter(other, unbound)
+      const third = await somebodySignedIn(site)
+      const consent = await site.open(third.browser, { client_id: 'third' })
       const pages: [Browser, BrowserResponse, string][] = [
-        [here.browser(), await here.open(here.browser()), 'login'],
+        [site.browser(), await site.open(site.browser()), 'login'],
         [browser, verify, 'verify-totp'],
         [other, bind, 'bind-totp'],
         [third.browser, consent, 'consent'],
@@ -271,63 +273,63 @@ onServers('interaction confusion', (site) => {
           assert.ok(answer.status >= 400 && answer.status < 500, `${name} ${JSON.stringify(fields)}: ${seen(answer)}`)
         }
       }
-      assert.deepEqual(await here.gateway.site.bindings.list(unbound.id), [])
+      assert.deepEqual(await site.gateway.installation.bindings.list(unbound.id), [])
     })
 
     test('before the second factor no session of any kind exists (SE-3, GHSA-xg6x-h9c9-2m83)', async () => {
-      const { browser, page } = await here.asked()
+      const { browser, page } = await somebodyAsked(site)
       assert.equal(await hasSession(browser), false)
-      assertPage(await here.open(browser, { client_id: 'loose' }), 'login')
-      const copy = await browser.copy({ origin: here.issuer })
-      const resumed = await copy.get(`${here.issuer}/auth/${uidIn(page)}`)
+      assertPage(await site.open(browser, { client_id: 'loose' }), 'login')
+      const copy = await browser.copy({ origin: site.issuer })
+      const resumed = await copy.get(`${site.issuer}/auth/${uidIn(page)}`)
       assertPage(resumed, 'error', 'expired', 410)
       assert.equal(await hasSession(copy), false)
     })
 
     test('who has a factor is asked for it even where policy does not require one (FB-4)', async () => {
       const { browser, person } = await atLogin()
-      assertPage(await here.enter(browser, person, { client_id: 'loose' }), 'verify-totp')
-      const nobodys = await here.person({ email: null })
-      assertSignedIn(await here.enter(here.browser(), nobodys, { client_id: 'loose' }))
+      assertPage(await site.enter(browser, person, { client_id: 'loose' }), 'verify-totp')
+      const nobodys = await site.person({ email: null })
+      assertSignedIn(await site.enter(site.browser(), nobodys, { client_id: 'loose' }))
     })
 
     test('a forced enrolment is not left by another application, prompt=none, going back or starting anew (CVE-2025-3910, CVE-2026-94218)', async () => {
-      const [person, browser] = [await here.person({ email: null }), here.browser()]
-      const bind = assertPage(await here.enter(browser, person), 'bind-totp')
+      const [person, browser] = [await site.person({ email: null }), site.browser()]
+      const bind = assertPage(await site.enter(browser, person), 'bind-totp')
       assert.equal(await hasSession(browser), false)
-      assertPage(await here.open(browser, { client_id: 'third' }), 'login')
+      assertPage(await site.open(browser, { client_id: 'third' }), 'login')
       assertPage(await browser.get(bind.url), 'bind-totp')
       const csrf = bind.form?.hidden.csrf
       for (const action of ['later', 'skip', 'choose', 'resend', 'switch', 'allow', 'done']) {
         const answer = await browser.post(bind.url, { csrf, action }, { redirects: 'stop' })
         assert.ok(answer.location === undefined || answer.location === bind.url, `${action}: ${seen(answer)}`)
       }
-      assert.equal(isSignedIn(await browser.get(`${here.issuer}/auth/${uidIn(bind)}`)), false)
-      assertPage(await here.enter(browser, person), 'bind-totp')
-      assert.deepEqual(await here.gateway.site.bindings.list(person.id), [])
+      assert.equal(isSignedIn(await browser.get(`${site.issuer}/auth/${uidIn(bind)}`)), false)
+      assertPage(await site.enter(browser, person), 'bind-totp')
+      assert.deepEqual(await site.gateway.installation.bindings.list(person.id), [])
     })
 
     test('a session that was good for one application is not good for a stricter one', async () => {
-      const [person, browser] = [await here.person(), here.browser()]
-      await here.bindApp(person)
-      assertSignedIn(await here.enter(browser, person, { client_id: 'open' }))
-      assertPage(await here.open(browser), 'verify-totp')
-      const silent = await browser.get(requestOf(here.issuer, { prompt: 'none' }), { redirects: 'stop' })
+      const [person, browser] = [await site.person(), site.browser()]
+      await site.bindApp(person)
+      assertSignedIn(await site.enter(browser, person, { client_id: 'open' }))
+      assertPage(await site.open(browser), 'verify-totp')
+      const silent = await browser.get(requestOf(site.issuer, { prompt: 'none' }), { redirects: 'stop' })
       assert.equal(new URL(`${silent.location}`).searchParams.get('error'), 'interaction_required')
     })
   })
 
   describe('two people in one sign-in', () => {
     test('another name starts anew: what the first one proved counts for nobody (WE-3)', async () => {
-      const one = await here.asked()
-      const other = await here.person()
-      const secret = await here.bindApp(other)
+      const one = await somebodyAsked(site)
+      const other = await site.person()
+      const secret = await site.bindApp(other)
       const csrf = one.page.form?.hidden.csrf
       const fields = { csrf, step: 'login', username: other.username, password: other.password }
       const page = assertPage(await one.browser.post(one.page.url, fields), 'verify-totp')
-      assertPage(await one.browser.submit(page, { code: here.code(one.secret) }), 'verify-totp', 'code', 401)
-      assertSignedIn(await one.browser.submit(page, { code: here.code(secret) }))
-      const events = await here.events('login.ok')
+      assertPage(await one.browser.submit(page, { code: site.appCode(one.secret) }), 'verify-totp', 'code', 401)
+      assertSignedIn(await one.browser.submit(page, { code: site.appCode(secret) }))
+      const events = await site.events('login.ok')
       assert.equal(
         events.some(({ account }) => account === one.person.id),
         false,
@@ -336,36 +338,36 @@ onServers('interaction confusion', (site) => {
     })
 
     test('a wrong password for another name does not end or take over what was proved', async () => {
-      const one = await here.asked()
+      const one = await somebodyAsked(site)
       const csrf = one.page.form?.hidden.csrf
       const fields = { csrf, step: 'login', username: 'somebody', password: 'wrong' }
       assertPage(await one.browser.post(one.page.url, fields), 'login', 'credentials', 401)
       const page = assertPage(await one.browser.get(one.page.url), 'verify-totp')
-      assertSignedIn(await one.browser.submit(page, { code: here.code(one.secret) }))
+      assertSignedIn(await one.browser.submit(page, { code: site.appCode(one.secret) }))
     })
 
     test('a step-up is its own account’s: nobody else’s password or code raises a session', async () => {
-      const [person, browser] = [await here.person(), here.browser()]
-      const secret = await here.bindApp(person)
-      assertSignedIn(await here.enter(browser, person, { client_id: 'open' }))
-      const page = assertPage(await here.open(browser), 'verify-totp')
-      const other = await here.person()
-      const theirs = await here.bindApp(other)
-      assertPage(await browser.submit(page, { code: here.code(theirs) }), 'verify-totp', 'code', 401)
+      const [person, browser] = [await site.person(), site.browser()]
+      const secret = await site.bindApp(person)
+      assertSignedIn(await site.enter(browser, person, { client_id: 'open' }))
+      const page = assertPage(await site.open(browser), 'verify-totp')
+      const other = await site.person()
+      const theirs = await site.bindApp(other)
+      assertPage(await browser.submit(page, { code: site.appCode(theirs) }), 'verify-totp', 'code', 401)
       const csrf = page.form?.hidden.csrf
       const fields = { csrf, step: 'login', username: other.username, password: other.password }
       assertPage(await browser.post(page.url, fields), 'login', 'credentials', 401)
       const again = assertPage(await browser.get(page.url), 'verify-totp')
-      assertSignedIn(await browser.submit(again, { code: here.code(secret) }))
+      assertSignedIn(await browser.submit(again, { code: site.appCode(secret) }))
     })
   })
 
   describe('session fixation', () => {
     const session = async (browser: Browser): Promise<string> =>
-      (await browser.cookies(here.issuer))['stepgate-session'] ?? ''
+      (await browser.cookies(site.issuer))['stepgate-session'] ?? ''
 
     test('a session cookie that was made up, or was not signed by us, is ignored', async () => {
-      const real = await here.signedIn()
+      const real = await somebodySignedIn(site)
       const { cookie } = await header(real.browser, real.page, 'session')
       const value = await session(real.browser)
       for (const made of [
@@ -376,25 +378,25 @@ onServers('interaction confusion', (site) => {
         cookie.replace(/(?<=stepgate-session=)./, (first) => (first === 'A' ? 'B' : 'A')),
         cookie.replaceAll('stepgate-session', 'stepgate-interaction'),
       ]) {
-        const browser = here.browser({ headers: { cookie: made } })
-        const end = await browser.get(requestOf(here.issuer, { prompt: 'none' }), { redirects: 'stop' })
+        const browser = site.browser({ headers: { cookie: made } })
+        const end = await browser.get(requestOf(site.issuer, { prompt: 'none' }), { redirects: 'stop' })
         assert.match(`${end.location}`, /error=login_required/, made)
       }
       // The whole of it, to know that the test can tell.
-      const whole = here.browser({ headers: { cookie } })
-      assert.ok(isSignedIn(await whole.get(requestOf(here.issuer, { prompt: 'none' }), { redirects: 'stop' })))
+      const whole = site.browser({ headers: { cookie } })
+      assert.ok(isSignedIn(await whole.get(requestOf(site.issuer, { prompt: 'none' }), { redirects: 'stop' })))
     })
 
     test('what a browser brings to a sign-in is not what it leaves with, and the old id is worth nothing (SE-2)', async () => {
-      const attacker = await here.signedIn()
+      const attacker = await somebodySignedIn(site)
       const planted = await session(attacker.browser)
-      const victim = await attacker.browser.copy({ origin: here.issuer })
-      const person = await here.person()
-      const secret = await here.bindApp(person)
-      const login = assertPage(await victim.get(requestOf(here.issuer, { prompt: 'login' })), 'login')
+      const victim = await attacker.browser.copy({ origin: site.issuer })
+      const person = await site.person()
+      const secret = await site.bindApp(person)
+      const login = assertPage(await victim.get(requestOf(site.issuer, { prompt: 'login' })), 'login')
       const next = await victim.submit(login, { username: person.username, password: person.password })
       const verify = next.page === 'switch-account' ? await victim.submit(next, { action: 'switch' }) : next
-      assertSignedIn(await victim.submit(assertPage(verify, 'verify-totp'), { code: here.code(secret) }))
+      assertSignedIn(await victim.submit(assertPage(verify, 'verify-totp'), { code: site.appCode(secret) }))
       assert.notEqual(await session(victim), planted)
       assert.equal(await hasSession(victim), true)
       // The attacker's copy is not signed in as the victim, nor as anybody.
@@ -402,24 +404,24 @@ onServers('interaction confusion', (site) => {
     })
 
     test('a step-up gives the session another id, and the old one is dead (SE-2)', async () => {
-      const [person, browser] = [await here.person(), here.browser()]
-      const secret = await here.bindApp(person)
-      assertSignedIn(await here.enter(browser, person, { client_id: 'open' }))
+      const [person, browser] = [await site.person(), site.browser()]
+      const secret = await site.bindApp(person)
+      assertSignedIn(await site.enter(browser, person, { client_id: 'open' }))
       const before = await session(browser)
-      const old = await browser.copy({ origin: here.issuer })
-      const page = assertPage(await here.open(browser), 'verify-totp')
-      assertSignedIn(await browser.submit(page, { code: here.code(secret) }))
+      const old = await browser.copy({ origin: site.issuer })
+      const page = assertPage(await site.open(browser), 'verify-totp')
+      assertSignedIn(await browser.submit(page, { code: site.appCode(secret) }))
       assert.notEqual(await session(browser), before)
       assert.equal(await hasSession(browser), true)
       assert.equal(await hasSession(old), false)
     })
 
     test('an interaction’s end is one end: its way back gives no second code', async () => {
-      const { browser, page, secret } = await here.asked()
-      const thief = await browser.copy({ origin: here.issuer })
-      assertSignedIn(await browser.submit(page, { code: here.code(secret) }))
+      const { browser, page, secret } = await somebodyAsked(site)
+      const thief = await browser.copy({ origin: site.issuer })
+      assertSignedIn(await browser.submit(page, { code: site.appCode(secret) }))
       for (const who of [browser, thief]) {
-        const again = await who.get(`${here.issuer}/auth/${uidIn(page)}`, { redirects: 'stop' })
+        const again = await who.get(`${site.issuer}/auth/${uidIn(page)}`, { redirects: 'stop' })
         assert.equal(isSignedIn(again), false, seen(again))
       }
       assert.equal(await hasSession(thief), false)
@@ -428,12 +430,12 @@ onServers('interaction confusion', (site) => {
   })
 
   test('one kind of secret is no other kind (GHSA-5vfx-8w6m-h3v4)', async () => {
-    const { browser, page, end } = await here.signedIn()
+    const { browser, page, end } = await somebodySignedIn(site)
     const code = new URL(`${end.location}`).searchParams.get('code') ?? ''
-    const sessionId = (await browser.cookies(here.issuer))['stepgate-session'] ?? ''
+    const sessionId = (await browser.cookies(site.issuer))['stepgate-session'] ?? ''
     const credentials = { client_id: CLIENT.client_id, client_secret: CLIENT.client_secret }
     const post = (fields: Record<string, string>) =>
-      here.send('POST', '/token', {
+      site.send('POST', '/token', {
         body: `${new URLSearchParams({ ...credentials, redirect_uri: REDIRECT, code_verifier: 'x'.repeat(43), ...fields })}`,
         headers: { 'content-type': 'application/x-www-form-urlencoded' },
       })
@@ -441,14 +443,14 @@ onServers('interaction confusion', (site) => {
       assert.equal((await post({ grant_type: 'authorization_code', code: value })).status, 400)
       assert.equal((await post({ grant_type: 'refresh_token', refresh_token: value })).status, 400)
       const headers = { authorization: `Bearer ${value}` }
-      assert.equal((await here.send('GET', '/me', { headers })).status, 401)
+      assert.equal((await site.send('GET', '/me', { headers })).status, 401)
     }
     assert.equal((await post({ grant_type: 'refresh_token', refresh_token: code })).status, 400)
-    assert.equal((await here.send('GET', '/me', { headers: { authorization: `Bearer ${code}` } })).status, 401)
+    assert.equal((await site.send('GET', '/me', { headers: { authorization: `Bearer ${code}` } })).status, 401)
     const uri = `urn:ietf:params:oauth:request_uri:${code}`
-    const answer = await here.send('GET', `/auth?client_id=app&request_uri=${encodeURIComponent(uri)}`)
+    const answer = await site.send('GET', `/auth?client_id=app&request_uri=${encodeURIComponent(uri)}`)
     assert.equal(answer.status, 400)
   })
 
-  test('none of it was our fault', () => assert.deepEqual(here.faults, []))
+  test('none of it was our fault', () => assert.deepEqual(site.faults, []))
 })

@@ -16,8 +16,10 @@ import {
   onServers,
   REDIRECT,
   requestOf,
-  type Site,
   seen,
+  somebodyAsked,
+  somebodySignedIn,
+  type TestSite,
   VERIFIER,
 } from './site.ts'
 
@@ -93,15 +95,15 @@ interface Tokens {
   id_token: string
 }
 
-async function tokensOf(here: Site, code: string): Promise<Tokens> {
+async function tokensOf(site: TestSite, code: string): Promise<Tokens> {
   const fields = { grant_type: 'authorization_code', code, redirect_uri: REDIRECT, code_verifier: VERIFIER }
-  const answer = await post(here, '/token', { ...CREDENTIALS, ...fields })
+  const answer = await post(site, '/token', { ...CREDENTIALS, ...fields })
   assert.equal(answer.status, 200, `${answer.body}`)
   return JSON.parse(`${answer.body}`)
 }
 
-function post(here: Site, path: string, fields: Record<string, string>): Promise<Answer> {
-  return here.send('POST', path, { body: `${new URLSearchParams(fields)}`, headers: { 'content-type': FORM } })
+function post(site: TestSite, path: string, fields: Record<string, string>): Promise<Answer> {
+  return site.send('POST', path, { body: `${new URLSearchParams(fields)}`, headers: { 'content-type': FORM } })
 }
 
 /** Answers what `work` answers, and that it took no longer than a person waits. */
@@ -113,15 +115,15 @@ async function quickly<R>(what: string, work: () => Promise<R>): Promise<R> {
   return answer
 }
 
-async function ready(here: Site): Promise<void> {
+async function ready(site: TestSite): Promise<void> {
   for (let turn = 0; turn < 100; turn++) {
-    if ((await here.send('GET', '/readyz')).status === 200) return
+    if ((await site.send('GET', '/readyz')).status === 200) return
     await pause(50)
   }
   assert.fail('it did not recover')
 }
 
-onServers('outages', (site) => {
+onServers('outages', (testSite) => {
   const clients = [
     {
       client_id: 'app',
@@ -130,16 +132,16 @@ onServers('outages', (site) => {
       grant_types: ['authorization_code', 'refresh_token'],
     },
   ]
-  const here = site({ config: { clients } })
+  const site = testSite({ config: { clients } })
 
   /** Everything that needs the state store, while it is away. */
   async function assertUnavailable({ asked, other, tokens, login }: Standing) {
     const { person, browser, page, secret } = asked
-    const health = await quickly('/readyz', () => here.send('GET', '/readyz'))
-    const alive = await here.send('GET', '/livez')
+    const health = await quickly('/readyz', () => site.send('GET', '/readyz'))
+    const alive = await site.send('GET', '/livez')
     assert.equal(alive.status, 200)
 
-    const begun = await quickly('/auth', () => other.get(requestOf(here.issuer), { redirects: 'stop' }))
+    const begun = await quickly('/auth', () => other.get(requestOf(site.issuer), { redirects: 'stop' }))
     // The relying party may hear of it; nobody is sent to pages that cannot be.
     if (begun.status === 303) {
       assert.equal(new URL(`${begun.location}`).searchParams.get('error'), 'temporarily_unavailable', seen(begun))
@@ -151,22 +153,22 @@ onServers('outages', (site) => {
       assertPage(answer, 'error', 'unavailable', 503)
       assert.ok(Number(answer.headers['retry-after']) > 0)
     }
-    for (const code of ['00000', here.code(secret)]) {
+    for (const code of ['00000', site.appCode(secret)]) {
       const answer = await quickly('a code', () => browser.submit(page, { code }))
       assert.equal(answer.status, 503, seen(answer))
       assert.equal(answer.error, 'unavailable')
     }
     const { access_token, refresh_token, id_token } = tokens
     const refresh = { ...CREDENTIALS, grant_type: 'refresh_token', refresh_token }
-    const refreshed = await quickly('/token', () => post(here, '/token', refresh))
+    const refreshed = await quickly('/token', () => post(site, '/token', refresh))
     assert.equal(refreshed.status, 503, `${refreshed.body}`)
     assert.doesNotMatch(`${refreshed.body}`, /token"/)
     const revoked = await quickly('revocation', () =>
-      post(here, '/token/revocation', { ...CREDENTIALS, token: refresh_token }),
+      post(site, '/token/revocation', { ...CREDENTIALS, token: refresh_token }),
     )
     // Redis that is full still deletes: a yes is a promise, see below.
     assert.ok([200, 503].includes(revoked.status), `revocation: ${revoked.status} ${revoked.body}`)
-    const leaving = await quickly('logout', () => other.get(`${here.issuer}/session/end?id_token_hint=${id_token}`))
+    const leaving = await quickly('logout', () => other.get(`${site.issuer}/session/end?id_token_hint=${id_token}`))
     if (leaving.page === 'logout') {
       const left = await quickly('logout', () => other.submit(leaving, { logout: 'yes' }))
       assert.equal(left.status, 503, seen(left))
@@ -176,13 +178,13 @@ onServers('outages', (site) => {
 
   for (const { what, begin, end, keeps, reads } of OUTAGES) {
     test(`${what}: 503 quickly everywhere, nothing skipped, and then it goes on`, async () => {
-      const redis = here.stores.redis as RedisService
+      const redis = site.stores.redis as RedisService
       let revoked = 0
-      const signedIn = await here.signedIn()
-      const tokens = await tokensOf(here, codeIn(signedIn.end))
-      const asked = await here.asked()
+      const signedIn = await somebodySignedIn(site)
+      const tokens = await tokensOf(site, codeIn(signedIn.end))
+      const asked = await somebodyAsked(site)
       const other = signedIn.browser
-      const login = await other.get(requestOf(here.issuer, { prompt: 'login' }))
+      const login = await other.get(requestOf(site.issuer, { prompt: 'login' }))
 
       await begin(redis)
       try {
@@ -193,48 +195,48 @@ onServers('outages', (site) => {
         if (reads === 'no') {
           assert.match(`${health.body}`, /"state":"unavailable","accounts":"ok"/)
           const headers = { authorization: `Bearer ${access_token}` }
-          const told = await quickly('/me', () => here.send('GET', '/me', { headers }))
+          const told = await quickly('/me', () => site.send('GET', '/me', { headers }))
           assert.equal(told.status, 503, `/me: ${told.body}`)
           const seenBy = await quickly('introspection', () =>
-            post(here, '/token/introspection', { ...CREDENTIALS, token: access_token }),
+            post(site, '/token/introspection', { ...CREDENTIALS, token: access_token }),
           )
           assert.equal(seenBy.status, 503, `introspection: ${seenBy.body}`)
         }
       } finally {
         await end(redis)
       }
-      await ready(here)
+      await ready(site)
 
       assert.equal(await numberOf('login.ok', asked.person.id), 0)
       const refresh = { ...CREDENTIALS, grant_type: 'refresh_token', refresh_token: tokens.refresh_token }
-      if (revoked === 200) assert.equal((await post(here, '/token', refresh)).status, 400, 'a revoked token')
-      if (keeps === 'nothing') return void assertSignedIn((await here.signedIn()).end)
+      if (revoked === 200) assert.equal((await post(site, '/token', refresh)).status, 400, 'a revoked token')
+      if (keeps === 'nothing') return void assertSignedIn((await somebodySignedIn(site)).end)
       // Nothing of what was asked meanwhile was judged: the code is still good, and the tokens are where they were.
-      assertSignedIn(await asked.browser.submit(asked.page, { code: here.code(asked.secret) }))
-      assert.ok(isSignedIn(await here.open(signedIn.browser)), 'the session of before is still there')
+      assertSignedIn(await asked.browser.submit(asked.page, { code: site.appCode(asked.secret) }))
+      assert.ok(isSignedIn(await site.open(signedIn.browser)), 'the session of before is still there')
     })
   }
 
   async function numberOf(event: 'login.ok' | 'login.fail' | 'otp.fail', account: string): Promise<number> {
-    return (await here.events(event)).filter((each) => each.account === account).length
+    return (await site.events(event)).filter((each) => each.account === account).length
   }
 
   describe('PostgreSQL is dead', () => {
     test('503 and not "wrong password", nothing counted, and right passwords and codes are good afterwards (FA-6)', async () => {
-      const { postgres } = here.stores
-      const person = await here.person()
-      const secret = await here.bindApp(person)
-      const asked = await here.asked()
-      const signedIn = await here.signedIn()
-      const tokens = await tokensOf(here, codeIn(signedIn.end))
-      const browser = here.browser()
-      const login = await here.open(browser)
-      await here.gateway.site.trail.flush()
+      const { postgres } = site.stores
+      const person = await site.person()
+      const secret = await site.bindApp(person)
+      const asked = await somebodyAsked(site)
+      const signedIn = await somebodySignedIn(site)
+      const tokens = await tokensOf(site, codeIn(signedIn.end))
+      const browser = site.browser()
+      const login = await site.open(browser)
+      await site.gateway.installation.trail.flush()
 
       await postgres?.kill()
       try {
-        assert.equal((await here.send('GET', '/livez')).status, 200)
-        const health = await quickly('/readyz', () => here.send('GET', '/readyz'))
+        assert.equal((await site.send('GET', '/livez')).status, 200)
+        const health = await quickly('/readyz', () => site.send('GET', '/readyz'))
         assert.equal(health.status, 503)
         assert.match(`${health.body}`, /"state":"ok","accounts":"unavailable"/)
         const { username, password } = person
@@ -248,18 +250,18 @@ onServers('outages', (site) => {
           assertPage(answer, 'error', 'unavailable', 503)
         }
         const refresh = { ...CREDENTIALS, grant_type: 'refresh_token', refresh_token: tokens.refresh_token }
-        const refreshed = await quickly('/token', () => post(here, '/token', refresh))
+        const refreshed = await quickly('/token', () => post(site, '/token', refresh))
         assert.equal(refreshed.status, 503, `/token: ${refreshed.body}`)
         const headers = { authorization: `Bearer ${tokens.access_token}` }
-        const told = await quickly('/me', () => here.send('GET', '/me', { headers }))
+        const told = await quickly('/me', () => site.send('GET', '/me', { headers }))
         assert.equal(told.status, 503, `/me: ${told.body}`)
-        const again = await quickly('/auth', () => here.open(signedIn.browser))
+        const again = await quickly('/auth', () => site.open(signedIn.browser))
         assert.ok(again.status === 503 || /error=temporarily_unavailable/.test(`${again.location}`), seen(again))
         assert.equal(isSignedIn(again), false)
       } finally {
         await postgres?.restart()
       }
-      await ready(here)
+      await ready(site)
 
       assertPage(
         await browser.submit(login, { username: person.username, password: 'wrong' }),
@@ -269,46 +271,46 @@ onServers('outages', (site) => {
       )
       const page = await browser.submit(login, { username: person.username, password: person.password })
       assertPage(page, 'verify-totp', undefined, 200)
-      assertSignedIn(await browser.submit(page, { code: here.code(secret) }))
+      assertSignedIn(await browser.submit(page, { code: site.appCode(secret) }))
       assertPage(await asked.browser.submit(asked.page, { code: '00000' }), 'verify-totp', 'code', 401)
-      assertSignedIn(await asked.browser.submit(asked.page, { code: here.code(asked.secret) }))
+      assertSignedIn(await asked.browser.submit(asked.page, { code: site.appCode(asked.secret) }))
       assert.equal(await numberOf('login.fail', person.id), 1)
       assert.equal(await numberOf('otp.fail', asked.person.id), 1)
-      assertSignedIn(await here.open(signedIn.browser))
+      assertSignedIn(await site.open(signedIn.browser))
       const refresh = { ...CREDENTIALS, grant_type: 'refresh_token', refresh_token: tokens.refresh_token }
-      assert.equal((await post(here, '/token', refresh)).status, 200)
+      assert.equal((await post(site, '/token', refresh)).status, 200)
     })
 
     test('what happened while the audit log could not be written is written afterwards (LG-4)', async () => {
-      const { postgres } = here.stores
-      const before = (await here.events('host.rejected')).length
+      const { postgres } = site.stores
+      const before = (await site.events('host.rejected')).length
       await postgres?.kill()
       try {
         for (let minute = 0; minute < 4; minute++) {
-          await here.send('GET', '/auth', { headers: { host: 'evil.example' } })
-          here.gateway.clock.advance(61_000)
+          await site.send('GET', '/auth', { headers: { host: 'evil.example' } })
+          site.gateway.clock.advance(61_000)
         }
         await pause(200)
       } finally {
         await postgres?.restart()
       }
-      await ready(here)
+      await ready(site)
       await pause(500)
-      assert.equal((await here.events('host.rejected')).length, before + 4)
-      assert.equal(here.gateway.site.trail.dropped, 0)
+      assert.equal((await site.events('host.rejected')).length, before + 4)
+      assert.equal(site.gateway.installation.trail.dropped, 0)
     })
   })
 
   test('both are dead, and come back one after the other', async () => {
-    const { redis, postgres } = here.stores
+    const { redis, postgres } = site.stores
     await Promise.all([redis?.kill(), postgres?.kill()])
-    const health = await quickly('/readyz', () => here.send('GET', '/readyz'))
+    const health = await quickly('/readyz', () => site.send('GET', '/readyz'))
     assert.match(`${health.body}`, /"state":"unavailable","accounts":"unavailable"/)
-    const opened = await quickly('/auth', () => here.open(here.browser()))
+    const opened = await quickly('/auth', () => site.open(site.browser()))
     assert.ok(opened.status === 503 || /error=temporarily_unavailable/.test(`${opened.location}`), seen(opened))
     await postgres?.restart()
     await redis?.restart()
-    await ready(here)
-    await here.signedIn()
+    await ready(site)
+    await somebodySignedIn(site)
   })
 })

@@ -14,6 +14,8 @@ import {
   type Person,
   REDIRECT,
   seen,
+  somebodyAsked,
+  somebodySignedIn,
   VERIFIER,
 } from './site.ts'
 
@@ -29,8 +31,8 @@ const times = <R>(count: number, work: (index: number) => Promise<R>): Promise<R
 const count = (answers: readonly BrowserResponse[], status: number): number =>
   answers.filter((answer) => answer.status === status).length
 
-onServers('races', (site) => {
-  const here = site({
+onServers('races', (testSite) => {
+  const site = testSite({
     latency: LATENCY,
     mail: 'on',
     config: {
@@ -58,26 +60,26 @@ onServers('races', (site) => {
   /** Browsers of one person, each on the page that asks for the code. */
   function waiting(person: Person, browsers: number, parameters?: Record<string, string>): Promise<Waiting[]> {
     return times(browsers, async () => {
-      const browser = here.browser()
-      return { browser, page: await here.enter(browser, person, parameters) }
+      const browser = site.browser()
+      return { browser, page: await site.enter(browser, person, parameters) }
     })
   }
 
   async function judged(person: Person): Promise<number> {
-    const events = await here.events('otp.fail')
+    const events = await site.events('otp.fail')
     const own = events.filter(({ account }) => account === person.id)
     return own.filter(({ details }) => details?.reason !== 'throttled').length
   }
 
   const post = (path: string, fields: Record<string, string>) =>
-    here.send('POST', path, { body: `${new URLSearchParams(fields)}`, headers: { 'content-type': FORM } })
+    site.send('POST', path, { body: `${new URLSearchParams(fields)}`, headers: { 'content-type': FORM } })
 
   test('one code of an app in two browsers: one gets in (CVE-2021-43177)', async () => {
     for (let round = 0; round < 3; round++) {
-      const person = await here.person()
-      const secret = await here.bindApp(person)
+      const person = await site.person()
+      const secret = await site.bindApp(person)
       const tabs = await waiting(person, 2)
-      const code = here.code(secret)
+      const code = site.appCode(secret)
       const answers = await Promise.all(tabs.map(({ browser, page }) => browser.submit(page, { code })))
       assert.equal(answers.filter(isSignedIn).length, 1, answers.map(seen).join('\n'))
       assert.equal(count(answers, 401), 1)
@@ -85,20 +87,20 @@ onServers('races', (site) => {
   })
 
   test('one mailed code, sent eight times by a double click: one sign-in', async () => {
-    const person = await here.person()
+    const person = await site.person()
     const [tab] = await waiting(person, 1, { client_id: 'mailed' })
     assert.ok(tab !== undefined)
     assertPage(tab.page, 'verify-email')
-    const code = here.smtp.codeFor(`${person.email}`)
+    const code = site.smtp.codeFor(`${person.email}`)
     const answers = await times(8, () => tab.browser.submit(tab.page, { code }, { redirects: 'stop' }))
-    const events = await here.events('otp.ok')
+    const events = await site.events('otp.ok')
     assert.equal(events.filter(({ account }) => account === person.id).length, 1)
     for (const answer of answers) assert.ok(answer.status < 500, seen(answer))
   })
 
   test('thirty wrong codes at once in one sign-in: no more than five are judged (CVE-2024-4629)', async () => {
-    const person = await here.person()
-    const secret = await here.bindApp(person)
+    const person = await site.person()
+    const secret = await site.bindApp(person)
     const [tab] = await waiting(person, 1)
     assert.ok(tab !== undefined)
     const answers = await times(30, () => tab.browser.submit(tab.page, { code: '00000' }))
@@ -106,12 +108,12 @@ onServers('races', (site) => {
     assert.equal(count(answers, 429), 25)
     assert.equal(await judged(person), 5)
     // Not even the right one now.
-    assert.equal((await tab.browser.submit(tab.page, { code: here.code(secret) })).status, 429)
+    assert.equal((await tab.browser.submit(tab.page, { code: site.appCode(secret) })).status, 429)
   })
 
   test('thirty wrong codes at once from ten browsers: no more than ten are judged, whatever the sign-in (GHSA-c55g-q6f4-5qxr)', async () => {
-    const person = await here.person()
-    await here.bindApp(person)
+    const person = await site.person()
+    await site.bindApp(person)
     const tabs = await waiting(person, 10)
     const answers = await times(30, (index) => {
       const { browser, page } = tabs[index % 10] as Waiting
@@ -123,10 +125,10 @@ onServers('races', (site) => {
   })
 
   test('forty passwords at once for one name: no more than twelve are judged (GHSA-7h8m-vrxx-vr4m)', async () => {
-    const person = await here.person()
+    const person = await site.person()
     const tabs = await times(8, async () => {
-      const browser = here.browser()
-      return { browser, page: await here.open(browser) }
+      const browser = site.browser()
+      return { browser, page: await site.open(browser) }
     })
     const spellings = [person.username, person.username.toUpperCase(), ` ${person.username} `, `${person.email}`]
     const answers = await times(40, (index) => {
@@ -142,35 +144,35 @@ onServers('races', (site) => {
   })
 
   describe('mails', () => {
-    const mailsTo = (person: Person) => here.smtp.codesTo(`${person.email}`)
+    const mailsTo = (person: Person) => site.smtp.codesTo(`${person.email}`)
 
     test('the password sent six times, and the page opened six times, at once: one mail', async () => {
-      const [person, browser] = [await here.person(), here.browser()]
-      const login = await here.open(browser, { client_id: 'mailed' })
+      const [person, browser] = [await site.person(), site.browser()]
+      const login = await site.open(browser, { client_id: 'mailed' })
       const fields = { username: person.username, password: person.password }
       const answers = await times(6, () => browser.submit(login, fields))
       for (const answer of answers) assert.ok(answer.status < 500, seen(answer))
       const pages = await times(6, () => browser.get(login.url))
       for (const page of pages) assertPage(page, 'verify-email')
       assert.equal(mailsTo(person), 1)
-      assertSignedIn(await browser.submit(pages[0] as BrowserResponse, { code: here.smtp.codeFor(`${person.email}`) }))
+      assertSignedIn(await browser.submit(pages[0] as BrowserResponse, { code: site.smtp.codeFor(`${person.email}`) }))
     })
 
     test('"send again" pressed six times at once after a minute: one mail more, and its code is the good one', async () => {
-      const [person, browser] = [await here.person(), here.browser()]
-      const page = assertPage(await here.enter(browser, person, { client_id: 'mailed' }), 'verify-email')
-      const first = here.smtp.codeFor(`${person.email}`)
-      here.gateway.clock.advance(61_000)
+      const [person, browser] = [await site.person(), site.browser()]
+      const page = assertPage(await site.enter(browser, person, { client_id: 'mailed' }), 'verify-email')
+      const first = site.smtp.codeFor(`${person.email}`)
+      site.gateway.clock.advance(61_000)
       const answers = await times(6, () => browser.submit(page, { action: 'resend' }))
       for (const answer of answers) assert.ok([200, 429].includes(answer.status), seen(answer))
       assert.equal(mailsTo(person), 2)
-      const second = here.smtp.codeFor(`${person.email}`)
+      const second = site.smtp.codeFor(`${person.email}`)
       if (first !== second) assertPage(await browser.submit(page, { code: first }), 'verify-email', 'code', 401)
       assertSignedIn(await browser.submit(page, { code: second }))
     })
 
     test('ten sign-ins of one person begun at once: no more mails than an hour allows (EM-7)', async () => {
-      const person = await here.person()
+      const person = await site.person()
       const tabs = await waiting(person, 10, { client_id: 'mailed' })
       assert.equal(mailsTo(person), 5, tabs.map(({ page }) => seen(page)).join('\n'))
     })
@@ -181,7 +183,7 @@ onServers('races', (site) => {
     const redeem = (code: string) => post('/token', { ...CREDENTIALS, ...GRANT, code })
 
     test('one authorization code, redeemed eight times at once: one gets tokens, and they die with the replay (X5, OA-3)', async () => {
-      const code = codeIn((await here.signedIn()).end)
+      const code = codeIn((await somebodySignedIn(site)).end)
       const answers = await times(8, () => redeem(code))
       const won = answers.filter(({ status }) => status === 200)
       assert.equal(won.length, 1)
@@ -189,12 +191,12 @@ onServers('races', (site) => {
       const { access_token } = JSON.parse(`${won[0]?.body}`)
       const { body } = await post('/token/introspection', { ...CREDENTIALS, token: access_token })
       assert.deepEqual(JSON.parse(`${body}`), { active: false })
-      assert.ok((await here.events('code.replay')).length > 0)
+      assert.ok((await site.events('code.replay')).length > 0)
     })
 
     test('one refresh token of a public client, used six times at once: one gets a new one, and the family dies (CVE-2026-1035)', async () => {
-      const { browser } = await here.signedIn()
-      const code = codeIn(await here.open(browser, { client_id: 'public' }))
+      const { browser } = await somebodySignedIn(site)
+      const code = codeIn(await site.open(browser, { client_id: 'public' }))
       const given = await post('/token', { client_id: 'public', ...GRANT, code })
       assert.equal(given.status, 200, `${given.body}`)
       const refresh = (token: string) =>
@@ -211,10 +213,10 @@ onServers('races', (site) => {
 
   test('code and cancel at once: the relying party gets one answer', async () => {
     for (let round = 0; round < 3; round++) {
-      const { browser, page, secret } = await here.asked()
+      const { browser, page, secret } = await somebodyAsked(site)
       const stop = { redirects: 'stop' } as const
       const answers = await Promise.all([
-        browser.submit(page, { code: here.code(secret) }, stop),
+        browser.submit(page, { code: site.appCode(secret) }, stop),
         browser.submit(page, { action: 'cancel' }, stop),
       ])
       for (const answer of answers) assert.ok(answer.status < 500, seen(answer))
@@ -227,7 +229,7 @@ onServers('races', (site) => {
     }
   })
 
-  test('none of it was our fault', () => assert.deepEqual(here.faults, []))
+  test('none of it was our fault', () => assert.deepEqual(site.faults, []))
 })
 
 function outcomeOf(location: string): string {

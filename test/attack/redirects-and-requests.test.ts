@@ -75,8 +75,8 @@ const NOT_THE_NATIVE_ONE = [
   'http://0.0.0.0:4711/native',
 ]
 
-onServers('redirects and requests', (site) => {
-  const here = site({
+onServers('redirects and requests', (testSite) => {
+  const site = testSite({
     config: {
       clients: [
         { ...CLIENT, redirect_uris: [REGISTERED], post_logout_redirect_uris: ['https://app.example.com/'] },
@@ -104,7 +104,7 @@ onServers('redirects and requests', (site) => {
     ['native', NOT_THE_NATIVE_ONE],
   ] as const) {
     test(`${client_id}: a redirect URI that is not the registered one is answered here, whatever else is asked`, async () => {
-      const browser = here.browser()
+      const browser = site.browser()
       for (const redirect_uri of addresses) {
         for (const more of [
           {},
@@ -112,7 +112,7 @@ onServers('redirects and requests', (site) => {
           { response_type: 'token' },
           { response_mode: 'form_post', scope: '' },
         ]) {
-          const url = requestOf(here.issuer, { client_id, redirect_uri, ...more })
+          const url = requestOf(site.issuer, { client_id, redirect_uri, ...more })
           const answer = await browser.get(url, { redirects: 'stop' })
           assert.equal(answer.location, undefined, `${redirect_uri}: ${seen(answer)}`)
           assertPage(answer, 'error', 'protocol', 400)
@@ -123,9 +123,9 @@ onServers('redirects and requests', (site) => {
   }
 
   test('only the port of a loopback address may vary, and only for a native client (RFC 8252, 7.3)', async () => {
-    const browser = here.browser()
+    const browser = site.browser()
     const native = { client_id: 'native', redirect_uri: 'http://127.0.0.1:4711/native', prompt: 'none' }
-    const answer = await browser.get(requestOf(here.issuer, native), { redirects: 'stop' })
+    const answer = await browser.get(requestOf(site.issuer, native), { redirects: 'stop' })
     assert.ok(answer.location?.startsWith('http://127.0.0.1:4711/native?error=login_required'), seen(answer))
   })
 
@@ -142,7 +142,7 @@ onServers('redirects and requests', (site) => {
       `${without}&Redirect_Uri=${encodeURIComponent(REGISTERED)}`,
       `${without}&x=%26${encodeURIComponent(`redirect_uri=${REGISTERED}`)}`,
     ]) {
-      const answer = await here.send('GET', `/auth?${query}`)
+      const answer = await site.send('GET', `/auth?${query}`)
       assert.equal(answer.status, 400, query)
       assert.equal(answer.headers.location, undefined)
     }
@@ -150,20 +150,20 @@ onServers('redirects and requests', (site) => {
 
   test('requests in objects are refused, unsigned ones first of all (RFC 9101)', async () => {
     const encoded = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
-    const claims = { ...REQUEST, iss: 'app', aud: here.issuer, redirect_uri: 'https://evil.example/' }
+    const claims = { ...REQUEST, iss: 'app', aud: site.issuer, redirect_uri: 'https://evil.example/' }
     for (const header of [{ alg: 'none' }, { alg: 'None' }, { alg: 'HS256' }, { alg: 'RS256', kid: 'x' }, {}]) {
       for (const signature of ['', 'AAAA']) {
         const request = `${encoded(header)}.${encoded(claims)}.${signature}`
-        const answer = await here.send(
+        const answer = await site.send(
           'GET',
-          new URL(requestOf(here.issuer, { redirect_uri: REGISTERED, request })).href.slice(here.issuer.length),
+          new URL(requestOf(site.issuer, { redirect_uri: REGISTERED, request })).href.slice(site.issuer.length),
         )
         assert.doesNotMatch(`${answer.headers.location} ${answer.body}`, /evil\.example/)
         const to = `${answer.headers.location ?? ''}`
         const told =
           to.startsWith(`${REGISTERED}?`) && new URL(to).searchParams.get('error') === 'request_not_supported'
         assert.ok(answer.status === 400 || told, `${answer.status} ${to}`)
-        const pushed = await here.send('POST', '/request', {
+        const pushed = await site.send('POST', '/request', {
           headers: { 'content-type': FORM },
           body: `${new URLSearchParams({ ...REQUEST, ...CREDENTIALS, redirect_uri: REGISTERED, request })}`,
         })
@@ -190,14 +190,14 @@ onServers('redirects and requests', (site) => {
     ]
     for (const target of targets) {
       for (const name of names) {
-        const url = requestOf(here.issuer, { redirect_uri: REGISTERED, [name]: target })
-        const answer = await here.browser().get(url, { redirects: 'stop' })
+        const url = requestOf(site.issuer, { redirect_uri: REGISTERED, [name]: target })
+        const answer = await site.browser().get(url, { redirects: 'stop' })
         if (name === 'request_uri')
           assert.ok(answer.status >= 300 && !answer.location?.includes('/interaction/'), seen(answer))
         const body = `${new URLSearchParams({ ...REQUEST, ...CREDENTIALS, redirect_uri: REGISTERED, [name]: target })}`
-        await here.send('POST', '/request', { headers: { 'content-type': FORM }, body })
+        await site.send('POST', '/request', { headers: { 'content-type': FORM }, body })
       }
-      const hint = await here.send('GET', `/session/end?id_token_hint=${encodeURIComponent(target)}`)
+      const hint = await site.send('GET', `/session/end?id_token_hint=${encodeURIComponent(target)}`)
       assert.equal(hint.status, 400)
     }
     const keys = `${Buffer.from(JSON.stringify({ alg: 'RS256', jku: insideUrl(), x5u: insideUrl() })).toString('base64url')}.e30.AAAA`
@@ -207,7 +207,7 @@ onServers('redirects and requests', (site) => {
       client_assertion: keys,
       grant_type: 'client_credentials',
     }
-    const answer = await here.send('POST', '/token', {
+    const answer = await site.send('POST', '/token', {
       headers: { 'content-type': FORM },
       body: `${new URLSearchParams(assertion)}`,
     })
@@ -221,10 +221,10 @@ onServers('redirects and requests', (site) => {
     const body = JSON.stringify({ redirect_uris: ['https://evil.example/'], client_name: 'Evil' })
     const headers = { 'content-type': 'application/json' }
     for (const path of ['/reg', '/register', '/connect/register', '/device', '/device/auth', '/backchannel', '/ciba']) {
-      assert.equal((await here.send('POST', path, { body, headers })).status, 404, path)
-      assert.equal((await here.send('GET', path)).status, 404, path)
+      assert.equal((await site.send('POST', path, { body, headers })).status, 404, path)
+      assert.equal((await site.send('GET', path)).status, 404, path)
     }
-    const page = await here.open(here.browser(), { redirect_uri: REGISTERED })
+    const page = await site.open(site.browser(), { redirect_uri: REGISTERED })
     assertPage(page, 'login')
     assert.doesNotMatch(page.body, /oidc-provider|devInteractions|<pre/)
   })
@@ -236,7 +236,7 @@ onServers('redirects and requests', (site) => {
       '/assets/%2e%2e/%2e%2e/etc/passwd',
       '/assets/',
     ]) {
-      const { status, body } = await here.send('GET', path)
+      const { status, body } = await site.send('GET', path)
       assert.equal(status, 404, path)
       assert.doesNotMatch(`${body}`, /root:|"name": "stepgate"/)
     }
@@ -249,16 +249,16 @@ onServers('redirects and requests', (site) => {
       '/admin',
       '/server-status',
     ]) {
-      assert.equal((await here.send('GET', path)).status, 404, path)
+      assert.equal((await site.send('GET', path)).status, 404, path)
     }
   })
 
   test('after all of it the registered address gets its code', async () => {
-    const [person, browser] = [await here.person(), here.browser()]
-    const secret = await here.bindApp(person)
-    const page = await here.enter(browser, person, { redirect_uri: REGISTERED })
-    const end = await browser.submit(page, { code: here.code(secret) })
+    const [person, browser] = [await site.person(), site.browser()]
+    const secret = await site.bindApp(person)
+    const page = await site.enter(browser, person, { redirect_uri: REGISTERED })
+    const end = await browser.submit(page, { code: site.appCode(secret) })
     assert.ok(end.location?.startsWith(`${REGISTERED}?code=`), seen(end))
-    assert.deepEqual(here.faults, [])
+    assert.deepEqual(site.faults, [])
   })
 })

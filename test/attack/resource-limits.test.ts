@@ -16,8 +16,9 @@ import {
   onServers,
   REDIRECT,
   requestOf,
-  type Site,
   seen,
+  somebodySignedIn,
+  type TestSite,
 } from './site.ts'
 
 /**
@@ -28,16 +29,16 @@ import {
 
 const KIB = 1024
 
-onServers('resource limits', (site) => {
+onServers('resource limits', (testSite) => {
   describe('size', () => {
-    const here = site()
+    const site = testSite()
 
     /** A body without Content-Length, so that only reading it tells its size. */
     async function inPieces(path: string, pieces: number, given: { cookie: string }): Promise<Answer> {
       const { promise, resolve, reject } = Promise.withResolvers<Answer>()
       const headers = { 'content-type': FORM, cookie: given.cookie }
       const sent = request(
-        { port: here.port, host: '127.0.0.1', method: 'POST', path, headers, agent: false },
+        { port: site.port, host: '127.0.0.1', method: 'POST', path, headers, agent: false },
         (answer) => {
           answer.resume()
           answer.once('end', () => {
@@ -55,8 +56,8 @@ onServers('resource limits', (site) => {
     }
 
     test('a form of more than 16 KiB is 413, whether it says so or not, and one of less is read (DO-3)', async () => {
-      const browser = here.browser()
-      const page = await here.open(browser)
+      const browser = site.browser()
+      const page = await site.open(browser)
       const { hidden = {}, action = '' } = page.form ?? {}
       const bodyOf = (bytes: number): string => {
         const body = `${new URLSearchParams({ ...hidden, username: 'nobody' })}&password=`
@@ -75,33 +76,33 @@ onServers('resource limits', (site) => {
 
     test('headers of more than 16 KiB are 431', async () => {
       for (const name of ['cookie', 'x-anything', 'authorization']) {
-        const { status } = await here.send('GET', '/jwks', { headers: { [name]: 'x'.repeat(17 * KIB) } })
+        const { status } = await site.send('GET', '/jwks', { headers: { [name]: 'x'.repeat(17 * KIB) } })
         assert.equal(status, 431)
       }
     })
 
     test('a client that hangs up in the middle of its body is no fault of ours', async () => {
-      const { form } = await here.open(here.browser())
+      const { form } = await site.open(site.browser())
       for (const path of [new URL(`${form?.action}`).pathname, '/auth', '/session/end', '/token', '/me', '/request']) {
-        const socket = await connected(here)
-        const host = `Host: 127.0.0.1:${here.port}\r\nContent-Type: ${FORM}\r\n`
+        const socket = await connected(site)
+        const host = `Host: 127.0.0.1:${site.port}\r\nContent-Type: ${FORM}\r\n`
         socket.write(`POST ${path} HTTP/1.1\r\n${host}Content-Length: 1000\r\n\r\na=b&`)
         await pause(30)
         socket.destroy()
       }
       await pause(200)
-      assert.deepEqual(here.faults, [])
+      assert.deepEqual(site.faults, [])
     })
   })
 
   describe('connections', () => {
-    const here = site({ config: { limits: { connections: 30 } } })
+    const site = testSite({ config: { limits: { connections: 30 } } })
 
     test('more connections than the limit are closed at once, and the ones before are served (DO-4)', async () => {
       const open: Socket[] = []
-      for (let number = 0; number < 30; number++) open.push(await connected(here))
-      const ask = `GET /livez HTTP/1.1\r\nHost: 127.0.0.1:${here.port}\r\n\r\n`
-      const late = await connected(here)
+      for (let number = 0; number < 30; number++) open.push(await connected(site))
+      const ask = `GET /livez HTTP/1.1\r\nHost: 127.0.0.1:${site.port}\r\n\r\n`
+      const late = await connected(site)
       const heard: Buffer[] = []
       late.on('data', (part) => heard.push(part))
       late.write(ask)
@@ -113,13 +114,13 @@ onServers('resource limits', (site) => {
       assert.match(`${answer}`, /^HTTP\/1\.1 200 /)
       for (const socket of open) socket.destroy()
       await pause(50)
-      assert.equal((await here.send('GET', '/livez')).status, 200)
+      assert.equal((await site.send('GET', '/livez')).status, 200)
     })
 
     test('a client that never ends its headers is cut (slowloris), and costs nobody else anything', async () => {
-      const socket = await connected(here)
+      const socket = await connected(site)
       const began = performance.now()
-      socket.write(`GET /livez HTTP/1.1\r\nHost: 127.0.0.1:${here.port}\r\n`)
+      socket.write(`GET /livez HTTP/1.1\r\nHost: 127.0.0.1:${site.port}\r\n`)
       const drip = setInterval(() => socket.write('X-Slow: 1\r\n'), 500)
       const heard: Buffer[] = []
       socket.on('data', (part) => heard.push(part))
@@ -128,21 +129,21 @@ onServers('resource limits', (site) => {
       const took = performance.now() - began
       assert.ok(took > 5000 && took < 15_000, `${Math.round(took)} ms`)
       assert.match(`${Buffer.concat(heard)}`, /^HTTP\/1\.1 408 /)
-      assert.equal((await here.send('GET', '/livez')).status, 200)
+      assert.equal((await site.send('GET', '/livez')).status, 200)
     })
   })
 
   describe('passwords to hash', () => {
     const hasher = createHasher({ queue: 2, wait: 2000, concurrency: 1 })
-    const here = site({ hasher, config: { limits: { passwordTries: 10 } } })
+    const site = testSite({ hasher, config: { limits: { passwordTries: 10 } } })
 
     test('more than the queue holds is 503 with Retry-After, the others are judged, and signing in works afterwards (DO-1)', async () => {
-      const person = await here.person()
-      const secret = await here.bindApp(person)
+      const person = await site.person()
+      const secret = await site.bindApp(person)
       const tabs = await Promise.all(
         Array.from({ length: 12 }, async () => {
-          const browser = here.browser()
-          return { browser, page: await here.open(browser) }
+          const browser = site.browser()
+          return { browser, page: await site.open(browser) }
         }),
       )
       const { username } = person
@@ -160,18 +161,18 @@ onServers('resource limits', (site) => {
         assertPage(answer, 'error', 'unavailable', 503)
         assert.ok(Number(answer.headers['retry-after']) >= 1)
       }
-      const browser = here.browser()
-      const page = await here.enter(browser, person)
-      assertSignedIn(await browser.submit(page, { code: here.code(secret) }))
-      assert.deepEqual(here.faults, [])
+      const browser = site.browser()
+      const page = await site.enter(browser, person)
+      assertSignedIn(await browser.submit(page, { code: site.appCode(secret) }))
+      assert.deepEqual(site.faults, [])
     })
 
     test('what the queue had no room for was not judged, and counts against nobody (FA-6)', async () => {
-      const person = await here.person()
-      await here.bindApp(person)
+      const person = await site.person()
+      await site.bindApp(person)
       const { verify } = hasher
-      const browser = here.browser()
-      const page = await here.open(browser)
+      const browser = site.browser()
+      const page = await site.open(browser)
       const { username, password } = person
       hasher.verify = () => Promise.reject(new UnavailableError('hasher'))
       try {
@@ -195,8 +196,8 @@ onServers('resource limits', (site) => {
         return verify(hash, password)
       }
       try {
-        const browser = here.browser()
-        const page = await here.open(browser)
+        const browser = site.browser()
+        const page = await site.open(browser)
         const { action = '', hidden = {} } = page.form ?? {}
         const fields = { ...hidden, username: 'nobody', password: 'wrong' }
         assert.equal((await browser.post(action, { ...fields, csrf: 'x' })).status, 403)
@@ -215,25 +216,25 @@ onServers('resource limits', (site) => {
   })
 
   describe('sign-ins begun', () => {
-    const here = site({ trusted: ['127.0.0.1'], config: { limits: { interactionsPerAddress: 10 } } })
-    const from = (address: string) => here.browser({ headers: { 'x-forwarded-for': address } })
+    const site = testSite({ trusted: ['127.0.0.1'], config: { limits: { interactionsPerAddress: 10 } } })
+    const from = (address: string) => site.browser({ headers: { 'x-forwarded-for': address } })
 
     test('from one network there are so many in 15 minutes, then 429 with Retry-After and no state kept (DO-5)', async () => {
       for (let number = 0; number < 10; number++) {
-        assertPage(await here.open(from(`2001:db8:1:1::${number}`)), 'login')
+        assertPage(await site.open(from(`2001:db8:1:1::${number}`)), 'login')
       }
-      const keys = async () => Number((await here.stores.redis?.command('dbsize')) ?? 0)
-      await here.open(from('2001:db8:1:1::a'))
+      const keys = async () => Number((await site.stores.redis?.command('dbsize')) ?? 0)
+      await site.open(from('2001:db8:1:1::a'))
       const before = await keys()
       for (let number = 0; number < 20; number++) {
-        const answer = await here.open(from(`2001:db8:1:1:f::${number}`))
+        const answer = await site.open(from(`2001:db8:1:1:f::${number}`))
         assert.equal(answer.status, 429, seen(answer))
         const wait = Number(answer.headers['retry-after'])
         assert.ok(wait > 0 && wait <= 900, `${wait}`)
         assert.equal(answer.headers['set-cookie'], undefined)
       }
       assert.ok((await keys()) <= before)
-      assertPage(await here.open(from('2001:db8:1:2::1')), 'login')
+      assertPage(await site.open(from('2001:db8:1:2::1')), 'login')
     })
 
     test('a posted request, a HEAD and a session cookie of one’s own making count too', async () => {
@@ -241,25 +242,25 @@ onServers('resource limits', (site) => {
       for (let number = 0; number < 10; number++) {
         const browser = from(address)
         const method = ['GET', 'HEAD', 'POST'][number % 3] ?? 'GET'
-        if (number % 2 === 1) await browser.setCookie(here.issuer, 'stepgate-session=made-up; Path=/')
+        if (number % 2 === 1) await browser.setCookie(site.issuer, 'stepgate-session=made-up; Path=/')
         if (method === 'POST')
-          await browser.post(`${here.issuer}/auth`, new URL(requestOf(here.issuer)).search.slice(1))
-        else await browser.send(method, requestOf(here.issuer), undefined)
+          await browser.post(`${site.issuer}/auth`, new URL(requestOf(site.issuer)).search.slice(1))
+        else await browser.send(method, requestOf(site.issuer), undefined)
       }
       // One or two may go through while the count is taken.
-      await here.open(from(address))
-      assert.equal((await here.open(from(address))).status, 429)
+      await site.open(from(address))
+      assert.equal((await site.open(from(address))).status, 429)
     })
 
     test('who is signed in is not counted: signing in to many applications is no attack', async () => {
       const browser = from('203.0.113.10')
-      await here.signedIn({ browser })
-      for (let number = 0; number < 15; number++) assertSignedIn(await here.open(browser))
+      await somebodySignedIn(site, { browser })
+      for (let number = 0; number < 15; number++) assertSignedIn(await site.open(browser))
     })
   })
 
   describe('guessing client secrets', () => {
-    const here = site({
+    const site = testSite({
       trusted: ['127.0.0.1'],
       config: { limits: { clientAuthPerMinute: 20 }, clients: [CLIENT, { ...CLIENT, client_id: 'other' }] },
     })
@@ -270,7 +271,7 @@ onServers('resource limits', (site) => {
       fields: Record<string, string>,
       headers: Record<string, string> = {},
     ) =>
-      here.send('POST', path, {
+      site.send('POST', path, {
         body: `${new URLSearchParams({ ...GRANT, token: 'x', ...fields })}`,
         headers: { 'content-type': FORM, 'x-forwarded-for': address, ...headers },
       })
@@ -290,7 +291,7 @@ onServers('resource limits', (site) => {
       assert.ok(Number(late.headers['retry-after']) > 0)
       // Somebody else's service goes on.
       assert.equal((await asks('/token', '203.0.113.21', { ...CREDENTIALS })).status, 400)
-      assert.equal((await here.events('client.auth.fail')).length, 1)
+      assert.equal((await site.events('client.auth.fail')).length, 1)
     })
 
     test('wrong codes and tokens with the right secret are no guesses at it, and succeeding is not counted', async () => {
@@ -311,8 +312,8 @@ onServers('resource limits', (site) => {
   })
 })
 
-async function connected(here: Site): Promise<Socket> {
-  const socket = connect({ host: '127.0.0.1', port: here.port })
+async function connected(site: TestSite): Promise<Socket> {
+  const socket = connect({ host: '127.0.0.1', port: site.port })
   await once(socket, 'connect')
   socket.on('error', () => undefined)
   return socket

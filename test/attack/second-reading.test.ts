@@ -18,8 +18,8 @@ import {
   REDIRECT,
   REQUEST,
   requestOf,
-  type Site,
   seen,
+  type TestSite,
 } from './site.ts'
 
 /**
@@ -37,10 +37,11 @@ let addresses = 0
 /** One of a network for benchmarks, so that limits by address do not meet. */
 const newAddress = (): string => `198.18.0.${++addresses}`
 
-const browserAt = (here: Site, address: string): Browser => here.browser({ headers: { 'x-forwarded-for': address } })
+const browserAt = (site: TestSite, address: string): Browser =>
+  site.browser({ headers: { 'x-forwarded-for': address } })
 
-onStores(['embedded'], 'a second reading of limits', (site) => {
-  const here = site({
+onStores(['embedded'], 'a second reading of limits', (testSite) => {
+  const site = testSite({
     trusted: ['127.0.0.1'],
     config: {
       limits: {
@@ -55,7 +56,7 @@ onStores(['embedded'], 'a second reading of limits', (site) => {
     },
   })
 
-  const from = (address: string): Browser => browserAt(here, address)
+  const from = (address: string): Browser => browserAt(site, address)
 
   interface Sent {
     method?: string
@@ -64,7 +65,7 @@ onStores(['embedded'], 'a second reading of limits', (site) => {
   }
   function send(address: string, path: string, { method = 'POST', fields, headers = {} }: Sent = {}): Promise<Answer> {
     const sent = { 'x-forwarded-for': address, ...(fields && { 'content-type': FORM }), ...headers }
-    return here.send(method, path, { headers: sent, ...(fields && { body: `${new URLSearchParams(fields)}` }) })
+    return site.send(method, path, { headers: sent, ...(fields && { body: `${new URLSearchParams(fields)}` }) })
   }
 
   /** Asks until it is refused; answers how often it was served. */
@@ -81,15 +82,17 @@ onStores(['embedded'], 'a second reading of limits', (site) => {
 
   /** What the state store holds; the keys are hashes. */
   function stateKeys(): string[] {
-    const database = new DatabaseSync(join(here.gateway.site.config.stores.dataDir, 'state.db'), { readOnly: true })
+    const database = new DatabaseSync(join(site.gateway.installation.config.stores.dataDir, 'state.db'), {
+      readOnly: true,
+    })
     const rows = database.prepare('select key from entries').all()
     database.close()
     return rows.map(({ key }) => `${key}`)
   }
 
   async function eventsFrom(address: string): Promise<AuditRecord[]> {
-    await here.gateway.site.trail.flush()
-    return (await here.gateway.site.audit.list({})).filter(({ ip }) => ip === address)
+    await site.gateway.installation.trail.flush()
+    return (await site.gateway.installation.audit.list({})).filter(({ ip }) => ip === address)
   }
 
   describe('limits by address (RL-9, DO-5)', () => {
@@ -123,7 +126,7 @@ onStores(['embedded'], 'a second reading of limits', (site) => {
 
     // The same for beginning sign-ins: each leaves an interaction behind, and /AUTH/ begins them as well as /auth does.
     test('sign-ins are counted however the path is spelt', async () => {
-      const query = new URL(requestOf(here.issuer)).search
+      const query = new URL(requestOf(site.issuer)).search
       for (const paths of [['/AUTH'], ['/auth/'], ['/Auth/'], ['/auth', '/AUTH/', '/aUth', '/auth/']]) {
         const address = newAddress()
         const ask = (time: number) => send(address, `${paths[time % paths.length]}${query}`, { method: 'GET' })
@@ -135,7 +138,7 @@ onStores(['embedded'], 'a second reading of limits', (site) => {
     test('a resumed request that brings no result begins no other', async () => {
       for (const path of ['/auth', '/AUTH']) {
         const address = newAddress()
-        const first = await send(address, `/auth${new URL(requestOf(here.issuer)).search}`, { method: 'GET' })
+        const first = await send(address, `/auth${new URL(requestOf(site.issuer)).search}`, { method: 'GET' })
         const uid = `${first.headers.location}`.split('/').at(-1)
         const cookies = (first.headers['set-cookie'] ?? []).filter((line) => line.includes(`path=/auth/${uid};`))
         const cookie = cookies.map((line) => line.split(';')[0]).join('; ')
@@ -147,7 +150,7 @@ onStores(['embedded'], 'a second reading of limits', (site) => {
 
     test('who has begun too many sign-ins resumes none either', async () => {
       const address = newAddress()
-      const ask = () => send(address, `/auth${new URL(requestOf(here.issuer)).search}`, { method: 'GET' })
+      const ask = () => send(address, `/auth${new URL(requestOf(site.issuer)).search}`, { method: 'GET' })
       await servedUntil429(ask, BEGINNINGS)
       for (const path of ['/auth', '/AUTH']) {
         assert.equal((await send(address, `${path}/0123456789abcdef`, { method: 'GET' })).status, 429, path)
@@ -169,7 +172,7 @@ onStores(['embedded'], 'a second reading of limits', (site) => {
     // The signed cookie of a session that is over makes the engine keep a new one at every request, also where nothing begins.
     test('the cookie of an ended session is good for no more sessions than the limit', async () => {
       const cookie = await endedSession(newAddress())
-      const quiet = new URL(requestOf(here.issuer, { prompt: 'none' })).search
+      const quiet = new URL(requestOf(site.issuer, { prompt: 'none' })).search
       const paths: [path: string, method: string][] = [
         [`/auth${quiet}`, 'GET'],
         ['/auth?client_id=nobody', 'GET'],
@@ -204,10 +207,10 @@ onStores(['embedded'], 'a second reading of limits', (site) => {
     /** What a stranger gets who signs out without having signed in. */
     async function endedSession(address: string): Promise<string> {
       const browser = from(address)
-      const page = await browser.get(`${here.issuer}/session/end`)
-      const names = Object.entries(await browser.cookies(here.issuer)).filter(([name]) => name.startsWith('stepgate-s'))
+      const page = await browser.get(`${site.issuer}/session/end`)
+      const names = Object.entries(await browser.cookies(site.issuer)).filter(([name]) => name.startsWith('stepgate-s'))
       const xsrf = /name="xsrf" value="([^"]+)"/.exec(page.body)?.[1] ?? ''
-      await browser.post(`${here.issuer}/session/end/confirm`, { xsrf, logout: 'yes' })
+      await browser.post(`${site.issuer}/session/end/confirm`, { xsrf, logout: 'yes' })
       return names.map(([name, value]) => `${name}=${value}`).join('; ')
     }
   })
@@ -246,19 +249,19 @@ onStores(['embedded'], 'a second reading of limits', (site) => {
           assert.equal(status, 421)
         }
         await send('2001:db8:5:6::1', '/auth', { method: 'GET', headers: { host: 'evil.example' } })
-        const rows = await here.events('host.rejected')
+        const rows = await site.events('host.rejected')
         const inside = rows.filter(({ ip }) => ip?.startsWith('2001:db8:5:5:')).length
         return [inside, rows.filter(({ ip }) => ip === '2001:db8:5:6::1').length]
       }
       assert.deepEqual(await knock(), [1, 1])
-      here.gateway.clock.advance(61_000)
+      site.gateway.clock.advance(61_000)
       assert.deepEqual(await knock(), [2, 2])
     })
 
     // Names that nobody has are counted like those of accounts, so each could leave counters for a day; a network over its limit must leave none.
     test('names tried beyond the limit of a network leave nothing in the store', async () => {
       const browser = from(newAddress())
-      const page = await here.open(browser)
+      const page = await site.open(browser)
       const attempt = (name: string) => browser.submit(page, { username: name, password: 'wrong' })
       for (let name = 0; name < NAMES; name++) assertPage(await attempt(`nobody-${name}`), 'login', 'credentials')
       assertPage(await attempt('nobody-again'), 'login', 'throttled', 429)
@@ -275,8 +278,8 @@ onStores(['embedded'], 'a second reading of limits', (site) => {
   })
 })
 
-onStores(['embedded'], 'a second reading of addresses and of a grace', (site) => {
-  const here = site({
+onStores(['embedded'], 'a second reading of addresses and of a grace', (testSite) => {
+  const site = testSite({
     // As over a network: without it one request is through before the next begins.
     latency: 4,
     trusted: ['127.0.0.1', '10.0.0.0/8'],
@@ -290,22 +293,22 @@ onStores(['embedded'], 'a second reading of addresses and of a grace', (site) =>
       },
     },
   })
-  const from = (address: string): Browser => browserAt(here, address)
+  const from = (address: string): Browser => browserAt(site, address)
 
   describe('addresses behind a proxy (X7)', () => {
     /** The page after the right password of somebody who has an app. */
     async function enterFrom(chain: string): Promise<BrowserResponse> {
-      const person = await here.person()
-      await here.bindApp(person)
-      return here.enter(from(chain), person)
+      const person = await site.person()
+      await site.bindApp(person)
+      return site.enter(from(chain), person)
     }
 
     /** Which address the audit log has for such a request. */
     async function takenFor(chain: string): Promise<string | undefined> {
       const browser = from(chain)
       const username = `nobody-${Math.random()}`
-      assertPage(await browser.submit(await here.open(browser), { username, password: 'x' }), 'login', 'credentials')
-      return (await here.events('login.fail')).at(-1)?.ip
+      assertPage(await browser.submit(await site.open(browser), { username, password: 'x' }), 'login', 'credentials')
+      return (await site.events('login.fail')).at(-1)?.ip
     }
 
     // Some proxies write the port too. An entry that is not read makes everybody the proxy itself, and rules for its network hold for the world.
@@ -357,19 +360,19 @@ onStores(['embedded'], 'a second reading of addresses and of a grace', (site) =>
   describe('a grace of one sign-in (B10)', () => {
     // The page that offers to bind later is opened in many tabs first, and all of them say "later": read, then counted, all of them got in.
     test('of many open pages exactly one gets in', async () => {
-      const person: Person = await here.person()
+      const person: Person = await site.person()
       const tabs = await Promise.all(
         Array.from({ length: 6 }, async () => {
           const browser = from(newAddress())
-          return { browser, page: assertPage(await here.enter(browser, person, { client_id: 'soon' }), 'bind-later') }
+          return { browser, page: assertPage(await site.enter(browser, person, { client_id: 'soon' }), 'bind-later') }
         }),
       )
       const ends = await Promise.all(tabs.map(({ browser, page }) => browser.submit(page, { action: 'later' })))
       assert.equal(ends.filter(isSignedIn).length, 1, ends.map(seen).join('\n'))
       for (const end of ends.filter((each) => !isSignedIn(each))) assertPage(end, 'bind-totp')
-      const late = await here.enter(from(newAddress()), person, { client_id: 'soon' })
+      const late = await site.enter(from(newAddress()), person, { client_id: 'soon' })
       assertPage(late, 'bind-totp')
-      assert.deepEqual(here.faults, [])
+      assert.deepEqual(site.faults, [])
     })
   })
 })

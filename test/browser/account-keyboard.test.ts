@@ -3,8 +3,9 @@ import { after, before, describe, test } from 'node:test'
 import type { Page } from 'playwright-core'
 import { createActivations } from '../../src/accounts/activation.ts'
 import { axe, type Chromium, decodeQr, startChromium, violationsOf } from '../harness/browser.ts'
-import { type RunningGateway, type Stores, startGateway, startStores } from '../harness/gateway.ts'
+import { type RunningGateway, startGateway } from '../harness/gateway.ts'
 import { needs } from '../harness/needs.ts'
+import { type Stores, startStores } from '../harness/stores.ts'
 import { codeAt, wrongCode } from '../harness/totp-app.ts'
 import { requestOf } from './gallery.ts'
 import { backTo, focused, tabs, tabTo, typeInto } from './keyboard.ts'
@@ -66,7 +67,7 @@ describe('by keyboard alone, on a phone, with scripts off', { skip: needs('chrom
       await tabTo(page, 'button "Done"')
       await enter(page)
       await at(page, 'login')
-      assert.equal((await gateway.site.accounts.findByLogin('root-admin'))?.admin, true)
+      assert.equal((await gateway.installation.accounts.findByLogin('root-admin'))?.admin, true)
     } finally {
       await page.context().close()
       await gateway.stop()
@@ -75,14 +76,14 @@ describe('by keyboard alone, on a phone, with scripts off', { skip: needs('chrom
 
   test('from the activation link to a first sign-in, and what a person looks after', async () => {
     const { gateway, page } = await phone(CONFIG)
-    const { site, issuer, clock } = gateway
+    const { installation, issuer, clock } = gateway
     try {
       const { id, username } = await gateway.person()
-      const account = await site.accounts.find(id)
+      const account = await installation.accounts.find(id)
       assert.ok(account)
 
       // Activation and sign-in, with the browser remembered.
-      await page.goto(`${issuer}/activate/${await createActivations(site).create(account)}`)
+      await page.goto(`${issuer}/activate/${await createActivations(installation).create(account)}`)
       await typeInto(page, { 'input#password': 'short', 'input#passwordAgain': 'short' })
       await enter(page)
       await at(page, 'activate', 'password')
@@ -118,7 +119,7 @@ describe('by keyboard alone, on a phone, with scripts off', { skip: needs('chrom
       assert.equal(await alone(page), 'problem')
       await bindApp(page, clock.now())
       assert.match(await textOf(page, '#factors'), /The new second step is set up/)
-      assert.equal((await site.bindings.list(id)).length, 2)
+      assert.equal((await installation.bindings.list(id)).length, 2)
 
       // Recovery codes are made and kept.
       await tabTo(page, 'button "Make recovery codes"')

@@ -5,7 +5,17 @@ import { MINUTE } from '../../src/kernel/clock.ts'
 import { type Answer, exchange } from '../harness/exchange.ts'
 import { createBrowser } from '../harness/http-client.ts'
 import { needs } from '../harness/needs.ts'
-import { type ApacheSite, at, bindApp, getFrom, logIn, OFFICE, PROXY, startApacheSite } from './apache-site.ts'
+import {
+  type ApacheSite,
+  at,
+  bindApp,
+  eventsOf,
+  getFrom,
+  logIn,
+  OFFICE,
+  PROXY,
+  startApacheSite,
+} from './apache-site.ts'
 
 /**
  * A forged address would lift limits, meet rules for networks and blacken others in the audit log; a forged host would send users,
@@ -38,14 +48,14 @@ describe('forged X-Forwarded-*', { skip: needs('chromium-headless-shell', 'apach
 
   const DISCOVERY = '/.well-known/openid-configuration'
   const authorization = async (): Promise<string> => {
-    const { pathname, search } = await site.other.authorize()
+    const { pathname, search } = await site.party().authorize()
     return `${pathname}${search}`
   }
 
   /** The addresses that the audit log has for these events, oldest first. */
   async function addressesOf(name: AuditEventName): Promise<(string | undefined)[]> {
-    await site.gateway.site.trail.flush()
-    const events = await site.gateway.site.audit.list({})
+    await site.gateway.installation.trail.flush()
+    const events = await site.gateway.installation.audit.list({})
     return events.filter(({ event }) => event === name).map(({ ip }) => ip)
   }
 
@@ -71,7 +81,7 @@ describe('forged X-Forwarded-*', { skip: needs('chromium-headless-shell', 'apach
     assert.equal(new URL(page.url()).origin, origin)
     // Nobody asked for these: an administrator made the account, and the outbox sends its letters when it comes to it.
     const unasked = ['user.created', 'mail.sent']
-    const events = (await site.events(who.id)).filter(({ event }) => !unasked.includes(event))
+    const events = (await eventsOf(site, who.id)).filter(({ event }) => !unasked.includes(event))
     assert.ok(events.length >= 4)
     for (const { event, ip } of events) assert.equal(ip, '127.0.0.1', event)
   })
@@ -80,7 +90,7 @@ describe('forged X-Forwarded-*', { skip: needs('chromium-headless-shell', 'apach
     const { gateway, apache, port } = site
     const who = await gateway.person()
     const browser = createBrowser({ origin: apache.issuer, proxy: { port, client: OFFICE } })
-    const login = await browser.get(await site.other.authorize())
+    const login = await browser.get(await site.party().authorize())
     const wrong = await browser.submit(login, { username: who.username, password: 'not the password' })
     assert.equal(wrong.error, 'credentials')
     const next = await browser.submit(wrong, { username: who.username, password: who.password })

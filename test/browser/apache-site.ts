@@ -5,11 +5,11 @@ import { request as secureRequest } from 'node:https'
 import { rootCertificates, setDefaultCACertificates } from 'node:tls'
 import type { BrowserContext, Page, Response } from 'playwright-core'
 import { type Apache, startApache } from '../harness/apache.ts'
-import { type Chromium, type ContextOptions, decodeQr, startChromium } from '../harness/browser.ts'
-import { type Person, type RunningGateway, type Stores, startGateway, startStores } from '../harness/gateway.ts'
-import { type RelyingParty, startRelyingParty } from '../harness/relying-party.ts'
+import { type ContextOptions, decodeQr, startChromium } from '../harness/browser.ts'
+import type { Person } from '../harness/gateway.ts'
 import { freePort } from '../harness/services.ts'
-import { type SmtpService, startSmtp } from '../harness/smtp.ts'
+import { createTestSite, type TestSite } from '../harness/site.ts'
+import { type StoresKind, startStores } from '../harness/stores.ts'
 import { codeAt } from '../harness/totp-app.ts'
 
 /** Where Apache's requests to the gateway come from: of this machine's addresses it alone is trusted. */
@@ -28,20 +28,10 @@ const RULES = [
 const BEHIND = 120_000
 const STEP = 30_000
 
-/** The gateway behind Apache, Apache's own relying party, another one beside it, and a browser. */
-export interface ApacheSite {
+/** The gateway behind Apache with Apache's own relying party, another one beside it, and a browser. */
+export interface ApacheSite extends TestSite {
   readonly apache: Apache
-  readonly gateway: RunningGateway
-  /** Where the gateway itself listens on 127.0.0.1, behind Apache's back. */
-  readonly port: number
-  readonly other: RelyingParty
-  readonly smtp: SmtpService
   visit(options?: ContextOptions): Promise<Visit>
-  /** What the app shows, a step later than the last time. */
-  nextCode(secret: string): string
-  /** Of an account, oldest first. */
-  events(account: string): Promise<{ event: string; ip: string | undefined; client: string | undefined }[]>
-  stop(): Promise<void>
 }
 
 /** One browser, and what the gateway's public address sent to it. */
@@ -57,66 +47,61 @@ export interface Visit {
   readonly requests: readonly URL[]
 }
 
-export interface ApacheSiteOptions {
-  limits?: Record<string, number>
-}
-
 export async function startApacheSite(
-  kind: 'servers' | 'embedded',
-  options: ApacheSiteOptions = {},
+  kind: StoresKind,
+  { limits }: { limits?: Record<string, number> } = {},
 ): Promise<ApacheSite> {
   const port = await freePort()
-  const [stores, smtp, apache] = await Promise.all([
+  const [stores, apache] = await Promise.all([
     startStores(kind),
-    startSmtp(),
     startApache({ gatewayPort: port, proxyAddress: PROXY, logLevel: 'warn auth_openidc:debug' }),
   ])
   // Back-channel calls of the gateway, which is this process, meet Apache's certificate.
   setDefaultCACertificates([...rootCertificates, apache.ca])
-  const { issuer } = apache
-  const [chromium, other] = await Promise.all([
+  const [chromium, site] = await Promise.all([
     startChromium({ trust: apache.trust }),
-    startRelyingParty({ issuer, clientId: 'other', ca: apache.ca, backChannel: 'on', clockTolerance: 300 }),
+    createTestSite({
+      stores,
+      issuer: apache.issuer,
+      port,
+      mail: 'on',
+      trusted: [PROXY],
+      behind: BEHIND,
+      parties: { other: { ca: apache.ca, backChannel: 'on', clockTolerance: 300 } },
+      clients: [{ ...apache.client, client_name: 'Behind Apache' }],
+      config: {
+        mfa: { enabled: true, methods: ['totp'], enrolment: { guard: 'password' } },
+        policy: { rules: RULES },
+        ...(limits !== undefined && { limits }),
+      },
+    }),
   ])
-  const config = { ...configOf({ apache, other, smtp, port }), ...options }
-  const gateway = await startGateway({ stores, issuer, port, config })
-  gateway.clock.advance(-BEHIND)
-  return siteOf({ apache, gateway, port, other, smtp, chromium, stores })
-}
-
-type Parts = Pick<ApacheSite, 'apache' | 'gateway' | 'port' | 'other' | 'smtp'>
-
-function configOf({ apache, other, smtp, port }: Omit<Parts, 'gateway'>): Record<string, unknown> {
   return {
-    listen: { port, trustedProxies: [PROXY] },
-    outbound: { allowHosts: ['127.0.0.1'] },
-    clients: [{ ...apache.client, client_name: 'Behind Apache' }, other.client],
-    mail: { smtp: smtp.url, from: 'Example <id@example.test>' },
-    mfa: { enabled: true, methods: ['totp'], enrolment: { guard: 'password' } },
-    policy: { rules: RULES },
-  }
-}
-
-function siteOf({ chromium, stores, ...parts }: Parts & { chromium: Chromium; stores: Stores }): ApacheSite {
-  const { apache, gateway, other, smtp } = parts
-  return {
-    ...parts,
+    ...site,
+    apache,
     visit: async (options) => visit(await chromium.newContext(options), apache.issuer),
-    nextCode(secret) {
-      gateway.clock.advance(STEP)
-      return codeAt(secret, gateway.clock.now())
-    },
-    async events(account) {
-      await gateway.site.trail.flush()
-      const records = await gateway.site.audit.list({ account })
-      return records.map(({ event, ip, client }) => ({ event, ip, client }))
-    },
     async stop() {
       await chromium.close()
-      await gateway.stop()
-      await Promise.all([apache.stop(), other.stop(), smtp.stop(), stores.stop()])
+      await site.stop()
+      await Promise.all([apache.stop(), stores.stop()])
     },
   }
+}
+
+/** What the app shows, a step later than the last time. */
+export function nextCode({ gateway }: TestSite, secret: string): string {
+  gateway.clock.advance(STEP)
+  return codeAt(secret, gateway.clock.now())
+}
+
+/** What the audit log has of an account, oldest first. */
+export async function eventsOf(
+  { gateway }: TestSite,
+  account: string,
+): Promise<{ event: string; ip: string | undefined; client: string | undefined }[]> {
+  await gateway.installation.trail.flush()
+  const records = await gateway.installation.audit.list({ account })
+  return records.map(({ event, ip, client }) => ({ event, ip, client }))
 }
 
 async function visit(context: BrowserContext, issuer: string): Promise<Visit> {
@@ -172,10 +157,10 @@ export async function send(page: Page, code: string): Promise<void> {
 }
 
 /** Scans the QR code on the page, types what the app shows, and answers the app's key. */
-export async function bindApp({ nextCode }: ApacheSite, page: Page): Promise<string> {
+export async function bindApp(site: TestSite, page: Page): Promise<string> {
   await at(page, 'bind-totp')
   const secret = new URL(await decodeQr(page)).searchParams.get('secret') ?? ''
-  await send(page, nextCode(secret))
+  await send(page, nextCode(site, secret))
   return secret
 }
 

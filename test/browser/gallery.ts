@@ -2,19 +2,12 @@ import { randomBytes } from 'node:crypto'
 import type { BrowserContext, Page } from 'playwright-core'
 import type { Hasher } from '../../src/accounts/passwords.ts'
 import { UnavailableError } from '../../src/kernel/errors.ts'
-import { randomToken } from '../../src/kernel/secrets.ts'
-import { newSecret } from '../../src/mfa/factors/totp/codes.ts'
 import { type Chromium, startChromium } from '../harness/browser.ts'
-import {
-  type Person,
-  type RunningGateway,
-  type Stores,
-  startGateway,
-  startStores,
-  testHasher,
-} from '../harness/gateway.ts'
+import { type Person, type RunningGateway, startGateway, testHasher } from '../harness/gateway.ts'
 import { freePort } from '../harness/services.ts'
-import { type SmtpService, startSmtp } from '../harness/smtp.ts'
+import { createTestSite } from '../harness/site.ts'
+import type { SmtpService } from '../harness/smtp.ts'
+import { type Stores, startStores } from '../harness/stores.ts'
 import { lookAs } from './look.ts'
 
 export type Language = 'en' | 'sv'
@@ -94,19 +87,13 @@ const RULES = [
 const LIMITS = { passwordTries: 1, codesPerInteraction: 1, codesPerHour: 100, interactionsPerAddress: 10 }
 
 export async function openGallery(): Promise<Gallery> {
-  const [stores, smtp, chromium, port] = await Promise.all([
-    startStores('embedded'),
-    startSmtp(),
-    startChromium(),
-    freePort(),
-  ])
-  const gateway = await startGateway({
+  const [stores, chromium] = await Promise.all([startStores('embedded'), startChromium()])
+  const site = await createTestSite({
     stores,
-    port,
+    mail: 'on',
+    trusted: ['127.0.0.1'],
     hasher: breakable(testHasher),
     config: {
-      listen: { port, trustedProxies: ['127.0.0.1'] },
-      mail: { smtp: smtp.url, from: 'Example <id@example.com>' },
       mfa: { enabled: true, methods: ['email', 'totp'], email: { maxSendsPerHour: 100 } },
       policy: { rules: RULES },
       clients: CLIENTS,
@@ -114,6 +101,7 @@ export async function openGallery(): Promise<Gallery> {
       limits: { ...LIMITS, codeFailuresInARow: 5, mailsPerDay: 200, codesPerDay: 300 },
     },
   })
+  const { gateway, smtp } = site
   const waiting: Promise<RunningGateway>[] = []
   let shared: Promise<RunningGateway> | undefined
   const resting: Record<Language, Looker[]> = { en: [], sv: [] }
@@ -139,25 +127,13 @@ export async function openGallery(): Promise<Gallery> {
       people.set(name, person)
       return person
     },
-    async bindApp({ id }) {
-      const secret = newSecret()
-      const record = { secret, digits: 6, period: 30_000, lastStep: 0 }
-      const binding = { id: randomToken(16), accountId: id, type: 'totp', label: undefined, record, boundAt: 0 }
-      const audit = { event: 'factor.added', outcome: 'ok', account: id } as const
-      await gateway.site.bindings.insert(binding, { maxOfType: 5, audit })
-      return secret
-    },
-    async renewCodes({ id }) {
-      const { accounts, recoveryCodes } = gateway.site
-      const account = await accounts.find(id)
-      if (account === undefined) throw new Error(`no account ${id}`)
-      return recoveryCodes.renew(account, {})
-    },
+    bindApp: (person) => site.bindApp(person),
+    renewCodes: (person) => site.renewCodes(person),
     async close() {
       await chromium.close()
-      await gateway.stop()
+      await site.stop()
       for (const other of waiting) await (await other).stop()
-      await Promise.all([smtp.stop(), stores.stop()])
+      await stores.stop()
     },
   }
   return gallery

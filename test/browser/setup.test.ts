@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { type Chromium, decodeQr, startChromium } from '../harness/browser.ts'
-import { type RunningGateway, type Stores, startGateway, startStores } from '../harness/gateway.ts'
+import { type RunningGateway, startGateway } from '../harness/gateway.ts'
 import { needs } from '../harness/needs.ts'
+import { type Stores, startStores } from '../harness/stores.ts'
 import { codeAt } from '../harness/totp-app.ts'
 
 describe('set-up with a browser', { skip: needs('chromium-headless-shell') }, () => {
@@ -42,7 +43,7 @@ describe('set-up with a browser', { skip: needs('chromium-headless-shell') }, ()
         await page.getByLabel('Redirect address').fill('https://app.example.com/callback')
         await press()
         assert.match(`${await page.locator('[data-yaml]').textContent()}`, /client_secret: [\w-]{43}\n/)
-        assert.equal((await gateway.site.accounts.findByLogin('root-admin'))?.admin, true)
+        assert.equal((await gateway.installation.accounts.findByLogin('root-admin'))?.admin, true)
       } finally {
         await context.close()
         await gateway.stop()

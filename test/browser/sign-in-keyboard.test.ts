@@ -10,8 +10,7 @@ import { answered, at, entryOf, fillIn, STEP, signInSite } from './sign-in-site.
 describe('signing in by keyboard, and what fills in forms', {
   skip: needs('chromium-headless-shell', 'redis-server', 'postgres'),
 }, () => {
-  const here = signInSite()
-  const { person, browser, tab, start, enter, claimsOf, bind, shows, mailed } = here
+  const { site, person, browser, tab, start, enter, claimsOf, bind, shows, mailed } = signInSite()
 
   describe('on a phone, by keyboard alone', () => {
     const PHONE = { width: 320, height: 568 }
@@ -43,10 +42,10 @@ describe('signing in by keyboard, and what fills in forms', {
       await page.keyboard.press('Space')
       await tabs(page, 1)
       await page.keyboard.press('Enter')
-      await page.waitForURL(`${here.rp.url}/`)
-      const [binding] = await here.gateway.site.bindings.list(who.id)
+      await page.waitForURL(`${site.party().url}/`)
+      const [binding] = await site.gateway.installation.bindings.list(who.id)
       assert.equal(binding?.label, 'my phone')
-      const cookies = await page.context().cookies(here.gateway.issuer)
+      const cookies = await page.context().cookies(site.gateway.issuer)
       const kept = cookies.find(({ expires }) => expires > (Date.now() + 20 * DAY) / SECOND)
       assert.ok(kept !== undefined, 'Space has ticked the box')
     })
@@ -65,12 +64,12 @@ describe('signing in by keyboard, and what fills in forms', {
       test(`Enter in the code field goes on, and neither cancels nor sends again: ${group}`, async () => {
         const who = await person(group)
         const secret = group === 'apps' ? await bind(await tab(), who) : ''
-        here.gateway.clock.advance(STEP)
+        site.gateway.clock.advance(STEP)
         const page = await enter(await tab(PHONE), who)
         assert.equal(await focused(page), 'input#code', 'the code can be typed at once')
         await page.keyboard.type(group === 'apps' ? shows(secret) : mailed(who))
         await page.keyboard.press('Enter')
-        await page.waitForURL(`${here.rp.url}/`)
+        await page.waitForURL(`${site.party().url}/`)
         assert.equal((await claimsOf(page)).sub, who.id)
       })
     }
@@ -108,7 +107,7 @@ describe('signing in by keyboard, and what fills in forms', {
 
   test('the key is copied to the clipboard as one word', async () => {
     const context = await browser()
-    await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: here.gateway.issuer })
+    await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: site.gateway.issuer })
     const page = await at(await enter(await context.newPage(), await person('apps')), 'bind-totp')
     await page.getByRole('button', { name: 'Copy' }).click()
     await page.getByRole('button', { name: 'Copied' }).waitFor()

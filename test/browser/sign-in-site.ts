@@ -3,11 +3,9 @@ import { after, before } from 'node:test'
 import type { BrowserContext, Page } from 'playwright-core'
 import { SECOND } from '../../src/kernel/clock.ts'
 import { type Chromium, type ContextOptions, decodeQr, startChromium } from '../harness/browser.ts'
-import { type Person, type RunningGateway, type Stores, startGateway, startStores } from '../harness/gateway.ts'
-import { type RelyingParty, startRelyingParty } from '../harness/relying-party.ts'
-import { freePort } from '../harness/services.ts'
-import { type SmtpService, startSmtp } from '../harness/smtp.ts'
-import { codeAt } from '../harness/totp-app.ts'
+import type { Person } from '../harness/gateway.ts'
+import { createTestSite, newAddress, siteForSuite, type TestSite, type TestSiteOptions } from '../harness/site.ts'
+import { type Stores, startStores } from '../harness/stores.ts'
 
 /** The app's step, and a bit: the next code is another one. */
 export const STEP = 30 * SECOND
@@ -19,10 +17,9 @@ export interface Entry {
   name: string
 }
 
+/** A site with a browser. What is here does not read the site before it has started, so that a suite can take it apart at once. */
 export interface SignInSite {
-  readonly gateway: RunningGateway
-  readonly rp: RelyingParty
-  readonly smtp: SmtpService
+  readonly site: TestSite
   /** Policy asks those of the group for the app, for a mailed code, or for one of both. */
   person(group: 'apps' | 'mails' | 'both'): Promise<Person>
   /** A new browser at an address of its own. */
@@ -46,51 +43,18 @@ export interface SignInSite {
 /** A gateway on Redis and PostgreSQL, a relying party, a mail server and Chromium, for the suite it is called in. */
 export function signInSite(): SignInSite {
   let stores: Stores
-  let smtp: SmtpService
   let chromium: Chromium
-  let gateway: RunningGateway
-  let rp: RelyingParty
-  let contexts = 0
-
   before(async () => {
-    const port = await freePort()
-    ;[stores, smtp, chromium, rp] = await Promise.all([
-      startStores('servers'),
-      startSmtp(),
-      startChromium(),
-      startRelyingParty({ issuer: `http://127.0.0.1:${port}`, clockTolerance: 3600 }),
-    ])
-    gateway = await startGateway({
-      stores,
-      port,
-      config: {
-        listen: { port, trustedProxies: ['127.0.0.1'] },
-        clients: [{ ...rp.client, client_name: 'Example Intranet' }],
-        mail: { smtp: smtp.url, from: 'Example <id@example.test>' },
-        mfa: { enabled: true, methods: ['totp', 'email'], enrolment: { guard: 'password' } },
-        policy: {
-          rules: [
-            { name: 'apps', when: { groups: ['apps'] }, methods: ['totp'] },
-            { name: 'mails', when: { groups: ['mails'] }, methods: ['email'] },
-          ],
-        },
-        branding: { name: 'Example' },
-      },
-    })
+    ;[stores, chromium] = await Promise.all([startStores('servers'), startChromium()])
   })
-
+  const site = siteForSuite(() => createTestSite({ stores, ...OPTIONS }))
   after(async () => {
     await chromium?.close()
-    await gateway?.stop()
-    await Promise.all([rp?.stop(), smtp?.stop(), stores?.stop()])
+    await stores?.stop()
   })
 
-  const person = (group: 'apps' | 'mails' | 'both'): Promise<Person> => gateway.person({ groups: [group] })
-  const shows = (secret: string): string => codeAt(secret, gateway.clock.now())
-  const mailed = ({ email }: Person): string => smtp.codeFor(`${email}`)
-
   async function browser(options: ContextOptions = {}): Promise<BrowserContext> {
-    const headers = { 'x-forwarded-for': `198.18.0.${++contexts}`, ...options.headers }
+    const headers = { 'x-forwarded-for': newAddress(), ...options.headers }
     return chromium.newContext({ ...options, headers })
   }
 
@@ -99,7 +63,7 @@ export function signInSite(): SignInSite {
   }
 
   async function start(page: Page, query = ''): Promise<Page> {
-    await page.goto(`${rp.url}/login${query}`)
+    await page.goto(`${site.party().url}/login${query}`)
     return page
   }
 
@@ -110,38 +74,47 @@ export function signInSite(): SignInSite {
   }
 
   async function claimsOf(page: Page): Promise<Record<string, unknown>> {
-    assert.equal(page.url(), `${rp.url}/`, await textOf(page, 'body'))
+    assert.equal(page.url(), `${site.party().url}/`, await textOf(page, 'body'))
     return JSON.parse(await textOf(page, '#claims'))
   }
 
   async function bind(page: Page, who: Person): Promise<string> {
     await at(await enter(page, who), 'bind-totp')
     const { secret } = entryOf(await decodeQr(page))
-    await send(page, shows(secret))
+    await send(page, site.appCode(secret))
     await claimsOf(page)
     return secret
   }
 
   return {
-    get gateway() {
-      return gateway
-    },
-    get rp() {
-      return rp
-    },
-    get smtp() {
-      return smtp
-    },
-    person,
+    site,
+    person: (group) => site.person({ groups: [group] }),
     browser,
     tab,
     start,
     enter,
     claimsOf,
     bind,
-    shows,
-    mailed,
+    shows: (secret) => site.appCode(secret),
+    mailed: (who) => site.mailed(who),
   }
+}
+
+const OPTIONS: TestSiteOptions = {
+  parties: { rp: { clockTolerance: 3600 } },
+  client: { client_name: 'Example Intranet' },
+  addresses: 'own',
+  mail: 'on',
+  config: {
+    mfa: { enabled: true, methods: ['totp', 'email'], enrolment: { guard: 'password' } },
+    policy: {
+      rules: [
+        { name: 'apps', when: { groups: ['apps'] }, methods: ['totp'] },
+        { name: 'mails', when: { groups: ['mails'] }, methods: ['email'] },
+      ],
+    },
+    branding: { name: 'Example' },
+  },
 }
 
 /** Asserts that this page is shown, with that problem or none. */

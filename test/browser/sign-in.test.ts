@@ -8,8 +8,7 @@ import { wrongCode } from '../harness/totp-app.ts'
 import { answered, at, entryOf, fillIn, STEP, send, signInSite, textOf } from './sign-in-site.ts'
 
 describe('signing in with a browser', { skip: needs('chromium-headless-shell', 'redis-server', 'postgres') }, () => {
-  const here = signInSite()
-  const { person, browser, tab, start, enter, claimsOf, shows, mailed } = here
+  const { site, person, browser, tab, start, enter, claimsOf, shows, mailed } = signInSite()
 
   for (const javaScript of ['on', 'off'] as const) {
     test(`first sign-in with the app, then the second one: scripts ${javaScript}`, async () => {
@@ -28,8 +27,8 @@ describe('signing in with a browser', { skip: needs('chromium-headless-shell', '
       await send(second, used)
       await at(second, 'verify-totp', 'code')
       assert.equal(await second.inputValue('[name=code]'), '', 'a code is used once, and not shown again')
-      here.gateway.clock.advance(STEP)
-      await send(second, wrongCode(entry.secret, here.gateway.clock.now()))
+      site.gateway.clock.advance(STEP)
+      await send(second, wrongCode(entry.secret, site.gateway.clock.now()))
       await at(second, 'verify-totp', 'code')
       await send(second, shows(entry.secret))
       assert.equal((await claimsOf(second)).acr, 'urn:stepgate:acr:mfa')
@@ -52,12 +51,12 @@ describe('signing in with a browser', { skip: needs('chromium-headless-shell', '
       await send(page, mailed(who))
       await claimsOf(page)
 
-      await page.goto(`${here.rp.url}/logout`)
+      await page.goto(`${site.party().url}/logout`)
       if (javaScript === 'off') {
         await at(page, 'logout')
         await page.locator('[name=logout]').click()
       }
-      await page.waitForURL(`${here.rp.url}/signed-out`)
+      await page.waitForURL(`${site.party().url}/signed-out`)
       await enter(page, who)
       assert.equal((await claimsOf(page)).acr, 'urn:stepgate:acr:pwd', 'what is remembered raises no level')
       await at(await enter(await tab({ javaScript }), who), 'verify-email')
@@ -83,9 +82,9 @@ describe('signing in with a browser', { skip: needs('chromium-headless-shell', '
     assert.match(await textOf(page, 'button[value=resend]'), /^Send a new code in (1:00|0:5\d)$/)
     assert.ok(await resend.isDisabled())
     const old = mailed(who)
-    here.gateway.clock.advance(MINUTE)
+    site.gateway.clock.advance(MINUTE)
     await page.reload()
-    here.smtp.clear()
+    site.smtp.clear()
     await resend.click()
     await page.getByRole('status').waitFor()
     assert.match(await textOf(page, '[role=status]'), /^A new code is on its way/)
@@ -136,11 +135,11 @@ describe('signing in with a browser', { skip: needs('chromium-headless-shell', '
   test('a page left open until it has expired leads back to a new start', async () => {
     const who = await person('mails')
     const page = await at(await start(await tab()), 'login')
-    here.gateway.clock.advance(16 * MINUTE)
-    await fillIn(page, who).finally(() => here.gateway.clock.advance(-16 * MINUTE))
+    site.gateway.clock.advance(16 * MINUTE)
+    await fillIn(page, who).finally(() => site.gateway.clock.advance(-16 * MINUTE))
     await at(page, 'error', 'expired')
     await answered(page, () => page.getByRole('link', { name: 'Start again' }).click())
-    assert.equal(page.url(), `${here.rp.url}/`, 'the application has forgotten its request by now')
+    assert.equal(page.url(), `${site.party().url}/`, 'the application has forgotten its request by now')
     await answered(page, () => page.getByRole('link', { name: 'Sign in' }).click())
     await at(page, 'login')
     await fillIn(page, who)
@@ -161,7 +160,7 @@ describe('signing in with a browser', { skip: needs('chromium-headless-shell', '
   test('cancel tells the application', async () => {
     const page = await at(await start(await tab()), 'login')
     await page.getByRole('button', { name: 'Cancel' }).click()
-    await page.waitForURL(`${here.rp.url}/callback?**`)
+    await page.waitForURL(`${site.party().url}/callback?**`)
     assert.equal(await textOf(page, '#error'), 'access_denied')
   })
 
@@ -173,7 +172,7 @@ describe('signing in with a browser', { skip: needs('chromium-headless-shell', '
       await fillIn(page, who)
       await at(page, 'verify-email')
       assert.equal(await page.locator('html').getAttribute('lang'), 'sv')
-      const mail = await here.smtp.waitFor(`${who.email}`)
+      const mail = await site.smtp.waitFor(`${who.email}`)
       assert.match(mail.headers.get('content-language') ?? mail.subject, /^sv|inloggning/i)
       await send(page, mailed(who))
       await claimsOf(page)

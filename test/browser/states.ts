@@ -90,7 +90,7 @@ export const STATES: readonly State[] = [
       const person = await visit.gallery.person('mails')
       await open(visit)
       await enter(visit, person)
-      await visit.gallery.gateway.site.accounts.setPassword(person.id, 'test:0', AUDIT)
+      await visit.gallery.gateway.installation.accounts.setPassword(person.id, 'test:0', AUDIT)
       await type(visit, '000000')
     },
   },
@@ -181,7 +181,7 @@ export const STATES: readonly State[] = [
     error: 'locked',
     async reach(visit) {
       const { person, secret } = await askApp(visit)
-      const { bindings } = visit.gallery.gateway.site
+      const { bindings } = visit.gallery.gateway.installation
       for (let time = 0; time < 5; time++) await bindings.countAttempt(person.id, 'totp')
       await type(visit, codeAt(secret, now(visit)))
     },
@@ -246,7 +246,7 @@ export const STATES: readonly State[] = [
     error: 'locked',
     async reach(visit) {
       const person = await askMail(visit)
-      const { bindings } = visit.gallery.gateway.site
+      const { bindings } = visit.gallery.gateway.installation
       for (let time = 0; time < 5; time++) await bindings.countAttempt(person.id, 'email')
       await type(visit, mailed(visit, person))
     },
@@ -292,10 +292,10 @@ export const STATES: readonly State[] = [
     name: 'activate',
     page: 'activate',
     async reach({ gallery, page }) {
-      const { site, issuer } = gallery.gateway
-      const account = await site.accounts.find((await gallery.known('anna', 'mails')).id)
+      const { installation, issuer } = gallery.gateway
+      const account = await installation.accounts.find((await gallery.known('anna', 'mails')).id)
       if (account === undefined) throw new Error('anna is gone')
-      await page.goto(`${issuer}/activate/${await createActivations(site).create(account)}`)
+      await page.goto(`${issuer}/activate/${await createActivations(installation).create(account)}`)
     },
   },
   {
@@ -304,10 +304,10 @@ export const STATES: readonly State[] = [
     error: 'password',
     async reach(visit) {
       const { gallery, page } = visit
-      const { site, issuer } = gallery.gateway
-      const account = await site.accounts.find((await gallery.known('anna', 'mails')).id)
+      const { installation, issuer } = gallery.gateway
+      const account = await installation.accounts.find((await gallery.known('anna', 'mails')).id)
       if (account === undefined) throw new Error('anna is gone')
-      await page.goto(`${issuer}/reset/${await createPasswordLinks('reset', site).create(account)}`)
+      await page.goto(`${issuer}/reset/${await createPasswordLinks('reset', installation).create(account)}`)
       for (const field of ['password', 'passwordAgain']) await page.fill(`[name=${field}]`, '123')
       await sent(page, () => page.locator('button.primary').click())
     },

@@ -4,7 +4,17 @@ import type { Page } from 'playwright-core'
 import { MINUTE } from '../../src/kernel/clock.ts'
 import type { Person } from '../harness/gateway.ts'
 import { needs } from '../harness/needs.ts'
-import { type ApacheSite, answered, at, bindApp, claimsOf, logIn, send, startApacheSite } from './apache-site.ts'
+import {
+  type ApacheSite,
+  answered,
+  at,
+  bindApp,
+  claimsOf,
+  logIn,
+  nextCode,
+  send,
+  startApacheSite,
+} from './apache-site.ts'
 
 const PWD = 'urn:stepgate:acr:pwd'
 const TWO = 'urn:stepgate:acr:2sv'
@@ -38,17 +48,17 @@ describe('stepping up in Chromium', {
 
   /** By openid-client; the parameters go into its request. */
   async function ask(page: Page, parameters: Record<string, string> = {}): Promise<Page> {
-    await page.goto(`${site.other.url}/login?${new URLSearchParams(parameters)}`)
+    await page.goto(`${site.party().url}/login?${new URLSearchParams(parameters)}`)
     return page
   }
 
   async function told(page: Page): Promise<Record<string, unknown>> {
-    assert.equal(page.url(), `${site.other.url}/`, `${await page.locator('main').textContent()}`)
+    assert.equal(page.url(), `${site.party().url}/`, `${await page.locator('main').textContent()}`)
     return JSON.parse(`${await page.locator('#claims').textContent()}`)
   }
 
   async function refused(page: Page, error: string): Promise<void> {
-    assert.ok(page.url().startsWith(site.other.redirectUri), page.url())
+    assert.ok(page.url().startsWith(site.party().redirectUri), page.url())
     assert.equal(await page.locator('#error').textContent(), error)
   }
 
@@ -83,8 +93,8 @@ describe('stepping up in Chromium', {
   /** Let in by a remembered device. */
   async function remembered() {
     const { who, secret, page, requests } = await withApp({ remember: 'on' })
-    await page.goto(`${site.other.url}/logout`)
-    await page.waitForURL(site.other.postLogoutRedirectUri)
+    await page.goto(`${site.party().url}/logout`)
+    await page.waitForURL(site.party().postLogoutRedirectUri)
     await logIn(await ask(page), who)
     const claims = await told(page)
     assert.equal(claims.acr, PWD)
@@ -120,7 +130,7 @@ describe('stepping up in Chromium', {
         behind(1)
         const { page, secret, claims } = await remembered()
         await at(await ask(page, parameters), 'verify-totp')
-        await send(page, site.nextCode(secret))
+        await send(page, nextCode(site, secret))
         const { sub, acr, amr, auth_time } = await told(page)
         assert.deepEqual([sub, acr, amr, auth_time], [claims.sub, MFA, ['pwd', 'otp', 'mfa'], claims.auth_time])
         assert.equal((await told(await ask(page, parameters))).acr, MFA, 'raised once, raised for the session')
@@ -162,7 +172,7 @@ describe('stepping up in Chromium', {
       await proveMailbox(second, who)
       assert.equal((await told(second)).acr, TWO)
       await at(await ask(second, asked), 'verify-totp')
-      await send(second, site.nextCode(secret))
+      await send(second, nextCode(site, secret))
       assert.equal((await told(second)).acr, MFA)
     })
 
@@ -175,7 +185,7 @@ describe('stepping up in Chromium', {
       await ask(page, { max_age: '120' })
       await logIn(page, who)
       await at(page, 'verify-totp')
-      await send(page, site.nextCode(secret))
+      await send(page, nextCode(site, secret))
       const { sub, acr, auth_time } = await told(page)
       assert.deepEqual([sub, acr], [claims.sub, MFA])
       assert.ok(Number(auth_time) >= Number(claims.auth_time) + 120, `${auth_time}, before: ${claims.auth_time}`)
@@ -232,7 +242,7 @@ describe('stepping up in Chromium', {
       assert.equal((await claimsOf(page)).acr, PWD)
       await leave(page, '/step-up/', `${site.apache.issuer}/interaction/**`)
       await at(page, 'verify-totp')
-      await send(page, site.nextCode(secret))
+      await send(page, nextCode(site, secret))
       await at(page, 'step-up')
       const { sub, acr } = await claimsOf(page)
       assert.deepEqual([sub, acr], [claims.sub, MFA])
@@ -253,7 +263,7 @@ describe('stepping up in Chromium', {
       await page.goto(`${site.apache.rpUrl}/aged/`)
       await logIn(page, who)
       await at(page, 'verify-totp')
-      await send(page, site.nextCode(secret))
+      await send(page, nextCode(site, secret))
       await at(page, 'aged')
       const { sub, acr, auth_time } = await claimsOf(page)
       assert.deepEqual([sub, acr], [who.id, MFA])

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { Outcome } from './site.ts'
+import type { Outcome } from './command-line.ts'
 
 /** It failed with this status, nothing on standard output and one line on standard error. */
 export function assertFailed(outcome: Outcome, status: number, says: RegExp): void {

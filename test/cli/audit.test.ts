@@ -10,7 +10,7 @@ import { DAY } from '../../src/kernel/clock.ts'
 import { silentLog } from '../../src/kernel/log.ts'
 import { createSortableIds } from '../../src/kernel/sortable-id.ts'
 import { assertFailed } from './assertions.ts'
-import { createSite, type Site } from './site.ts'
+import { type CommandLine, createCommandLine } from './command-line.ts'
 
 type Line = Record<'time' | 'event' | 'outcome', string> & Record<string, unknown>
 const linesOf = (text: string): Line[] =>
@@ -21,13 +21,13 @@ const linesOf = (text: string): Line[] =>
     .map((line) => JSON.parse(line) as Line)
 
 describe('stepgate audit', () => {
-  let site: Site
+  let cli: CommandLine
   let installation: Installation
   let nextId: () => string
   let anna: string
   before(async () => {
-    site = createSite()
-    installation = await openInstallation(readConfig(site.file), { log: silentLog })
+    cli = createCommandLine()
+    installation = await openInstallation(readConfig(cli.file), { log: silentLog })
     nextId = createSortableIds(installation.clock)
     const created = { event: 'user.created', outcome: 'ok' } as const
     anna = (await installation.accounts.insert({ username: 'anna' }, created)).id
@@ -45,7 +45,7 @@ describe('stepgate audit', () => {
   })
   after(async () => {
     await installation?.close()
-    site?.remove()
+    cli?.remove()
   })
 
   async function append(given: Partial<AuditRecord>): Promise<void> {
@@ -54,7 +54,7 @@ describe('stepgate audit', () => {
   }
 
   it('--json prints one object per line with the fields of the contract, newest last', async () => {
-    const { stdout, status } = await site.run(['audit', '--json', '--user', 'ANNA'])
+    const { stdout, status } = await cli.run(['audit', '--json', '--user', 'ANNA'])
     assert.equal(status, 0)
     const lines = linesOf(stdout)
     assert.deepEqual(
@@ -76,38 +76,38 @@ describe('stepgate audit', () => {
 
   it('control characters never reach the terminal, in either form (IN-5)', async () => {
     for (const form of [[], ['--json']]) {
-      const { stdout } = await site.run(['audit', ...form])
+      const { stdout } = await cli.run(['audit', ...form])
       assert.match(stdout, /login\.fail/)
       assert.ok(!stdout.includes('\u001b') && !stdout.includes('\u202e'))
     }
-    const { stdout } = await site.run(['audit', '--user', 'anna'])
+    const { stdout } = await cli.run(['audit', '--user', 'anna'])
     assert.match(stdout, /^TIME +EVENT +OUTCOME +USER +CLIENT +ADDRESS +DETAILS\n/)
     assert.match(stdout, /Z +login\.fail +fail +anna +app +192\.0\.2\.7 +reason=red \[31mman methods=password,totp\n/)
   })
 
   it('--user finds a removed account by its id; nobody is one line', async () => {
-    const all = linesOf((await site.run(['audit', '--json'])).stdout)
+    const all = linesOf((await cli.run(['audit', '--json'])).stdout)
     const removed = all.find(({ event }) => event === 'user.deleted')
-    const { stdout } = await site.run(['audit', '--json', '--user', `${removed?.account}`])
+    const { stdout } = await cli.run(['audit', '--json', '--user', `${removed?.account}`])
     assert.deepEqual(
       linesOf(stdout).map(({ event }) => event),
       ['user.created', 'user.deleted'],
     )
-    assertFailed(await site.run(['audit', '--user', 'nobody']), 1, /user "nobody" does not exist/)
+    assertFailed(await cli.run(['audit', '--user', 'nobody']), 1, /user "nobody" does not exist/)
   })
 
   it('--since takes a duration or a date, and nothing else', async () => {
-    const count = async (...given: string[]) => linesOf((await site.run(['audit', '--json', ...given])).stdout).length
+    const count = async (...given: string[]) => linesOf((await cli.run(['audit', '--json', ...given])).stdout).length
     const all = await count()
     assert.equal(await count('--since', '30d'), all - 1)
     assert.equal(await count('--since', '50d'), all)
     assert.equal(await count('--since', new Date(installation.clock.now() - DAY).toISOString()), all - 1)
     assert.equal(await count('--since', '2999-01-01'), 0)
-    assertFailed(await site.run(['audit', '--since', 'yesterday']), 2, /^stepgate: --since: expected a duration/)
+    assertFailed(await cli.run(['audit', '--since', 'yesterday']), 2, /^stepgate: --since: expected a duration/)
   })
 
   it('--follow shows what comes later, also what was named earlier, each once, until a signal ends it with status 0', async () => {
-    const child = site.start(['audit', '--follow', '--json'])
+    const child = cli.start(['audit', '--follow', '--json'])
     let text = ''
     child.stdout?.on('data', (chunk: Buffer) => {
       text += chunk
@@ -130,11 +130,11 @@ describe('stepgate audit', () => {
   })
 
   it('commands write what the reference page describes', async () => {
-    await site.run(['user', 'add', 'erik'])
-    await site.run(['user', 'edit', 'erik', '--name', 'Erik'])
-    await site.run(['user', 'disable', 'erik'])
-    await site.run(['mfa', 'reset', 'erik', '--reason', 'r'])
-    await site.run(['user', 'remove', 'erik'])
+    await cli.run(['user', 'add', 'erik'])
+    await cli.run(['user', 'edit', 'erik', '--name', 'Erik'])
+    await cli.run(['user', 'disable', 'erik'])
+    await cli.run(['mfa', 'reset', 'erik', '--reason', 'r'])
+    await cli.run(['user', 'remove', 'erik'])
     const records = (await installation.audit.list({})).filter(({ details }) => details?.by === 'cli')
     assert.ok(records.length >= 5)
     assert.deepEqual(undescribed(records), [])

@@ -4,7 +4,7 @@ import { needs } from '../harness/needs.ts'
 import { freePort, startRedis } from '../harness/services.ts'
 import { startTimeServer } from '../harness/time-server.ts'
 import { assertFailed } from './assertions.ts'
-import { createSite, type Site } from './site.ts'
+import { type CommandLine, createCommandLine } from './command-line.ts'
 
 interface Finding {
   check: string
@@ -13,39 +13,39 @@ interface Finding {
 }
 
 describe('stepgate check', () => {
-  const sites: Site[] = []
+  const opened: CommandLine[] = []
   after(() => {
-    for (const site of sites) site.remove()
+    for (const cli of opened) cli.remove()
   })
-  const withConfig = (yaml: string): Site => {
-    const site = createSite(yaml)
-    sites.push(site)
-    return site
+  const withConfig = (yaml: string): CommandLine => {
+    const cli = createCommandLine(yaml)
+    opened.push(cli)
+    return cli
   }
-  const findings = async (site: Site): Promise<{ status: number | null; by: Map<string, Finding> }> => {
-    const { status, json } = await site.run(['check', '--json'])
+  const findings = async (cli: CommandLine): Promise<{ status: number | null; by: Map<string, Finding> }> => {
+    const { status, json } = await cli.run(['check', '--json'])
     return { status, by: new Map((json as Finding[]).map((finding) => [finding.check, finding])) }
   }
 
   it('says one line for each part, the word first, and ends well where all is well', async () => {
-    const site = withConfig(
+    const cli = withConfig(
       'issuer: http://127.0.0.1:3000\nmfa: { enabled: true, methods: [totp] }\nclock: { check: off }\n',
     )
-    const { status, stdout } = await site.run(['check'])
+    const { status, stdout } = await cli.run(['check'])
     assert.equal(status, 0)
     const lines = stdout.trimEnd().split('\n')
     assert.equal(lines.length, 9)
     for (const line of lines) assert.match(line, /^(?:ok|skip) +\S/)
-    const keys = await site.run(['keys', 'list', '--json'])
+    const keys = await cli.run(['keys', 'list', '--json'])
     assert.deepEqual([keys.status, Array.isArray(keys.json)], [0, true])
   })
 
   it('a mail server that does not answer fails, the others are checked all the same', async () => {
-    const site = withConfig(`issuer: http://127.0.0.1:3000
+    const cli = withConfig(`issuer: http://127.0.0.1:3000
 mfa: { enabled: true, methods: [totp] }
 mail: { smtp: "smtp://127.0.0.1:${await freePort()}", from: id@example.com }
 `)
-    const { status, by } = await findings(site)
+    const { status, by } = await findings(cli)
     assert.equal(status, 1)
     assert.equal(by.get('mail server')?.status, 'fail')
     assert.equal(by.get('state store')?.status, 'ok')
@@ -53,13 +53,13 @@ mail: { smtp: "smtp://127.0.0.1:${await freePort()}", from: id@example.com }
 
   it('lists who cannot sign in for want of an address where only mail is allowed (C6)', async () => {
     const smtp = `mail: { smtp: "smtp://127.0.0.1:${await freePort()}", from: id@example.com }`
-    const site = withConfig(`issuer: http://127.0.0.1:3000\nmfa: { enabled: true, methods: [email] }\n${smtp}\n`)
-    await site.run(['user', 'add', 'erik'])
-    await site.run(['user', 'add', 'anna', '--email', 'anna@example.test'])
-    const only = (await findings(site)).by.get('addresses')
+    const cli = withConfig(`issuer: http://127.0.0.1:3000\nmfa: { enabled: true, methods: [email] }\n${smtp}\n`)
+    await cli.run(['user', 'add', 'erik'])
+    await cli.run(['user', 'add', 'anna', '--email', 'anna@example.test'])
+    const only = (await findings(cli)).by.get('addresses')
     assert.deepEqual([only?.status, only?.detail], ['fail', 'cannot sign in without one: erik'])
-    site.configure(`issuer: http://127.0.0.1:3000\nmfa: { enabled: true, methods: [email, totp] }\n${smtp}\n`)
-    assert.equal((await findings(site)).by.get('addresses')?.status, 'ok')
+    cli.configure(`issuer: http://127.0.0.1:3000\nmfa: { enabled: true, methods: [email, totp] }\n${smtp}\n`)
+    assert.equal((await findings(cli)).by.get('addresses')?.status, 'ok')
   })
 
   it('D7: a clock that the time servers contradict is a warning, or a failure where the file says so', async () => {
@@ -67,12 +67,12 @@ mail: { smtp: "smtp://127.0.0.1:${await freePort()}", from: id@example.com }
     const yaml = (check: string): string =>
       `issuer: http://127.0.0.1:3000\nmfa: { enabled: true }\nclock: { check: ${check}, servers: ["${server.address}"] }\n`
     try {
-      const site = withConfig(yaml('warn'))
-      const warned = await findings(site)
+      const cli = withConfig(yaml('warn'))
+      const warned = await findings(cli)
       assert.deepEqual([warned.status, warned.by.get('clock')?.status], [0, 'warn'])
       assert.match(warned.by.get('clock')?.detail ?? '', /^(?:59|60)\.\d+ s behind$/)
-      site.configure(yaml('fail'))
-      const failed = await findings(site)
+      cli.configure(yaml('fail'))
+      const failed = await findings(cli)
       assert.deepEqual([failed.status, failed.by.get('clock')?.status], [1, 'fail'])
     } finally {
       server.close()
@@ -80,54 +80,54 @@ mail: { smtp: "smtp://127.0.0.1:${await freePort()}", from: id@example.com }
   })
 
   it('A10: says who answered, that nobody did, and how MFA is turned on where it was never answered', async () => {
-    const site = withConfig('issuer: http://127.0.0.1:3000\n')
-    const answer = async () => (await findings(site)).by.get('second factor')
+    const cli = withConfig('issuer: http://127.0.0.1:3000\n')
+    const answer = async () => (await findings(cli)).by.get('second factor')
     assert.equal((await answer())?.status, 'skip')
-    await site.run(['user', 'add', 'anna', '--email', 'anna@example.test'])
+    await cli.run(['user', 'add', 'anna', '--email', 'anna@example.test'])
     assert.equal((await answer())?.status, 'warn')
     assert.match((await answer())?.detail ?? '', /mfa\.enabled: true/)
-    site.configure('issuer: http://127.0.0.1:3000\nmfa: { enabled: true }\n')
+    cli.configure('issuer: http://127.0.0.1:3000\nmfa: { enabled: true }\n')
     assert.deepEqual([(await answer())?.status, (await answer())?.detail], ['ok', 'required (the configuration file)'])
-    await site.run(['user', 'add', 'bo', '--email', 'bo@example.test'])
-    site.configure('issuer: http://127.0.0.1:3000\n')
+    await cli.run(['user', 'add', 'bo', '--email', 'bo@example.test'])
+    cli.configure('issuer: http://127.0.0.1:3000\n')
     assert.equal((await answer())?.detail, 'required (the answer given at set-up)')
   })
 
   it('a Redis that does not answer is a failed check, and a failed command in one line', async () => {
-    const site = withConfig(`issuer: http://127.0.0.1:3000
+    const cli = withConfig(`issuer: http://127.0.0.1:3000
 mfa: { enabled: true, methods: [totp] }
 stores: { state: "redis://127.0.0.1:${await freePort()}" }
 `)
-    const { status, by } = await findings(site)
+    const { status, by } = await findings(cli)
     assert.equal(status, 1)
     assert.equal(by.get('state store')?.status, 'fail')
     assertFailed(
-      await site.run(['user', 'add', 'anna', '--email', 'a@example.test']),
+      await cli.run(['user', 'add', 'anna', '--email', 'a@example.test']),
       1,
       /^stepgate: redis is unavailable/,
     )
   })
 
   it('an accounts database that does not answer is a failed check and a failed command', async () => {
-    const site = withConfig(`issuer: http://127.0.0.1:3000
+    const cli = withConfig(`issuer: http://127.0.0.1:3000
 secretKey: ${Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString('base64')}
 mfa: { enabled: true, methods: [totp] }
 stores: { accounts: "postgres://stepgate@127.0.0.1:${await freePort()}/stepgate" }
 `)
-    const { status, by } = await findings(site)
+    const { status, by } = await findings(cli)
     assert.equal(status, 1)
     assert.equal(by.get('account store')?.status, 'fail')
-    assertFailed(await site.run(['user', 'list']), 1, /^stepgate: postgres is unavailable/)
+    assertFailed(await cli.run(['user', 'list']), 1, /^stepgate: postgres is unavailable/)
   })
 
   it('a Redis that may evict is refused (FA-2)', { skip: needs('redis-server') }, async () => {
     const redis = await startRedis({ arguments: ['--maxmemory-policy', 'allkeys-lru'] })
     try {
-      const site = withConfig(`issuer: http://127.0.0.1:3000
+      const cli = withConfig(`issuer: http://127.0.0.1:3000
 mfa: { enabled: true, methods: [totp] }
 stores: { state: "${redis.url}" }
 `)
-      const policy = async () => (await findings(site)).by.get('state store')
+      const policy = async () => (await findings(cli)).by.get('state store')
       assert.equal((await policy())?.status, 'fail')
       assert.match((await policy())?.detail ?? '', /allkeys-lru/)
       await redis.command('config', 'set', 'maxmemory-policy', 'noeviction')

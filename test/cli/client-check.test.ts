@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { after, before, describe, it } from 'node:test'
 import { assertFailed } from './assertions.ts'
-import { createSite, type Site } from './site.ts'
+import { type CommandLine, createCommandLine } from './command-line.ts'
 
 interface Got {
   client: string
@@ -21,7 +21,7 @@ interface Got {
 const secretOf = (name: string): string => createHash('sha256').update(name).digest('hex')
 
 describe('stepgate client check', () => {
-  let site: Site
+  let cli: CommandLine
   let called = 0
   const party = createServer((_request, response) => {
     called += 1
@@ -32,7 +32,7 @@ describe('stepgate client check', () => {
     const redirect_uris = [`http://127.0.0.1:${(party.address() as AddressInfo).port}/cb`]
     const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
     const confidential = (client_id: string) => ({ client_id, client_secret: secretOf(client_id), redirect_uris })
-    site = createSite(
+    cli = createCommandLine(
       JSON.stringify({
         issuer: 'https://id.example.com',
         mfa: { enabled: true, methods: ['email', 'totp'], enrolment: { guard: 'bypass' } },
@@ -67,11 +67,11 @@ describe('stepgate client check', () => {
   })
   after(() => {
     party.close()
-    site.remove()
+    cli.remove()
   })
 
   async function check(id: string): Promise<Got> {
-    const outcome = await site.run(['client', 'check', id, '--json'])
+    const outcome = await cli.run(['client', 'check', id, '--json'])
     assert.equal(outcome.status, 0, outcome.stderr)
     return outcome.json as Got
   }
@@ -99,19 +99,19 @@ describe('stepgate client check', () => {
   })
 
   it('as text, for people', async () => {
-    const { stdout } = await site.run(['client', 'check', 'spa'])
+    const { stdout } = await cli.run(['client', 'check', 'spa'])
     assert.match(stdout, /^client +spa\npages +login, .*\nscope +openid profile email groups\n/)
     assert.match(stdout, /\nID token\n {2}sub +\S+\n {2}acr +urn:stepgate:acr:\w+\n/)
   })
 
   it('a sign-in that does not succeed, and what is no sign-in at all, is one line', async () => {
-    assertFailed(await site.run(['client', 'check', 'closed']), 1, /the sign-in ends after login with access_denied/)
-    assertFailed(await site.run(['client', 'check', 'job']), 1, /"job" has no grant authorization_code/)
-    assertFailed(await site.run(['client', 'check', 'x']), 1, /client "x" does not exist/)
+    assertFailed(await cli.run(['client', 'check', 'closed']), 1, /the sign-in ends after login with access_denied/)
+    assertFailed(await cli.run(['client', 'check', 'job']), 1, /"job" has no grant authorization_code/)
+    assertFailed(await cli.run(['client', 'check', 'x']), 1, /client "x" does not exist/)
   })
 
   it('leaves nothing behind: no stores of the installation, no folder of its own, no call of the client', () => {
-    assert.deepEqual(readdirSync(site.folder), ['stepgate.yaml'])
+    assert.deepEqual(readdirSync(cli.folder), ['stepgate.yaml'])
     assert.deepEqual(
       readdirSync(tmpdir()).filter((name) => name.startsWith('stepgate-check-')),
       [],

@@ -3,20 +3,20 @@ import { readdirSync, statSync } from 'node:fs'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { parse } from 'yaml'
 import { assertFailed } from './assertions.ts'
-import { createSite, type Site } from './site.ts'
+import { type CommandLine, createCommandLine } from './command-line.ts'
 
 const REDIRECT = 'https://app.example.com/callback'
 
 describe('stepgate client', () => {
-  let site: Site
+  let cli: CommandLine
   beforeEach(() => {
-    site = createSite()
+    cli = createCommandLine()
   })
-  afterEach(() => site.remove())
+  afterEach(() => cli.remove())
 
   it('add prints YAML to paste with a fresh secret of 43 characters, and changes nothing', async () => {
-    const before = site.readConfig()
-    const add = () => site.run(['client', 'add', 'erp', '--redirect', REDIRECT, '--name', 'ERP'])
+    const before = cli.readConfig()
+    const add = () => cli.run(['client', 'add', 'erp', '--redirect', REDIRECT, '--name', 'ERP'])
     const [first, second] = await Promise.all([add(), add()])
     assert.equal(first.status, 0, first.stderr)
     const [client] = (parse(first.stdout) as { clients: Record<string, unknown>[] }).clients
@@ -32,7 +32,7 @@ describe('stepgate client', () => {
       },
     )
     assert.notEqual(first.stdout, second.stdout)
-    assert.equal(site.readConfig(), before)
+    assert.equal(cli.readConfig(), before)
   })
 
   it('every preset makes an entry that the configuration accepts', async () => {
@@ -44,10 +44,10 @@ describe('stepgate client', () => {
       machine: [],
     }
     for (const [preset, given] of Object.entries(redirects)) {
-      const outcome = await site.run(['client', 'add', preset, '--preset', preset, ...given, '--write'])
+      const outcome = await cli.run(['client', 'add', preset, '--preset', preset, ...given, '--write'])
       assert.equal(outcome.status, 0, `${preset}: ${outcome.stderr}`)
     }
-    const listed = (await site.run(['client', 'list', '--json'])).json as Record<string, unknown>[]
+    const listed = (await cli.run(['client', 'list', '--json'])).json as Record<string, unknown>[]
     assert.deepEqual(
       listed.map(({ client_id, hasSecret, pkce }) => [client_id, hasSecret, pkce]),
       [
@@ -62,7 +62,7 @@ describe('stepgate client', () => {
   })
 
   it('--write keeps comments, mode and everything else of the file, and leaves no draft behind', async () => {
-    site.configure(`# our gateway
+    cli.configure(`# our gateway
 issuer: http://127.0.0.1:3000 # loopback
 mfa: { enabled: true, methods: [totp] }
 clients:
@@ -71,9 +71,9 @@ clients:
     client_secret: Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4MTIzNDU2Nzg
     redirect_uris: ["https://old.example.com/cb"]
 `)
-    const added = await site.run(['client', 'add', 'new', '--redirect', REDIRECT, '--write'])
+    const added = await cli.run(['client', 'add', 'new', '--redirect', REDIRECT, '--write'])
     assert.equal(added.status, 0, added.stderr)
-    const text = site.readConfig()
+    const text = cli.readConfig()
     for (const kept of ['# our gateway', '# loopback', '# the old one', 'mfa: { enabled: true, methods: [ totp ] }']) {
       assert.ok(text.includes(kept) || text.includes(kept.replace('[ totp ]', '[totp]')), `${kept} in ${text}`)
     }
@@ -82,33 +82,33 @@ clients:
       clients.map(({ client_id }) => client_id),
       ['old', 'new'],
     )
-    assert.equal(statSync(site.file).mode & 0o777, 0o600)
-    assert.deepEqual(readdirSync(site.folder), ['stepgate.yaml'])
+    assert.equal(statSync(cli.file).mode & 0o777, 0o600)
+    assert.deepEqual(readdirSync(cli.folder), ['stepgate.yaml'])
   })
 
   it('--write leaves the file as it was when the result would not load', async () => {
-    site.configure(
+    cli.configure(
       'issuer: http://127.0.0.1:3000\nmfa: { enabled: true, methods: [totp] }\nclients: &none []\noutbound: { allowHosts: *none }\n',
     )
-    const before = site.readConfig()
-    assert.equal((await site.run(['client', 'list'])).status, 0)
-    const outcome = await site.run(['client', 'add', 'new', '--redirect', REDIRECT, '--write'])
+    const before = cli.readConfig()
+    assert.equal((await cli.run(['client', 'list'])).status, 0)
+    const outcome = await cli.run(['client', 'add', 'new', '--redirect', REDIRECT, '--write'])
     assertFailed(outcome, 2, /stepgate\.yaml:\d+: outbound\.allowHosts/)
-    assert.ok(outcome.stderr.startsWith(site.file), outcome.stderr)
-    assert.equal(site.readConfig(), before)
-    assert.deepEqual(readdirSync(site.folder), ['stepgate.yaml'])
+    assert.ok(outcome.stderr.startsWith(cli.file), outcome.stderr)
+    assert.equal(cli.readConfig(), before)
+    assert.deepEqual(readdirSync(cli.folder), ['stepgate.yaml'])
   })
 
   it('add refuses what could not work and names the argument', async () => {
-    assertFailed(await site.run(['client', 'add', 'x']), 2, /--redirect: is needed/)
-    assertFailed(await site.run(['client', 'add', 'x', '--redirect', 'not a url']), 2, /--redirect: "not a url"/)
-    assertFailed(await site.run(['client', 'add', 'x', '--redirect', 'http://app.example.com/cb']), 2, /redirect_uris/)
-    assertFailed(await site.run(['client', 'add', 'x y', '--redirect', REDIRECT]), 2, /client_id/)
-    assertFailed(await site.run(['client', 'add', 'x', '--redirect', REDIRECT, '--preset', 'other']), 2, /--preset/)
+    assertFailed(await cli.run(['client', 'add', 'x']), 2, /--redirect: is needed/)
+    assertFailed(await cli.run(['client', 'add', 'x', '--redirect', 'not a url']), 2, /--redirect: "not a url"/)
+    assertFailed(await cli.run(['client', 'add', 'x', '--redirect', 'http://app.example.com/cb']), 2, /redirect_uris/)
+    assertFailed(await cli.run(['client', 'add', 'x y', '--redirect', REDIRECT]), 2, /client_id/)
+    assertFailed(await cli.run(['client', 'add', 'x', '--redirect', REDIRECT, '--preset', 'other']), 2, /--preset/)
   })
 
   it('add refuses a client that exists', async () => {
-    await site.run(['client', 'add', 'erp', '--redirect', REDIRECT, '--write'])
-    assertFailed(await site.run(['client', 'add', 'erp', '--redirect', REDIRECT]), 1, /client "erp" exists already/)
+    await cli.run(['client', 'add', 'erp', '--redirect', REDIRECT, '--write'])
+    assertFailed(await cli.run(['client', 'add', 'erp', '--redirect', REDIRECT]), 1, /client "erp" exists already/)
   })
 })

@@ -8,7 +8,7 @@ import { readImportFile } from '../../src/cli/user/import-file.ts'
 import { needs } from '../harness/needs.ts'
 import { type PostgresService, startPostgres } from '../harness/services.ts'
 import { assertFailed } from './assertions.ts'
-import { CONFIG, createSite, type Outcome, type Site } from './site.ts'
+import { CONFIG, type CommandLine, createCommandLine, type Outcome } from './command-line.ts'
 
 const BCRYPT = '$2b$05$abcdefghijklmnopqrstuuFiPhXf1sVd3pCCRO.uVh34H/qI/ZsuS'
 const PBKDF2 = '$pbkdf2-sha256$1000$AAECAwQFBgcICQoLDA0ODw$ppsXnjrdPB4KryJ6DrOqKqhkWrhv7PbKAMF1Eml8cZ4'
@@ -22,40 +22,40 @@ interface Imported {
 }
 
 describe('user import', () => {
-  let site: Site
+  let cli: CommandLine
   let file: string
   let made = 0
   before(() => {
-    site = createSite()
+    cli = createCommandLine()
   })
-  after(() => site.remove())
+  after(() => cli.remove())
 
   async function importing(text: string | Uint8Array, ...flags: string[]): Promise<Outcome> {
-    file = join(site.folder, `users-${++made}`)
+    file = join(cli.folder, `users-${++made}`)
     writeFileSync(file, text)
-    return await site.run(['user', 'import', file, ...flags])
+    return await cli.run(['user', 'import', file, ...flags])
   }
   /** As the command finds them, among accounts called anna and erik. */
   const refusals = (text: string): string[] => {
-    file = join(site.folder, `users-${++made}`)
+    file = join(cli.folder, `users-${++made}`)
     writeFileSync(file, text)
     const { rows, refused } = readImportFile(file)
     const all = [...refused, ...checkRows(rows, new Set(['anna', 'erik'])).refused]
     return all.map(({ line, column, reason }) => `${line} ${column}: ${reason}`)
   }
   const names = async (): Promise<string[]> =>
-    ((await site.run(['user', 'list', '--json'])).json as { username: string }[]).map(({ username }) => username)
+    ((await cli.run(['user', 'list', '--json'])).json as { username: string }[]).map(({ username }) => username)
 
   it('takes CSV with columns in any order, and leaves out what is empty', async () => {
     const text = `\ufeffgroups,passwordHash,username,email,name\r\n"a;b|c d",${BCRYPT},anna,Anna@example.test,"Berg, Anna"\r\n\r\n,,erik,,\r\n`
     const outcome = await importing(text)
     assert.deepEqual([outcome.status, outcome.stdout, outcome.stderr], [0, 'imported 2 users\n', ''])
-    const anna = (await site.run(['user', 'show', 'anna', '--json'])).json as Record<string, unknown>
+    const anna = (await cli.run(['user', 'show', 'anna', '--json'])).json as Record<string, unknown>
     assert.deepEqual(
       [anna.email, anna.emailVerified, anna.name, anna.groups, anna.admin],
       ['Anna@example.test', false, 'Berg, Anna', ['a', 'b', 'c', 'd'], false],
     )
-    const erik = (await site.run(['user', 'show', 'erik', '--json'])).json as Record<string, unknown>
+    const erik = (await cli.run(['user', 'show', 'erik', '--json'])).json as Record<string, unknown>
     assert.deepEqual([erik.email, erik.name, erik.groups], [null, null, []])
   })
 
@@ -66,7 +66,7 @@ describe('user import', () => {
     ]
     const outcome = await importing(JSON.stringify(users), '--json')
     assert.deepEqual([outcome.status, outcome.json], [0, { imported: 2, refused: [] }])
-    const jonas = (await site.run(['user', 'show', 'jonas', '--json'])).json as Record<string, unknown>
+    const jonas = (await cli.run(['user', 'show', 'jonas', '--json'])).json as Record<string, unknown>
     assert.deepEqual(jonas.groups, ['a b', 'c'])
   })
 
@@ -151,7 +151,7 @@ describe('user import', () => {
       2,
       /FILE: ".*" cannot be read: it is not UTF-8/,
     )
-    assertFailed(await site.run(['user', 'import', 'nowhere.csv']), 2, /FILE: "nowhere.csv" cannot be read: ENOENT/)
+    assertFailed(await cli.run(['user', 'import', 'nowhere.csv']), 2, /FILE: "nowhere.csv" cannot be read: ENOENT/)
   })
 
   it('shows twenty problems and counts the rest', async () => {
@@ -170,23 +170,23 @@ function tenThousand(): string {
   return [HEAD, ...rows].join('\n')
 }
 
-async function importTenThousand(site: Site): Promise<void> {
+async function importTenThousand(cli: CommandLine): Promise<void> {
   try {
-    const file = join(site.folder, 'users.csv')
+    const file = join(cli.folder, 'users.csv')
     writeFileSync(file, tenThousand())
-    const outcome = await site.run(['user', 'import', file])
+    const outcome = await cli.run(['user', 'import', file])
     assert.deepEqual([outcome.status, outcome.stdout, outcome.stderr], [0, `imported ${ROWS} users\n`, ''])
-    const last = (await site.run(['user', 'show', `u${ROWS - 1}`, '--json'])).json as Record<string, unknown>
+    const last = (await cli.run(['user', 'show', `u${ROWS - 1}`, '--json'])).json as Record<string, unknown>
     assert.deepEqual([last.email, last.groups], [`u${ROWS - 1}@example.test`, ['a', 'b']])
-    const twice = await site.run(['user', 'import', file, '--json'])
+    const twice = await cli.run(['user', 'import', file, '--json'])
     assert.equal(twice.status, 1)
     assert.equal((twice.json as Imported).refused.length, 2 * ROWS)
   } finally {
-    site.remove()
+    cli.remove()
   }
 }
 
-it('ten thousand users with hashes move in at once, embedded', () => importTenThousand(createSite()))
+it('ten thousand users with hashes move in at once, embedded', () => importTenThousand(createCommandLine()))
 
 describe('ten thousand users', { skip: needs('postgres') }, () => {
   let postgres: PostgresService
@@ -198,6 +198,6 @@ describe('ten thousand users', { skip: needs('postgres') }, () => {
   it('move in at once, PostgreSQL', async () => {
     const key = `secretKey: "${randomBytes(32).toString('base64')}"`
     const url = await postgres.createDatabase()
-    await importTenThousand(createSite(`${CONFIG}${key}\nstores: { accounts: "${url}" }\n`))
+    await importTenThousand(createCommandLine(`${CONFIG}${key}\nstores: { accounts: "${url}" }\n`))
   })
 })

@@ -6,50 +6,54 @@ import { after, describe, it } from 'node:test'
 import { stripVTControlCharacters } from 'node:util'
 import { type Ask, askWishes } from '../../src/cli/init/questions.ts'
 import { assertFailed } from './assertions.ts'
-import { BIN, createSite, type Outcome, type Site } from './site.ts'
+import { BIN, type CommandLine, createCommandLine, type Outcome } from './command-line.ts'
 
 const ISSUER = 'http://127.0.0.1:4123'
 const KEEP = ['--yes', '--issuer', ISSUER, '--mfa', 'keep', '--understood'] as const
 const ADMIN = ['--admin', 'root', '--email', 'root@example.test'] as const
 
 describe('stepgate init', () => {
-  const sites: Site[] = []
+  const opened: CommandLine[] = []
   after(() => {
-    for (const site of sites) site.remove()
+    for (const cli of opened) cli.remove()
   })
   /** A folder without a configuration. */
-  const empty = (): { site: Site; file: string; init(given: readonly string[], input?: string): Promise<Outcome> } => {
-    const site = createSite()
-    sites.push(site)
-    const file = join(site.folder, 'new.yaml')
+  const empty = (): {
+    cli: CommandLine
+    file: string
+    init(given: readonly string[], input?: string): Promise<Outcome>
+  } => {
+    const cli = createCommandLine()
+    opened.push(cli)
+    const file = join(cli.folder, 'new.yaml')
     const init = (given: readonly string[], input = ''): Promise<Outcome> =>
-      site.run(['--config', file, 'init', ...given], { anyConfig: true, input })
-    return { site, file, init }
+      cli.run(['--config', file, 'init', ...given], { anyConfig: true, input })
+    return { cli, file, init }
   }
-  const other = (site: Site, file: string, given: readonly string[]): Promise<Outcome> =>
-    site.run(['--config', file, ...given], { anyConfig: true })
+  const other = (cli: CommandLine, file: string, given: readonly string[]): Promise<Outcome> =>
+    cli.run(['--config', file, ...given], { anyConfig: true })
 
   it('A5: flags write the file, answer the question and make the administrator, who gets a link', async () => {
-    const { site, file, init } = empty()
+    const { cli, file, init } = empty()
     const { status, stdout, json } = await init([...KEEP, ...ADMIN, '--remember-days', '7', '--json'])
     assert.equal(status, 0, stdout)
     const result = json as { admin: { username: string; activation: string; admin: boolean } }
     assert.deepEqual([result.admin.username, result.admin.admin], ['root', true])
     assert.match(result.admin.activation, new RegExp(`^${ISSUER}/activate/[\\w-]{43}$`))
     assert.equal(statSync(file).mode & 0o077, 0)
-    const printed = (await other(site, file, ['config', 'print', '--json'])).json as { mfa: Record<string, unknown> }
+    const printed = (await other(cli, file, ['config', 'print', '--json'])).json as { mfa: Record<string, unknown> }
     assert.deepEqual([printed.mfa.enabled, printed.mfa.methods, printed.mfa.rememberDays], [true, 'auto', 7])
-    const checked = (await other(site, file, ['check', '--json'])).json as { check: string; detail: string }[]
+    const checked = (await other(cli, file, ['check', '--json'])).json as { check: string; detail: string }[]
     assert.match(checked.find(({ check }) => check === 'second factor')?.detail ?? '', /^required/)
   })
 
   it('a second run says one line and changes nothing, also when the file is gone', async () => {
-    const { site, file, init } = empty()
+    const { cli, file, init } = empty()
     assert.equal((await init(KEEP)).status, 0)
     assertFailed(await init(KEEP), 1, /new\.yaml exists already and stays as it is \(--config names another\)\n$/)
-    const elsewhere = await other(site, join(site.folder, 'another.yaml'), ['init', ...KEEP])
+    const elsewhere = await other(cli, join(cli.folder, 'another.yaml'), ['init', ...KEEP])
     assertFailed(elsewhere, 1, /^stepgate: the installation in .*data is set up already\n$/)
-    assert.equal(existsSync(join(site.folder, 'another.yaml')), false)
+    assert.equal(existsSync(join(cli.folder, 'another.yaml')), false)
     assert.equal(existsSync(file), true)
   })
 
@@ -75,13 +79,13 @@ describe('stepgate init', () => {
   })
 
   it('PW-13, KM-4: a password comes on standard input alone, and a bad one leaves nothing behind', async () => {
-    const { site, file, init } = empty()
+    const { cli, file, init } = empty()
     const flags = [...KEEP, ...ADMIN, '--password-stdin']
     assertFailed(await init(flags, 'password123\n'), 1, /^stepgate: the password is refused/)
     assert.equal(existsSync(file), false)
     const { status, stdout } = await init(flags, 'violet anchors drift 7\n')
     assert.deepEqual([status, stdout.includes('/activate/')], [0, false])
-    const shown = (await other(site, file, ['user', 'show', 'root', '--json'])).json as { admin: boolean }
+    const shown = (await other(cli, file, ['user', 'show', 'root', '--json'])).json as { admin: boolean }
     assert.equal(shown.admin, true)
   })
 
@@ -126,10 +130,10 @@ describe('stepgate init', () => {
   })
 
   it('asks in a terminal, and writes nothing when it is left', { skip: !existsSync('/usr/bin/script') }, async () => {
-    const { site, file } = empty()
+    const { cli, file } = empty()
     const run = async (answers: readonly string[]): Promise<number | null> => {
       const command = `${process.execPath} ${BIN} --config ${file} init`
-      const terminal = spawn('/usr/bin/script', ['-qec', command, '/dev/null'], { cwd: site.folder })
+      const terminal = spawn('/usr/bin/script', ['-qec', command, '/dev/null'], { cwd: cli.folder })
       const left = [...answers]
       terminal.stdout.on('data', (text: Buffer) => {
         if (!/[:?] $/.test(stripVTControlCharacters(text.toString()))) return

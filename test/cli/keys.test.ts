@@ -4,7 +4,7 @@ import { openInstallation } from '../../src/app/installation.ts'
 import { readConfig } from '../../src/cli/configuration.ts'
 import { silentLog } from '../../src/kernel/log.ts'
 import { assertFailed } from './assertions.ts'
-import { createSite, type Site } from './site.ts'
+import { type CommandLine, createCommandLine } from './command-line.ts'
 
 type Key = Record<'kid' | 'alg' | 'status' | 'createdAt' | 'signsFrom', string> & {
   signsUntil: string | null
@@ -12,18 +12,18 @@ type Key = Record<'kid' | 'alg' | 'status' | 'createdAt' | 'signsFrom', string> 
 }
 
 describe('stepgate keys', () => {
-  let site: Site
+  let cli: CommandLine
   before(() => {
-    site = createSite()
+    cli = createCommandLine()
   })
-  after(() => site.remove())
+  after(() => cli.remove())
 
   it('rotate publishes one new key of each kind, and list tells what each is used for and when', async () => {
-    const rotated = await site.run(['keys', 'rotate', '--json'])
+    const rotated = await cli.run(['keys', 'rotate', '--json'])
     assert.equal(rotated.status, 0, rotated.stderr)
     const made = rotated.json as Key[]
     assert.deepEqual(made.map(({ alg, status }) => `${alg} ${status}`).sort(), ['ES256 next', 'RS256 next'])
-    const listed = await site.run(['keys', 'list', '--json'])
+    const listed = await cli.run(['keys', 'list', '--json'])
     const keys = listed.json as Key[]
     assert.equal(keys.length, 4)
     for (const { kid, status, createdAt, signsFrom, signsUntil, publishedUntil } of keys) {
@@ -32,13 +32,13 @@ describe('stepgate keys', () => {
       assert.equal(Date.parse(signsFrom) - Date.parse(createdAt), isNew ? 65 * 60_000 : 0)
       assert.deepEqual([signsUntil === null, publishedUntil === null], [isNew, isNew])
     }
-    const table = await site.run(['keys', 'list'])
+    const table = await cli.run(['keys', 'list'])
     assert.match(table.stdout, /^KID +ALG +STATUS +CREATED +SIGNS FROM +SIGNS UNTIL +PUBLISHED UNTIL\n/)
     assert.doesNotMatch(`${table.stdout}${listed.stdout}${rotated.stdout}`, /"d"|"jwk"/)
   })
 
   it('keys of 3072 bits, where the file says so (KM-1)', async () => {
-    const strong = createSite(`${site.readConfig()}tokens: { rsaBits: 3072 }\n`)
+    const strong = createCommandLine(`${cli.readConfig()}tokens: { rsaBits: 3072 }\n`)
     try {
       assert.equal((await strong.run(['keys', 'rotate'])).status, 0)
       const installation = await openInstallation(readConfig(strong.file), { log: silentLog })
@@ -48,7 +48,7 @@ describe('stepgate keys', () => {
         keys.map(({ jwk }) => Buffer.from(`${jwk.n}`, 'base64url').length * 8),
         [3072, 3072],
       )
-      strong.configure(`${site.readConfig()}tokens: { rsaBits: 1024 }\n`)
+      strong.configure(`${cli.readConfig()}tokens: { rsaBits: 1024 }\n`)
       assertFailed(await strong.run(['keys', 'list']), 2, /tokens\.rsaBits/)
     } finally {
       strong.remove()
@@ -56,8 +56,8 @@ describe('stepgate keys', () => {
   })
 
   it('a second rotation waits for the first, says until when, and is not written down', async () => {
-    assertFailed(await site.run(['keys', 'rotate']), 1, /do not sign yet: they do from \d{4}-\S+Z$/m)
-    const { stdout } = await site.run(['audit', '--json'])
+    assertFailed(await cli.run(['keys', 'rotate']), 1, /do not sign yet: they do from \d{4}-\S+Z$/m)
+    const { stdout } = await cli.run(['audit', '--json'])
     assert.equal(stdout.match(/key\.rotated/g)?.length, 1)
     assert.match(stdout, /"by":"cli"/)
   })

@@ -6,28 +6,28 @@ import { type Clock, MINUTE, systemClock } from '../../src/kernel/clock.ts'
 import { silentLog } from '../../src/kernel/log.ts'
 import type { Outbox } from '../../src/mail/outbox.ts'
 import { freePort } from '../harness/services.ts'
-import { createSite, type Site } from './site.ts'
+import { type CommandLine, createCommandLine } from './command-line.ts'
 
 /** What commands leave for the running gateway to send (FB-8, G4). */
 describe('letters of commands', () => {
-  let site: Site
+  let cli: CommandLine
   before(async () => {
-    site = createSite(`issuer: http://127.0.0.1:3000
+    cli = createCommandLine(`issuer: http://127.0.0.1:3000
 mfa: { enabled: true, methods: [totp] }
 mail: { smtp: "smtp://127.0.0.1:${await freePort()}", from: id@example.com }
 `)
     await run('user', 'add', 'anna', '--email', 'anna@example.test')
     await run('user', 'add', 'nobody')
   })
-  after(() => site.remove())
+  after(() => cli.remove())
 
   async function run(...given: string[]): Promise<void> {
-    const { status, stderr } = await site.run(given, { input: 'tovika-lumebo-redafi-42\n' })
+    const { status, stderr } = await cli.run(given, { input: 'tovika-lumebo-redafi-42\n' })
     assert.equal(status, 0, stderr)
   }
 
   async function inside<T>(work: (outbox: Outbox) => Promise<T>, clock: Clock = systemClock): Promise<T> {
-    const installation = await openInstallation(readConfig(site.file), { log: silentLog, clock })
+    const installation = await openInstallation(readConfig(cli.file), { log: silentLog, clock })
     try {
       return await work(installation.outbox)
     } finally {
@@ -73,7 +73,7 @@ mail: { smtp: "smtp://127.0.0.1:${await freePort()}", from: id@example.com }
 
   it('check says what waits, and warns when the oldest waits for more than a minute', async () => {
     const finding = async (): Promise<unknown> => {
-      const { json } = await site.run(['check', '--json'])
+      const { json } = await cli.run(['check', '--json'])
       return (json as { check: string; status: string; detail: string }[])
         .filter(({ check }) => check === 'outbox')
         .map(({ status, detail }) => [status, detail.replace(/:.*/, '')])

@@ -6,21 +6,21 @@ import { type Installation, openInstallation } from '../../src/app/installation.
 import { readConfig } from '../../src/cli/configuration.ts'
 import { silentLog } from '../../src/kernel/log.ts'
 import { assertFailed } from './assertions.ts'
-import { createSite, type Site } from './site.ts'
+import { type CommandLine, createCommandLine } from './command-line.ts'
 
 const SECRET = 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP'
 const REQUEST = { ip: '192.0.2.7', userAgent: 'Firefox\u001b[31m on Linux' }
 
 describe('stepgate mfa', () => {
-  let site: Site
+  let cli: CommandLine
   before(async () => {
-    site = createSite()
-    for (const name of ['anna', 'maria']) await site.run(['user', 'add', name, '--email', `${name}@example.test`])
+    cli = createCommandLine()
+    for (const name of ['anna', 'maria']) await cli.run(['user', 'add', name, '--email', `${name}@example.test`])
   })
-  after(() => site.remove())
+  after(() => cli.remove())
 
   async function inside<T>(work: (installation: Installation) => Promise<T>): Promise<T> {
-    const installation = await openInstallation(readConfig(site.file), { log: silentLog })
+    const installation = await openInstallation(readConfig(cli.file), { log: silentLog })
     try {
       return await work(installation)
     } finally {
@@ -53,34 +53,34 @@ describe('stepgate mfa', () => {
   it('list shows what is bound, never a secret', async () => {
     await bindAndRemember('anna')
     const [table, json] = await Promise.all([
-      site.run(['mfa', 'list', 'anna']),
-      site.run(['mfa', 'list', 'anna', '--json']),
+      cli.run(['mfa', 'list', 'anna']),
+      cli.run(['mfa', 'list', 'anna', '--json']),
     ])
     assert.match(table.stdout, /^TYPE +LABEL +BOUND +LAST USED +ID\ntotp +Phone +\S+Z +never +\S+\n$/)
     const [factor] = json.json as Record<string, unknown>[]
     assert.deepEqual(Object.keys(factor ?? {}), ['id', 'type', 'label', 'boundAt', 'lastUsedAt'])
     assert.ok(!`${table.stdout}${json.stdout}`.includes(SECRET))
-    assert.deepEqual((await site.run(['mfa', 'list', 'maria', '--json'])).json, [])
-    assertFailed(await site.run(['mfa', 'list', 'nobody']), 1, /user "nobody" does not exist/)
+    assert.deepEqual((await cli.run(['mfa', 'list', 'maria', '--json'])).json, [])
+    assertFailed(await cli.run(['mfa', 'list', 'nobody']), 1, /user "nobody" does not exist/)
   })
 
   it('devices lists remembered browsers without control characters, forgets one, then all', async () => {
     const id = await bindAndRemember('maria')
-    const listed = await site.run(['mfa', 'devices', 'maria'])
+    const listed = await cli.run(['mfa', 'devices', 'maria'])
     assert.match(listed.stdout, /Firefox\[31m on Linux +192\.0\.2\.7 +totp \S+Z/)
     assert.ok(!listed.stdout.includes('\u001b'))
-    assertFailed(await site.run(['mfa', 'devices', 'anna', '--forget', id]), 1, /anna has no remembered device/)
-    const forgotten = await site.run(['mfa', 'devices', 'maria', '--forget', id, '--json'])
+    assertFailed(await cli.run(['mfa', 'devices', 'anna', '--forget', id]), 1, /anna has no remembered device/)
+    const forgotten = await cli.run(['mfa', 'devices', 'maria', '--forget', id, '--json'])
     assert.deepEqual(forgotten.json, { username: 'maria', forgotten: 1 })
-    const none = await site.run(['mfa', 'devices', 'maria', '--forget-all', '--json'])
+    const none = await cli.run(['mfa', 'devices', 'maria', '--forget-all', '--json'])
     assert.deepEqual(none.json, { username: 'maria', forgotten: 0 })
-    assertFailed(await site.run(['mfa', 'devices', 'maria', '--forget', id, '--forget-all']), 2, /cannot be used with/)
+    assertFailed(await cli.run(['mfa', 'devices', 'maria', '--forget', id, '--forget-all']), 2, /cannot be used with/)
   })
 
   it('reset ends factors, devices and sessions, and writes down why and who (I2)', async () => {
     await bindAndRemember('maria')
     const before = await inside((installation) => accountOf(installation, 'maria'))
-    const reset = await site.run(['mfa', 'reset', 'maria', '--reason', 'lost phone\u0007', '--json'])
+    const reset = await cli.run(['mfa', 'reset', 'maria', '--reason', 'lost phone\u0007', '--json'])
     assert.equal(reset.status, 0, reset.stderr)
     const { username, factors, devices } = reset.json as Record<string, unknown>
     assert.deepEqual([username, factors, devices], ['maria', 2, 1])
@@ -99,14 +99,14 @@ describe('stepgate mfa', () => {
   })
 
   it('bypass prints a code for one use, writes down why, and keeps it in no readable form (I3)', async () => {
-    const issued = await site.run(['mfa', 'bypass', 'anna', '--ttl', '45m', '--reason', 'lost\u0007 phone', '--json'])
+    const issued = await cli.run(['mfa', 'bypass', 'anna', '--ttl', '45m', '--reason', 'lost\u0007 phone', '--json'])
     assert.equal(issued.status, 0, issued.stderr)
     const { code, expiresAt, ...rest } = issued.json as { code: string; expiresAt: string }
     assert.deepEqual(rest, {})
     assert.match(code, /^[A-Z2-7]{4}(?:-[A-Z2-7]{4}){3}$/)
     const left = Date.parse(expiresAt) - Date.now()
     assert.ok(left > 43 * 60_000 && left <= 45 * 60_000, expiresAt)
-    const again = await site.run(['mfa', 'bypass', 'anna', '--reason', 'lost phone'])
+    const again = await cli.run(['mfa', 'bypass', 'anna', '--reason', 'lost phone'])
     assert.match(again.stdout, /^[A-Z2-7]{4}(?:-[A-Z2-7]{4}){3}\n$/)
     assert.match(again.stderr, /for anna: good once, until \S+Z/)
     await inside(async (installation) => {
@@ -127,20 +127,20 @@ describe('stepgate mfa', () => {
         assert.ok(!kept.includes(secret) && !kept.includes(secret.replaceAll('-', '')))
       }
     })
-    const report = await site.run(['mfa', 'report', '--json'])
+    const report = await cli.run(['mfa', 'report', '--json'])
     assert.ok(!report.stdout.includes('recovery'), 'a code for the day of need is no factor of a report')
   })
 
   it('bypass refuses without a reason, for a time that is none, for nobody and for whoever is disabled', async () => {
-    assertFailed(await site.run(['mfa', 'bypass', 'anna']), 2, /--reason/)
-    assertFailed(await site.run(['mfa', 'bypass', 'anna', '--reason', ' ']), 2, /--reason: is empty/)
+    assertFailed(await cli.run(['mfa', 'bypass', 'anna']), 2, /--reason/)
+    assertFailed(await cli.run(['mfa', 'bypass', 'anna', '--reason', ' ']), 2, /--reason: is empty/)
     for (const ttl of ['30', '0m', '59s', '25h', 'soon']) {
-      assertFailed(await site.run(['mfa', 'bypass', 'anna', '--reason', 'r', '--ttl', ttl]), 2, /--ttl: is no duration/)
+      assertFailed(await cli.run(['mfa', 'bypass', 'anna', '--reason', 'r', '--ttl', ttl]), 2, /--ttl: is no duration/)
     }
-    assertFailed(await site.run(['mfa', 'bypass', 'nobody', '--reason', 'r']), 1, /user "nobody" does not exist/)
-    await site.run(['user', 'add', 'otto', '--email', 'otto@example.test'])
-    await site.run(['user', 'disable', 'otto'])
-    assertFailed(await site.run(['mfa', 'bypass', 'otto', '--reason', 'r', '--json']), 1, /user "otto" is disabled/)
+    assertFailed(await cli.run(['mfa', 'bypass', 'nobody', '--reason', 'r']), 1, /user "nobody" does not exist/)
+    await cli.run(['user', 'add', 'otto', '--email', 'otto@example.test'])
+    await cli.run(['user', 'disable', 'otto'])
+    assertFailed(await cli.run(['mfa', 'bypass', 'otto', '--reason', 'r', '--json']), 1, /user "otto" is disabled/)
   })
 
   it('list says how many recovery codes are left, and none of them', async () => {
@@ -148,8 +148,8 @@ describe('stepgate mfa', () => {
       installation.recoveryCodes.renew(await accountOf(installation, 'anna'), {}),
     )
     const [table, json] = await Promise.all([
-      site.run(['mfa', 'list', 'anna']),
-      site.run(['mfa', 'list', 'anna', '--json']),
+      cli.run(['mfa', 'list', 'anna']),
+      cli.run(['mfa', 'list', 'anna', '--json']),
     ])
     assert.match(table.stdout, /^recovery +10 left +\S+Z +never +\S+$/m)
     const listed = (json.json as Record<string, unknown>[]).find(({ codesLeft }) => codesLeft === 10)
@@ -164,7 +164,7 @@ describe('stepgate mfa', () => {
       for (let time = 0; time < 100; time++) await bindings.countAttempt(account.id, 'totp')
       for (let time = 0; time < 99; time++) await bindings.countAttempt(account.id, 'recovery')
     })
-    const unlocked = await site.run(['mfa', 'unlock', 'anna', '--json'])
+    const unlocked = await cli.run(['mfa', 'unlock', 'anna', '--json'])
     assert.deepEqual(unlocked.json, { username: 'anna', unlocked: ['totp'] }, unlocked.stderr)
     await inside(async (installation) => {
       const { id } = await accountOf(installation, 'anna')
@@ -173,14 +173,14 @@ describe('stepgate mfa', () => {
       const event = events.findLast((one) => one.event === 'factor.unlocked')
       assert.deepEqual([event?.details?.factor, event?.details?.failures, event?.details?.by], ['totp', 100, 'cli'])
     })
-    const again = await site.run(['mfa', 'unlock', 'anna'])
+    const again = await cli.run(['mfa', 'unlock', 'anna'])
     assert.equal(again.stdout, 'anna: nothing is locked\n')
-    assertFailed(await site.run(['mfa', 'unlock', 'nobody', '--json']), 1, /user "nobody" does not exist/)
+    assertFailed(await cli.run(['mfa', 'unlock', 'nobody', '--json']), 1, /user "nobody" does not exist/)
   })
 
   it('reset refuses to go without a reason, or for nobody', async () => {
-    assertFailed(await site.run(['mfa', 'reset', 'anna']), 2, /--reason/)
-    assertFailed(await site.run(['mfa', 'reset', 'anna', '--reason', ' ']), 2, /--reason: is empty/)
-    assertFailed(await site.run(['mfa', 'reset', 'nobody', '--reason', 'r']), 1, /user "nobody" does not exist/)
+    assertFailed(await cli.run(['mfa', 'reset', 'anna']), 2, /--reason/)
+    assertFailed(await cli.run(['mfa', 'reset', 'anna', '--reason', ' ']), 2, /--reason: is empty/)
+    assertFailed(await cli.run(['mfa', 'reset', 'nobody', '--reason', 'r']), 1, /user "nobody" does not exist/)
   })
 })

@@ -7,7 +7,7 @@ import { readConfig } from '../../src/cli/configuration.ts'
 import { DAY } from '../../src/kernel/clock.ts'
 import { silentLog } from '../../src/kernel/log.ts'
 import { assertFailed } from './assertions.ts'
-import { createSite, type Site } from './site.ts'
+import { type CommandLine, createCommandLine } from './command-line.ts'
 
 const CLIENTS = `clients:
   - { client_id: erp, client_secret: Vt7rN2kq9wLx4pZd8sHm3yBc6fGj1aEu, redirect_uris: ["http://127.0.0.1:9/cb"] }
@@ -20,16 +20,16 @@ const RULES = `    - { name: office, when: { networks: [192.0.2.0/24] }, secondF
     - { name: contractors, when: { groups: [contractors] }, deny: true }`
 
 describe('stepgate policy', () => {
-  let site: Site
+  let cli: CommandLine
   before(async () => {
-    site = createSite(file(RULES))
-    await site.run(['user', 'add', 'anna', '--email', 'anna@example.test', '--group', 'finance'])
-    await site.run(['user', 'add', 'erik', '--email', 'erik@example.test', '--group', 'contractors'])
+    cli = createCommandLine(file(RULES))
+    await cli.run(['user', 'add', 'anna', '--email', 'anna@example.test', '--group', 'finance'])
+    await cli.run(['user', 'add', 'erik', '--email', 'erik@example.test', '--group', 'contractors'])
   })
-  after(() => site.remove())
+  after(() => cli.remove())
 
   const explain = async (...given: string[]): Promise<Record<string, unknown>> => {
-    const outcome = await site.run(['policy', 'explain', ...given, '--json'])
+    const outcome = await cli.run(['policy', 'explain', ...given, '--json'])
     assert.equal(outcome.status, 0, outcome.stderr)
     return outcome.json as Record<string, unknown>
   }
@@ -74,13 +74,13 @@ describe('stepgate policy', () => {
   })
 
   it('explain: an unknown user or client, and what is no address, are one line each', async () => {
-    assertFailed(await site.run(['policy', 'explain', '--user', 'nobody', '--client', 'erp']), 1, /nobody/)
-    assertFailed(await site.run(['policy', 'explain', '--user', 'anna', '--client', 'none']), 1, /none/)
-    assertFailed(await site.run(['policy', 'explain', '--user', 'anna', '--client', 'erp', '--ip', 'x']), 2, /--ip/)
+    assertFailed(await cli.run(['policy', 'explain', '--user', 'nobody', '--client', 'erp']), 1, /nobody/)
+    assertFailed(await cli.run(['policy', 'explain', '--user', 'anna', '--client', 'none']), 1, /none/)
+    assertFailed(await cli.run(['policy', 'explain', '--user', 'anna', '--client', 'erp', '--ip', 'x']), 2, /--ip/)
   })
 
   it('replay: counts who would have been asked more, less, or denied, and names them', async () => {
-    const installation = await openInstallation(readConfig(site.file), { log: silentLog })
+    const installation = await openInstallation(readConfig(cli.file), { log: silentLog })
     try {
       const now = installation.clock.now()
       const signIn = async (name: string, client: string, age: number): Promise<void> => {
@@ -96,10 +96,10 @@ describe('stepgate policy', () => {
     } finally {
       await installation.close()
     }
-    const other = join(site.folder, 'other.yaml')
+    const other = join(cli.folder, 'other.yaml')
     const stricter = '    - { name: nobody, when: { groups: [finance], clients: [wiki] }, deny: true }'
     writeFileSync(other, file(stricter), { mode: 0o600 })
-    const { json, status, stderr } = await site.run(['policy', 'replay', other, '--since', '30d', '--json'])
+    const { json, status, stderr } = await cli.run(['policy', 'replay', other, '--since', '30d', '--json'])
     assert.equal(status, 0, stderr)
     assert.deepEqual(json, {
       since: '30d',
@@ -114,7 +114,7 @@ describe('stepgate policy', () => {
   })
 
   it('a floor that no method reaches is refused at load, with file, line and key', async () => {
-    const broken = createSite(file('    - { name: keys, require: phr }'))
+    const broken = createCommandLine(file('    - { name: keys, require: phr }'))
     try {
       const lines = broken.readConfig().split('\n')
       const line = lines.findIndex((text) => text.includes('require: phr')) + 1

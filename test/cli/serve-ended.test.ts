@@ -5,7 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { createBrowser } from '../harness/http-client.ts'
 import { freePort } from '../harness/services.ts'
 import { type SmtpService, startSmtp } from '../harness/smtp.ts'
-import { createSite, outcomeOf, type Site } from './site.ts'
+import { type CommandLine, createCommandLine, outcomeOf } from './command-line.ts'
 
 const QUICK_MINUTES = new URL('quick-minutes.mjs', import.meta.url).href
 const PASSWORD = 'violet anchors drift 7'
@@ -20,7 +20,7 @@ describe('after a mailed code, `serve` ends within a second of SIGTERM', () => {
     for (const end of ends.splice(0).reverse()) await end()
   })
 
-  async function prepare(mfa: string): Promise<{ site: Site; smtp: SmtpService; url: string; yaml: string }> {
+  async function prepare(mfa: string): Promise<{ cli: CommandLine; smtp: SmtpService; url: string; yaml: string }> {
     const [port, smtp] = [await freePort(), await startSmtp()]
     ends.push(() => smtp.stop())
     const url = `http://127.0.0.1:${port}`
@@ -31,18 +31,18 @@ mfa: ${mfa}
 clients:
   - { client_id: app, client_secret: Vt7rN2kq9wLx4pZd8sHm3yBc6fGj1aEu, redirect_uris: ["http://127.0.0.1:9/callback"], pkce: optional }
 `
-    const site = createSite(yaml)
-    ends.push(() => site.remove())
-    return { site, smtp, url, yaml }
+    const cli = createCommandLine(yaml)
+    ends.push(() => cli.remove())
+    return { cli, smtp, url, yaml }
   }
 
   /** Its standard output grows in `said`. */
   async function serve(
-    site: Site,
+    cli: CommandLine,
     url: string,
     env: Record<string, string> = {},
   ): Promise<{ child: ChildProcess; said(): string }> {
-    const child = site.start(['serve'], { env })
+    const child = cli.start(['serve'], { env })
     ends.push(() => child.kill('SIGKILL'))
     let output = ''
     child.stdout?.on('data', (chunk: Buffer) => {
@@ -79,17 +79,17 @@ clients:
 
   const ANNA = { username: 'anna', email: 'anna@example.com' }
 
-  async function withAnna(site: Site): Promise<void> {
+  async function withAnna(cli: CommandLine): Promise<void> {
     const added = ['user', 'add', ANNA.username, '--email', ANNA.email, '--password-stdin']
-    assert.equal((await site.run(added, { input: PASSWORD })).status, 0)
+    assert.equal((await cli.run(added, { input: PASSWORD })).status, 0)
   }
 
   it('once the file was read again', async () => {
-    const { site, smtp, url, yaml } = await prepare('{ enabled: true, methods: [email] }')
-    await withAnna(site)
-    const { child, said } = await serve(site, url)
+    const { cli, smtp, url, yaml } = await prepare('{ enabled: true, methods: [email] }')
+    await withAnna(cli)
+    const { child, said } = await serve(cli, url)
     await signIn(url, smtp, ANNA)
-    site.configure(`${yaml}branding: { name: Other }\n`)
+    cli.configure(`${yaml}branding: { name: Other }\n`)
     child.kill('SIGHUP')
     await untilSaid(said, 'the configuration was reloaded')
     await signIn(url, smtp, ANNA)
@@ -98,14 +98,14 @@ clients:
   })
 
   it('once keys were rotated', async () => {
-    const { site, smtp, url } = await prepare('{ enabled: true, methods: [email] }')
-    await withAnna(site)
-    const { child } = await serve(site, url, { NODE_OPTIONS: `--import=${QUICK_MINUTES}` })
+    const { cli, smtp, url } = await prepare('{ enabled: true, methods: [email] }')
+    await withAnna(cli)
+    const { child } = await serve(cli, url, { NODE_OPTIONS: `--import=${QUICK_MINUTES}` })
     const keys = async (): Promise<number> =>
       ((await (await fetch(`${url}/jwks`)).json()) as { keys: unknown[] }).keys.length
     const before = await keys()
     await signIn(url, smtp, ANNA)
-    assert.equal((await site.run(['keys', 'rotate'])).status, 0)
+    assert.equal((await cli.run(['keys', 'rotate'])).status, 0)
     while ((await keys()) === before) await pause(50)
     await signIn(url, smtp, ANNA)
     const took = await ended(child)
@@ -113,8 +113,8 @@ clients:
   })
 
   it('once set-up is finished', async () => {
-    const { site, smtp, url } = await prepare('{ methods: [email] }')
-    const { child, said } = await serve(site, url)
+    const { cli, smtp, url } = await prepare('{ methods: [email] }')
+    const { child, said } = await serve(cli, url)
     const token = /^token: (.+)$/m.exec(said())?.[1] ?? ''
     const browser = createBrowser({ origin: url })
     const first = await browser.get(`${url}/setup`)

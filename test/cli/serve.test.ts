@@ -12,7 +12,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { needs } from '../harness/needs.ts'
 import { freePort, startPostgres, startRedis } from '../harness/services.ts'
 import { assertFailed } from './assertions.ts'
-import { BIN, createSite, olderNode, outcomeOf, type Site } from './site.ts'
+import { BIN, type CommandLine, createCommandLine, olderNode, outcomeOf } from './command-line.ts'
 
 const ISSUER = 'issuer: http://127.0.0.1:3000\n'
 const configOf = (port: number): string => `issuer: http://127.0.0.1:${port}
@@ -26,17 +26,19 @@ describe('stepgate serve', () => {
     for (const end of ends.splice(0)) end()
   })
 
-  async function serve(options: { node?: string } = {}): Promise<{ site: Site; child: ChildProcess; url: string }> {
+  async function serve(
+    options: { node?: string } = {},
+  ): Promise<{ cli: CommandLine; child: ChildProcess; url: string }> {
     const port = await freePort()
-    const site = createSite(configOf(port))
-    const child = site.start(['serve'], options)
+    const cli = createCommandLine(configOf(port))
+    const child = cli.start(['serve'], options)
     ends.push(() => {
       child.kill('SIGKILL')
-      site.remove()
+      cli.remove()
     })
     const url = `http://127.0.0.1:${port}`
     await untilReady(url, child)
-    return { site, child, url }
+    return { cli, child, url }
   }
 
   it('logs its address in one JSON line and serves until SIGTERM, then ends with status 0', async () => {
@@ -53,11 +55,11 @@ describe('stepgate serve', () => {
   it('A1, A7: without an answer it prints a token on a line of its own, in no log, and with --json in one object', async () => {
     for (const form of ['text', 'json'] as const) {
       const port = await freePort()
-      const site = createSite(`issuer: http://127.0.0.1:${port}\nlisten: { port: ${port} }\n`)
-      const child = site.start(form === 'json' ? ['--json', 'serve'] : ['serve'])
+      const cli = createCommandLine(`issuer: http://127.0.0.1:${port}\nlisten: { port: ${port} }\n`)
+      const child = cli.start(form === 'json' ? ['--json', 'serve'] : ['serve'])
       ends.push(() => {
         child.kill('SIGKILL')
-        site.remove()
+        cli.remove()
       })
       const url = `http://127.0.0.1:${port}`
       await untilReady(url, child)
@@ -79,9 +81,9 @@ describe('stepgate serve', () => {
   })
 
   it('A5: an opt-out without both confirmations stops the start and names the missing key', async () => {
-    const site = createSite(`${ISSUER}mfa: { enabled: false, optOut: { understood: true } }\n`)
-    ends.push(() => site.remove())
-    assertFailed(await site.run(['serve']), 2, /stepgate\.yaml:2: mfa\.optOut\.disableMfa: must be true/)
+    const cli = createCommandLine(`${ISSUER}mfa: { enabled: false, optOut: { understood: true } }\n`)
+    ends.push(() => cli.remove())
+    assertFailed(await cli.run(['serve']), 2, /stepgate\.yaml:2: mfa\.optOut\.disableMfa: must be true/)
   })
 
   it('lets a request under way finish after SIGTERM, and takes no new one', async () => {
@@ -118,7 +120,7 @@ describe('stepgate serve', () => {
 
   it('a port in use is a failure in one line', async () => {
     const { url } = await serve()
-    const other = createSite(configOf(Number(new URL(url).port)))
+    const other = createCommandLine(configOf(Number(new URL(url).port)))
     ends.push(() => other.remove())
     const { status, stderr } = await other.run(['serve'])
     assert.equal(status, 1)
@@ -126,29 +128,29 @@ describe('stepgate serve', () => {
   })
 
   it('what was made before a restart is there after it', async () => {
-    const { site, child, url } = await serve()
+    const { cli, child, url } = await serve()
     const keysOf = async (): Promise<string> => (await fetch(`${url}/jwks`)).text()
     const before = await keysOf()
     const ended = once(child, 'exit')
     child.kill('SIGTERM')
     await ended
-    const again = site.start(['serve'])
+    const again = cli.start(['serve'])
     ends.push(() => again.kill('SIGKILL'))
     await untilReady(url, again)
     assert.equal(await keysOf(), before)
   })
 
   it('SIGHUP reloads: a broken file is told with line and key and changes nothing, a good one is served', async () => {
-    const { site, child, url } = await serve()
+    const { cli, child, url } = await serve()
     const ended = outcomeOf(child)
-    const good = site.readConfig()
+    const good = cli.readConfig()
     const titled = async (name: string): Promise<boolean> =>
       (await (await fetch(`${url}/nowhere`)).text()).includes(name)
-    site.configure(`${good}brandig: { name: Neverland }\n`)
+    cli.configure(`${good}brandig: { name: Neverland }\n`)
     child.kill('SIGHUP')
     await pause(500)
     assert.equal((await fetch(`${url}/readyz`)).status, 200)
-    site.configure(`${good}branding: { name: Wonderland }\n`)
+    cli.configure(`${good}branding: { name: Wonderland }\n`)
     child.kill('SIGHUP')
     while (!(await titled('Wonderland'))) await pause(50)
     child.kill('SIGTERM')
@@ -164,14 +166,14 @@ describe('stepgate serve', () => {
   }, async () => {
     const [redis, postgres, port] = await Promise.all([startRedis(), startPostgres(), freePort()])
     try {
-      const site = createSite(`issuer: http://127.0.0.1:${port}
+      const cli = createCommandLine(`issuer: http://127.0.0.1:${port}
 listen: { port: ${port}, workers: 2 }
 secretKey: ${randomBytes(32).toString('base64')}
 stores: { state: "${redis.url}", accounts: "${await postgres.createDatabase()}" }
 mfa: { enabled: true, methods: [totp] }
 `)
-      const child = site.start(['serve'])
-      ends.push(() => site.remove())
+      const child = cli.start(['serve'])
+      ends.push(() => cli.remove())
       const ended = outcomeOf(child)
       const url = `http://127.0.0.1:${port}`
       await untilReady(url, child)
@@ -195,14 +197,14 @@ mfa: { enabled: true, methods: [totp] }
     const { url } = await serve()
     const { port } = new URL(url)
     try {
-      const site = createSite(`issuer: http://127.0.0.1:${port}
+      const cli = createCommandLine(`issuer: http://127.0.0.1:${port}
 listen: { port: ${port}, workers: 2 }
 secretKey: ${randomBytes(32).toString('base64')}
 stores: { state: "${redis.url}", accounts: "${await postgres.createDatabase()}" }
 mfa: { enabled: true, methods: [totp] }
 `)
-      ends.push(() => site.remove())
-      const { status, stderr } = await site.run(['serve'])
+      ends.push(() => cli.remove())
+      const { status, stderr } = await cli.run(['serve'])
       assert.equal(status, 1)
       assert.match(stderr, /is in use by another program/)
     } finally {
@@ -218,9 +220,9 @@ mfa: { enabled: true, methods: [totp] }
       assert.equal((await fetch(`${url}/livez`)).status, 200)
       child.kill('SIGTERM')
       assert.equal((await ended).status, 0)
-      const site = createSite()
-      ends.push(() => site.remove())
-      assertFailed(await site.run(['nonsense'], { node: String(older) }), 2, /unknown command/)
+      const cli = createCommandLine()
+      ends.push(() => cli.remove())
+      assertFailed(await cli.run(['nonsense'], { node: String(older) }), 2, /unknown command/)
     })
 
     it('says in one line what is missing where npm installed none', () => {

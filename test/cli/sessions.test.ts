@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Browser, type Member, onServers, onStores } from '../flow/protocol-site.ts'
+import { type Browser, type Member, newMember, onServers, onStores, signInAt } from '../flow/protocol-site.ts'
 import { assertFailed } from './assertions.ts'
-import { createSite } from './site.ts'
+import { createCommandLine } from './command-line.ts'
 
 const PARTIES = { app: { backChannel: 'on' }, deaf: { backChannel: 'on' } } as const
 
-onStores('embedded', 'stepgate ends sessions beside a gateway that runs', (site) => {
-  const here = site({ parties: PARTIES })
+onStores('embedded', 'stepgate ends sessions beside a gateway that runs', (testSite) => {
+  const site = testSite({ parties: PARTIES })
 
   async function run(given: readonly string[], input = '') {
-    const command = createSite(JSON.stringify(here.gateway.config))
+    const command = createCommandLine(JSON.stringify(site.gateway.config))
     try {
       return await command.run(given, { input })
     } finally {
@@ -18,14 +18,14 @@ onStores('embedded', 'stepgate ends sessions beside a gateway that runs', (site)
     }
   }
   async function signedIn(party = 'app'): Promise<{ member: Member; browser: Browser; sid: unknown; access: string }> {
-    const [member, browser] = [await here.member(), here.browser()]
-    const { claims, tokens } = await here.signIn(browser, member, { party })
+    const [member, browser] = [await newMember(site), site.browser()]
+    const { claims, tokens } = await signInAt(site, browser, member, { party })
     return { member, browser, sid: claims.sid, access: `${tokens.access_token}` }
   }
   const signedOut = async ({ browser, sid, access }: Awaited<ReturnType<typeof signedIn>>) => {
-    const told = here.party('app').logouts.filter((logout) => logout.sid === sid)
-    const { active } = await here.party('app').introspect(access)
-    const page = await browser.get(await here.party('app').authorize())
+    const told = site.party('app').logouts.filter((logout) => logout.sid === sid)
+    const { active } = await site.party('app').introspect(access)
+    const page = await browser.get(await site.party('app').authorize())
     return { told: told.length, active, page: page.page }
   }
   const OUT = { told: 1, active: false, page: 'login' }
@@ -77,35 +77,35 @@ onStores('embedded', 'stepgate ends sessions beside a gateway that runs', (site)
       const outcome = await run(given(one.member.username), input)
       assert.deepEqual([outcome.status, outcome.stderr], [0, ''])
       assert.deepEqual(await signedOut(one), OUT)
-      assert.deepEqual(here.party('app').refusedLogouts, [])
+      assert.deepEqual(site.party('app').refusedLogouts, [])
     })
   }
 
   test('an application that cannot be reached is a warning, and the user is disabled all the same (LO-5)', async () => {
     const { member } = await signedIn('deaf')
-    await here.party('deaf').stop()
+    await site.party('deaf').stop()
     const outcome = await run(['user', 'disable', member.username])
     assert.deepEqual([outcome.status, outcome.stdout], [0, `${member.username} cannot sign in any more\n`])
     const warnings = outcome.stderr.trim().split('\n')
     assert.equal(warnings.at(-1), 'stepgate: client "deaf" could not be told that sessions have ended')
-    assert.equal((await here.gateway.site.accounts.find(member.id))?.disabled, true)
+    assert.equal((await site.gateway.installation.accounts.find(member.id))?.disabled, true)
   })
 })
 
-onServers('stepgate and a store that is down', (site) => {
-  const here = site()
+onServers('stepgate and a store that is down', (testSite) => {
+  const site = testSite()
 
   test('ending sessions fails in one line, and never says that it is done (FA-5)', async () => {
-    const [member, browser] = [await here.member(), here.browser()]
-    await here.signIn(browser, member)
-    const command = createSite(JSON.stringify(here.gateway.config))
-    const other = await here.member()
-    await here.signIn(here.browser(), other)
+    const [member, browser] = [await newMember(site), site.browser()]
+    await signInAt(site, browser, member)
+    const command = createCommandLine(JSON.stringify(site.gateway.config))
+    const other = await newMember(site)
+    await signInAt(site, site.browser(), other)
     const ended = await command.run(['user', 'sessions', other.username, '--end', '--json'])
     assert.deepEqual(ended.json, { username: other.username, ended: 1 }, ended.stderr)
-    await here.stores.redis?.stop()
-    await assert.rejects(here.gateway.sessions.endAll(member.id), { name: 'UnavailableError' })
-    await assert.rejects(here.gateway.sessions.end(member.id, 'x'), { name: 'UnavailableError' })
+    await site.stores.redis?.stop()
+    await assert.rejects(site.gateway.sessions.endAll(member.id), { name: 'UnavailableError' })
+    await assert.rejects(site.gateway.sessions.end(member.id, 'x'), { name: 'UnavailableError' })
     assertFailed(await command.run(['user', 'sessions', member.username, '--end']), 1, /redis is unavailable/)
     command.remove()
   })

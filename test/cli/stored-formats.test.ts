@@ -11,7 +11,7 @@ import { createTestClock } from '../harness/clock.ts'
 import { needs } from '../harness/needs.ts'
 import { freePort, startPostgres, startRedis } from '../harness/services.ts'
 import { assertFailed } from './assertions.ts'
-import { createSite, outcomeOf, type Site } from './site.ts'
+import { type CommandLine, createCommandLine, outcomeOf } from './command-line.ts'
 
 /** Every door of the program, none of which may open on stores that it does not understand. */
 const DOORS = [['serve'], ['check'], ['user', 'list']]
@@ -22,9 +22,9 @@ const STATE = /newer version of Stepgate \(format 999; this one knows \d+\): run
 const SCHEMA = /newer version of Stepgate \(schema 999-tomorrow; this one knows \d{3}-[\w-]+\)/
 const MIGRATION = "insert into kysely_migration (name, timestamp) values ('999-tomorrow', 'then')"
 
-async function assertClosed(site: Site, says: RegExp): Promise<void> {
+async function assertClosed(cli: CommandLine, says: RegExp): Promise<void> {
   for (const door of DOORS) {
-    const child = site.start(door)
+    const child = cli.start(door)
     // One that starts all the same, or that waits for its connections, would never end.
     const patience = setTimeout(() => child.kill('SIGKILL'), PATIENCE)
     assertFailed(await outcomeOf(child), 2, says)
@@ -38,44 +38,44 @@ describe('stores of a newer version', () => {
     for (const end of ends.splice(0)) await end()
   })
 
-  async function siteWith(stores = ''): Promise<Site> {
+  async function cliWith(stores = ''): Promise<CommandLine> {
     const port = await freePort()
     const key = `secretKey: ${randomBytes(32).toString('base64')}`
-    const site = createSite(`issuer: http://127.0.0.1:${port}
+    const cli = createCommandLine(`issuer: http://127.0.0.1:${port}
 listen: { port: ${port} }
 mfa: { enabled: true, methods: [totp] }
 ${stores === '' ? '' : `${key}\nstores: ${stores}\n`}`)
-    ends.push(() => site.remove())
-    return site
+    ends.push(() => cli.remove())
+    return cli
   }
 
   it('the embedded state is refused with the line of the file, by every command', async () => {
-    const site = await siteWith()
-    await site.run(['user', 'list'])
-    const state = new DatabaseSync(join(site.folder, 'data', 'state.db'))
+    const cli = await cliWith()
+    await cli.run(['user', 'list'])
+    const state = new DatabaseSync(join(cli.folder, 'data', 'state.db'))
     state.prepare('update entries set value = ? where key = ?').run(NEWER, MARKER)
     state.close()
-    await assertClosed(site, new RegExp(`stepgate\\.yaml:\\d+: stores\\.dataDir: .*${STATE.source}`))
+    await assertClosed(cli, new RegExp(`stepgate\\.yaml:\\d+: stores\\.dataDir: .*${STATE.source}`))
   })
 
   it('the embedded accounts are refused, by every command', async () => {
-    const site = await siteWith()
-    await site.run(['user', 'list'])
-    const accounts = new DatabaseSync(join(site.folder, 'data', 'stepgate.db'))
+    const cli = await cliWith()
+    await cli.run(['user', 'list'])
+    const accounts = new DatabaseSync(join(cli.folder, 'data', 'stepgate.db'))
     accounts.exec(MIGRATION)
     accounts.exec("update settings set value = '999-tomorrow' where name = 'schema.needed'")
     accounts.close()
-    await assertClosed(site, new RegExp(`stepgate\\.yaml:\\d+: stores\\.dataDir: .*${SCHEMA.source}`))
+    await assertClosed(cli, new RegExp(`stepgate\\.yaml:\\d+: stores\\.dataDir: .*${SCHEMA.source}`))
   })
 
   it('Redis is refused, by every command', { skip: needs('redis-server') }, async () => {
     const redis = await startRedis()
     ends.push(() => redis.stop())
-    const site = await siteWith(`{ state: "${redis.url}" }`)
+    const cli = await cliWith(`{ state: "${redis.url}" }`)
     const client = new Redis(redis.url)
     await client.set(`sg:${MARKER}`, NEWER)
     client.disconnect()
-    await assertClosed(site, new RegExp(`stepgate\\.yaml:5: stores\\.state: .*${STATE.source}`))
+    await assertClosed(cli, new RegExp(`stepgate\\.yaml:5: stores\\.state: .*${STATE.source}`))
   })
 
   it('PostgreSQL is refused, by every command', { skip: needs('postgres') }, async () => {
@@ -87,7 +87,7 @@ ${stores === '' ? '' : `${key}\nstores: ${stores}\n`}`)
     await client.connect()
     await client.query(`${MIGRATION}; update settings set value = '999-tomorrow' where name = 'schema.needed'`)
     await client.end()
-    const site = await siteWith(`{ accounts: "${url}" }`)
-    await assertClosed(site, new RegExp(`stepgate\\.yaml:5: stores\\.accounts: .*${SCHEMA.source}`))
+    const cli = await cliWith(`{ accounts: "${url}" }`)
+    await assertClosed(cli, new RegExp(`stepgate\\.yaml:5: stores\\.accounts: .*${SCHEMA.source}`))
   })
 })

@@ -65,7 +65,7 @@ async function assertUnavailable(store: StateStore): Promise<void> {
   assert.ok(performance.now() - start < QUICK, `took ${performance.now() - start} ms`)
 }
 
-stateStoreContract('redis', async () => {
+stateStoreContract('redis', 'servers', async () => {
   const redis = await startRedis()
   const store = createRedisState({ url: redis.url }, { log })
   return { store: slow(store), advance: (ms) => pause(ms), end: () => store.close().then(redis.stop) }
@@ -96,20 +96,20 @@ async function startCluster(t?: TestContext): Promise<RedisService> {
 }
 
 // A node that enforces the rules of a cluster refuses a command or a script with keys of two slots.
-stateStoreContract('redis cluster', async () => {
+stateStoreContract('redis cluster', 'servers', async () => {
   const redis = await startCluster()
   const store = createRedisState({ url: `redis+cluster://127.0.0.1:${redis.port}` }, { log })
   return { store: slow(store), advance: (ms) => pause(ms), end: () => store.close().then(redis.stop) }
 })
 
-stateStoreContract('embedded', async () => {
+stateStoreContract('embedded', 'embedded', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'stepgate-state-'))
   const store = createEmbeddedState({ file: join(folder, 'state.db') }, { clock: systemClock, log })
   const end = () => store.close().then(() => rmSync(folder, { recursive: true }))
   return { store: slow(store), advance: (ms) => pause(ms), end }
 })
 
-stateStoreContract('embedded in memory', async () => {
+stateStoreContract('embedded in memory', 'embedded', async () => {
   const store = createEmbeddedState({ file: ':memory:' }, { clock: systemClock, log })
   return { store, advance: (ms) => pause(ms), end: () => store.close() }
 })

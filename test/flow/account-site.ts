@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Person } from '../harness/gateway.ts'
 import type { Browser, Fields, Form } from '../harness/http-client.ts'
-import { appCode, assertPage, type BrowserResponse, type Site } from './person-site.ts'
+import { assertPage, type BrowserResponse, type TestSite } from './person-site.ts'
 
 /** Somebody with an app, at their own page. */
 export interface Owner {
@@ -11,17 +11,17 @@ export interface Owner {
   page: BrowserResponse
 }
 
-export const pageOf = (here: Site): string => `${here.gateway.issuer}/account`
+export const pageOf = (site: TestSite): string => `${site.gateway.issuer}/account`
 
 /** Signs in at the account page itself, with password and app. */
-export async function atHome(here: Site, known?: Pick<Owner, 'person' | 'secret'>): Promise<Owner> {
-  const person = known?.person ?? (await here.person())
-  const secret = known?.secret ?? (await here.bindApp(person))
-  const browser = here.browser()
-  const login = assertPage(await browser.get(pageOf(here)), 'login', undefined, 200)
+export async function atHome(site: TestSite, known?: Pick<Owner, 'person' | 'secret'>): Promise<Owner> {
+  const person = known?.person ?? (await site.person())
+  const secret = known?.secret ?? (await site.bindApp(person))
+  const browser = site.browser()
+  const login = assertPage(await browser.get(pageOf(site)), 'login', undefined, 200)
   const asked = await browser.submit(login, { username: person.username, password: person.password })
   assertPage(asked, 'verify-totp', undefined, 200)
-  const page = await browser.submit(asked, { code: appCode(here, secret) })
+  const page = await browser.submit(asked, { code: site.appCode(secret) })
   assertPage(page, 'account', undefined, 200)
   return { person, secret, browser, page }
 }
@@ -51,12 +51,12 @@ export const sectionOf = (page: BrowserResponse, name: string): string => page.t
 
 /** What an act comes to, and the code that it sends to the address: behind the answer. */
 export async function codeSent(
-  here: Pick<Site, 'smtp'>,
+  site: Pick<TestSite, 'smtp'>,
   address: string,
   act: () => Promise<BrowserResponse>,
 ): Promise<{ page: BrowserResponse; code: string }> {
-  const before = here.smtp.codesTo(address)
+  const before = site.smtp.codesTo(address)
   const page = await act()
-  await here.smtp.waitFor(() => here.smtp.codesTo(address) > before)
-  return { page, code: here.smtp.codeFor(address) }
+  await site.smtp.waitFor(() => site.smtp.codesTo(address) > before)
+  return { page, code: site.smtp.codeFor(address) }
 }

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
-import { type RunningGateway, type Stores, startGateway, startStores } from '../harness/gateway.ts'
+import { type RunningGateway, startGateway } from '../harness/gateway.ts'
 import { freePort } from '../harness/services.ts'
+import { type Stores, startStores } from '../harness/stores.ts'
 import { startTimeServer, type TimeServer } from '../harness/time-server.ts'
 
 describe('D7: a gateway whose clock is wrong', () => {
@@ -30,8 +31,8 @@ describe('D7: a gateway whose clock is wrong', () => {
   const ready = async () => (await fetch(`${gateway.issuer}/readyz`)).status
 
   test('says so in the audit log and in a metric, and serves', async () => {
-    await gateway.site.trail.flush()
-    const events = (await gateway.site.audit.list({})).map(({ event }) => event)
+    await gateway.installation.trail.flush()
+    const events = (await gateway.installation.audit.list({})).map(({ event }) => event)
     assert.ok(events.includes('clock.wrong'))
     const text = await (await fetch(`http://127.0.0.1:${metrics}/metrics`)).text()
     const [, offset] = /^stepgate_clock_offset_seconds (\S+)$/m.exec(text) ?? []

@@ -5,7 +5,7 @@ import { MINUTE } from '../../src/kernel/clock.ts'
 import type { Person } from '../harness/gateway.ts'
 import type { Browser } from '../harness/http-client.ts'
 import { asked } from './person-app.ts'
-import { appCode, assertPage, type BrowserResponse, onEachStore } from './person-site.ts'
+import { assertPage, type BrowserResponse, onEachStore } from './person-site.ts'
 
 /** Milliseconds between two clicks: while the first form is judged, taken, kept, finished. */
 const GAPS = [4, 20, 40]
@@ -29,44 +29,44 @@ async function doubleClick(
 
 const typed = ({ username, password }: Person) => ({ username, password })
 
-onEachStore('a form sent twice by a double click', (site) => {
+onEachStore('a form sent twice by a double click', (testSite) => {
   describe('a code of an app', () => {
-    const here = site({ latency: 5, config: { mfa: { enabled: true, methods: ['totp'], rememberDays: 30 } } })
+    const site = testSite({ latency: 5, config: { mfa: { enabled: true, methods: ['totp'], rememberDays: 30 } } })
 
     test('the application is reached', async () => {
       for (const gap of GAPS) {
-        const { browser, page, secret } = await asked(here)
-        await here.redeem(await doubleClick(browser, page, { fields: { code: appCode(here, secret) }, gap }))
+        const { browser, page, secret } = await asked(site)
+        await site.redeem(await doubleClick(browser, page, { fields: { code: site.appCode(secret) }, gap }))
       }
     })
 
     test('that was the last try: it is not told that there are no tries left', async () => {
-      const { browser, page, secret } = await asked(here)
+      const { browser, page, secret } = await asked(site)
       for (let wrong = 0; wrong < 4; wrong++) {
         assertPage(await browser.submit(page, { code: WRONG }), 'verify-totp', 'code', 401)
       }
-      await here.redeem(await doubleClick(browser, page, { fields: { code: appCode(here, secret) }, gap: 12 }))
+      await site.redeem(await doubleClick(browser, page, { fields: { code: site.appCode(secret) }, gap: 12 }))
     })
 
     test('that is wrong: told so', async () => {
-      const { browser, page } = await asked(here)
+      const { browser, page } = await asked(site)
       assertPage(await doubleClick(browser, page, { fields: { code: WRONG }, gap: 4 }), 'verify-totp', 'code', 401)
     })
 
     test('with the box ticked: the browser is remembered, and known', async () => {
       for (const gap of EARLY) {
-        const { browser, page, secret } = await asked(here)
-        const fields = { code: appCode(here, secret), remember: 'on' }
-        await here.redeem(await doubleClick(browser, page, { fields, gap }))
-        const names = Object.keys(await browser.cookies(here.gateway.issuer)).join(' ')
+        const { browser, page, secret } = await asked(site)
+        const fields = { code: site.appCode(secret), remember: 'on' }
+        await site.redeem(await doubleClick(browser, page, { fields, gap }))
+        const names = Object.keys(await browser.cookies(site.gateway.issuer)).join(' ')
         assert.match(names, /stepgate-device-/)
         assert.match(names, /stepgate-known-/)
       }
     })
 
     test('ten times, with the box ticked: no cookie is set twice in an answer', async () => {
-      const { browser, page, secret } = await asked(here)
-      const fields = { code: appCode(here, secret), remember: 'on' }
+      const { browser, page, secret } = await asked(site)
+      const fields = { code: site.appCode(secret), remember: 'on' }
       const clicks = Array.from({ length: 10 }, () => browser.submit(page, fields, { redirects: 'stop' }))
       for (const { headers } of await Promise.all(clicks)) {
         const names = [headers['set-cookie'] ?? []].flat().map((line) => line.split('=', 1)[0])
@@ -75,44 +75,44 @@ onEachStore('a form sent twice by a double click', (site) => {
     })
 
     test('after a sign-out everywhere: told that what was proved is over', async () => {
-      const { person, browser, page, secret } = await asked(here)
-      await here.gateway.site.accounts.endEverything(person.id, { event: 'session.ended', outcome: 'ok' })
-      const over = await doubleClick(browser, page, { fields: { code: appCode(here, secret) }, gap: 4 })
+      const { person, browser, page, secret } = await asked(site)
+      await site.gateway.installation.accounts.endEverything(person.id, { event: 'session.ended', outcome: 'ok' })
+      const over = await doubleClick(browser, page, { fields: { code: site.appCode(secret) }, gap: 4 })
       assertPage(over, 'login', 'expired', 410)
     })
   })
 
   describe('a code of a mail', () => {
-    const here = site({ latency: 5, mail: 'on', config: { mfa: { enabled: true, methods: ['email'] } } })
+    const site = testSite({ latency: 5, mail: 'on', config: { mfa: { enabled: true, methods: ['email'] } } })
 
     test('the application is reached', async () => {
       for (const gap of GAPS) {
-        const [person, browser] = [await here.person(), here.browser()]
-        const page = assertPage(await here.enter(browser, person), 'verify-email')
-        await here.redeem(await doubleClick(browser, page, { fields: { code: here.mailed(person) }, gap }))
+        const [person, browser] = [await site.person(), site.browser()]
+        const page = assertPage(await site.enter(browser, person), 'verify-email')
+        await site.redeem(await doubleClick(browser, page, { fields: { code: site.mailed(person) }, gap }))
       }
     })
 
     test('another one asked for: it is sent once, and the page says so', async () => {
       for (const gap of EARLY) {
-        const [person, browser] = [await here.person(), here.browser()]
-        const page = assertPage(await here.enter(browser, person), 'verify-email')
-        here.gateway.clock.advance(2 * MINUTE)
+        const [person, browser] = [await site.person(), site.browser()]
+        const page = assertPage(await site.enter(browser, person), 'verify-email')
+        site.gateway.clock.advance(2 * MINUTE)
         const again = await doubleClick(browser, page, { fields: { action: 'resend' }, gap })
         assert.match(assertPage(again, 'verify-email', undefined, 200).text('.notice'), /new code/)
-        await here.redeem(await browser.submit(again, { code: here.mailed(person) }))
-        here.gateway.clock.advance(-2 * MINUTE)
+        await site.redeem(await browser.submit(again, { code: site.mailed(person) }))
+        site.gateway.clock.advance(-2 * MINUTE)
       }
     })
   })
 
   describe('a password', () => {
-    const here = site({ latency: 5 })
+    const site = testSite({ latency: 5 })
 
     test('that was the last try before a pause: the next page is reached', async () => {
       for (const gap of GAPS) {
-        const [person, browser] = [await here.person(), here.browser()]
-        const login = await here.open(browser)
+        const [person, browser] = [await site.person(), site.browser()]
+        const login = await site.open(browser)
         for (let wrong = 0; wrong < 4; wrong++) {
           const refused = await browser.submit(login, { ...typed(person), password: 'wrong' })
           assertPage(refused, 'login', 'credentials', 401)
@@ -123,17 +123,17 @@ onEachStore('a form sent twice by a double click', (site) => {
   })
 
   describe('a postponement', () => {
-    const here = site({
+    const site = testSite({
       latency: 5,
       config: { mfa: { enabled: true, methods: ['totp'], enrolment: { grace: '5 sign-ins' } } },
     })
 
     test('counts once', async () => {
       for (const gap of GAPS) {
-        const [person, browser] = [await here.person(), here.browser()]
-        const page = assertPage(await here.enter(browser, person), 'bind-later')
-        await here.redeem(await doubleClick(browser, page, { fields: { action: 'later' }, gap }))
-        assert.equal((await here.gateway.site.postponements.find(person.id, null))?.count, 1)
+        const [person, browser] = [await site.person(), site.browser()]
+        const page = assertPage(await site.enter(browser, person), 'bind-later')
+        await site.redeem(await doubleClick(browser, page, { fields: { action: 'later' }, gap }))
+        assert.equal((await site.gateway.installation.postponements.find(person.id, null))?.count, 1)
       }
     })
   })

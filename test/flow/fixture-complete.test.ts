@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
-import { after, before, describe, it } from 'node:test'
+import { after, before, it } from 'node:test'
 import { sql } from 'kysely'
 import { silentLog } from '../../src/kernel/log.ts'
 import { type Database, openDatabase } from '../../src/sql/database.ts'
 import { createTestClock } from '../harness/clock.ts'
-import { needs } from '../harness/needs.ts'
 import { type FixtureKind, type LaidOut, layOut } from '../harness/state-fixture.ts'
 import { kindsIn, kindsNamedIn, patternOf } from '../harness/stored-kinds.ts'
+import { onKinds, STORES_KINDS } from '../harness/stores.ts'
 import { readSources } from '../unit/architecture.ts'
 
 /**
@@ -32,37 +32,34 @@ const USED_MODELS = ['AuthorizationCode', 'PushedAuthorizationRequest', 'Refresh
 const PASSED_ON = ['gate.name', 'kind', 'kindOf(model)', 'name']
 
 for (const { commit, youngerKinds, youngerTables } of FIXTURES) {
-  for (const kind of ['embedded', 'servers'] as const) {
-    const skip = kind === 'servers' ? needs('redis-server', 'postgres') : false
-    describe(`the fixture ${commit}, ${kind}, holds something of everything`, { skip }, () => {
-      let laid: LaidOut
-      before(async () => {
-        laid = await layOut(commit, kind)
-      })
-      after(() => laid?.remove())
-
-      it('that the source keeps in the state store', async () => {
-        const { kinds, passedOn } = kindsNamedIn(readSources())
-        assert.deepEqual([...passedOn].sort(), PASSED_ON, 'a way to name a kind that this test does not know')
-        const engine = [
-          ...ENGINE_MODELS.map((model) => `engine-${model}`),
-          ...USED_MODELS.map((model) => `used-${model}`),
-        ]
-        const held = [...(await kindsIn(stateOf(laid, kind)))]
-        const lacking = [...kinds, ...engine].filter((name) => !held.some((each) => patternOf(name).test(each)))
-        assert.deepEqual(lacking.sort(), youngerKinds)
-      })
-
-      it('that the schema has a table for', async () => {
-        const database = await openDatabase(accountsOf(laid), { clock: createTestClock(), log: silentLog })
-        try {
-          assert.deepEqual(await emptyTables(database), youngerTables)
-        } finally {
-          await database.close()
-        }
-      })
+  onKinds(STORES_KINDS, `the fixture ${commit} holds something of everything`, (kind) => {
+    let laid: LaidOut
+    before(async () => {
+      laid = await layOut(commit, kind)
     })
-  }
+    after(() => laid?.remove())
+
+    it('that the source keeps in the state store', async () => {
+      const { kinds, passedOn } = kindsNamedIn(readSources())
+      assert.deepEqual([...passedOn].sort(), PASSED_ON, 'a way to name a kind that this test does not know')
+      const engine = [
+        ...ENGINE_MODELS.map((model) => `engine-${model}`),
+        ...USED_MODELS.map((model) => `used-${model}`),
+      ]
+      const held = [...(await kindsIn(stateOf(laid, kind)))]
+      const lacking = [...kinds, ...engine].filter((name) => !held.some((each) => patternOf(name).test(each)))
+      assert.deepEqual(lacking.sort(), youngerKinds)
+    })
+
+    it('that the schema has a table for', async () => {
+      const database = await openDatabase(accountsOf(laid), { clock: createTestClock(), log: silentLog })
+      try {
+        assert.deepEqual(await emptyTables(database), youngerTables)
+      } finally {
+        await database.close()
+      }
+    })
+  })
 }
 
 interface StoresConfig {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { stringify } from 'yaml'
-import { createSite } from '../cli/site.ts'
+import { createCommandLine } from '../cli/command-line.ts'
 import { textOf } from '../harness/html.ts'
 import type { OpenedFixture } from '../harness/state-fixture.ts'
 import { ask, claimsOf, enter, onFixture, redeemed, toRecovery } from './fixture-site.ts'
@@ -235,7 +235,7 @@ onFixture('e8e7e98', 'an installation of the past', (site) => {
 /** Waits until so many letters wait. */
 async function waitingLetters({ gateway }: OpenedFixture, count: number): Promise<void> {
   for (let tries = 0; tries < 100; tries++) {
-    const waiting = await gateway.site.outbox.waiting()
+    const waiting = await gateway.installation.outbox.waiting()
     if (waiting.count === count) return
     await pause(50)
   }
@@ -245,7 +245,7 @@ async function waitingLetters({ gateway }: OpenedFixture, count: number): Promis
 /** As the command prints them. */
 async function auditEvents({ config }: OpenedFixture): Promise<string[]> {
   const { secretKey, ...rest } = config
-  const terminal = createSite(stringify({ ...rest, ...(secretKey !== undefined && { secretKey }) }))
+  const terminal = createCommandLine(stringify({ ...rest, ...(secretKey !== undefined && { secretKey }) }))
   try {
     const { stdout, stderr } = await terminal.run(['--json', 'audit'])
     assert.equal(stderr, '')

@@ -1,18 +1,13 @@
 import assert from 'node:assert/strict'
-import { after, before, describe } from 'node:test'
+import { after, before } from 'node:test'
 import type { Browser, BrowserResponse } from '../harness/http-client.ts'
-import { needs } from '../harness/needs.ts'
 import type { Tokens } from '../harness/remote-party.ts'
-import { type FixtureKind, type OpenedFixture, openFixture } from '../harness/state-fixture.ts'
+import { type OpenedFixture, openFixture } from '../harness/state-fixture.ts'
+import { onKinds, STORES_KINDS } from '../harness/stores.ts'
 
 /** The same suite on a fixture's embedded stores and on its servers; `here` is opened before the first test, and they go on from each other. */
 export function onFixture(commit: string, title: string, suite: (here: () => OpenedFixture) => void): void {
-  for (const kind of ['embedded', 'servers'] as const) onKind(kind, commit, title, suite)
-}
-
-function onKind(kind: FixtureKind, commit: string, title: string, suite: (here: () => OpenedFixture) => void): void {
-  const skip = kind === 'servers' ? needs('redis-server', 'postgres') : false
-  describe(`${title} (${commit}, ${kind})`, { skip }, () => {
+  onKinds(STORES_KINDS, `${title} (${commit})`, (kind) => {
     let opened: OpenedFixture | undefined
     before(async () => {
       opened = await openFixture(commit, kind)

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict'
 import { after, afterEach, before, describe, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { rotateKeys } from '../../src/provider/keys.ts'
-import { CLIENT, type RunningGateway, type Stores, startGateway, startStores } from '../harness/gateway.ts'
+import { CLIENT, type RunningGateway, startGateway } from '../harness/gateway.ts'
 import { type BrowserResponse, createBrowser } from '../harness/http-client.ts'
 import { type SmtpService, startSmtp } from '../harness/smtp.ts'
+import { type Stores, startStores } from '../harness/stores.ts'
 
 const REQUEST = new URLSearchParams({
   client_id: CLIENT.client_id,
@@ -70,8 +71,8 @@ describe('a generation ends what it opened', () => {
   test('the same after a rotation of keys', async () => {
     const running = await start(EMAIL)
     await mailedCode(running)
-    const { site } = running
-    await rotateKeys(site, { kept: 0, audit: () => ({ event: 'key.rotated', outcome: 'ok' }) })
+    const { installation } = running
+    await rotateKeys(installation, { kept: 0, audit: () => ({ event: 'key.rotated', outcome: 'ok' }) })
     await running.refreshKeys()
     assert.ok(await closed(), `${smtp.open} connections are open`)
   })
@@ -96,7 +97,7 @@ describe('a generation ends what it opened', () => {
     const browser = createBrowser({ origin: running.issuer })
     const login = await browser.get(`${running.issuer}/auth?${REQUEST}`)
     // Held until the next generation serves: the code is mailed by the one the request began in.
-    const { accounts } = running.site
+    const { accounts } = running.installation
     const { claimant } = accounts
     const reloaded = Promise.withResolvers<void>()
     const arrived = Promise.withResolvers<void>()
@@ -124,13 +125,13 @@ describe('nobody has answered', () => {
     const first = await startGateway({ stores, config: { mfa: { enabled: true, methods: ['totp'] } } })
     t.after(() => first.stop())
     await first.person()
-    const { setupDecisions } = first.site
+    const { setupDecisions } = first.installation
     assert.equal((await setupDecisions.get())?.by, 'file')
-    await first.site.database.kysely.deleteFrom('settings').execute()
+    await first.installation.database.kysely.deleteFrom('settings').execute()
     await first.restart({ mfa: { methods: ['totp'] } })
-    assert.equal(first.site.setupDecision.from, 'accounts')
-    await rotateKeys(first.site, { kept: 0, audit: () => ({ event: 'key.rotated', outcome: 'ok' }) })
+    assert.equal(first.installation.setupDecision.from, 'accounts')
+    await rotateKeys(first.installation, { kept: 0, audit: () => ({ event: 'key.rotated', outcome: 'ok' }) })
     await first.refreshKeys()
-    assert.equal(await first.site.setupDecisions.get(), undefined)
+    assert.equal(await first.installation.setupDecisions.get(), undefined)
   })
 })

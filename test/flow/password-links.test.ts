@@ -4,7 +4,7 @@ import { createActivations } from '../../src/accounts/activation.ts'
 import { createPasswordLinks } from '../../src/accounts/password-links.ts'
 import { HOUR } from '../../src/kernel/clock.ts'
 import type { Person } from '../harness/gateway.ts'
-import { appCode, assertPage, type BrowserResponse, onEachStore, type Site } from './person-site.ts'
+import { assertPage, type BrowserResponse, onEachStore, type TestSite } from './person-site.ts'
 
 /**
  * Whoever holds an activation or reset link sets a password: of the one account that the link was made for, once, while nothing about that
@@ -14,29 +14,29 @@ import { appCode, assertPage, type BrowserResponse, onEachStore, type Site } fro
 const NEW = 'tovika-lumebo-redafi-42'
 type Kind = 'activate' | 'reset'
 
-async function linkFor(here: Site, person: Person, kind: Kind = 'activate'): Promise<string> {
-  const { site } = here.gateway
-  const account = await site.accounts.find(person.id)
+async function linkFor(site: TestSite, person: Person, kind: Kind = 'activate'): Promise<string> {
+  const { installation } = site.gateway
+  const account = await installation.accounts.find(person.id)
   assert.ok(account)
-  const links = kind === 'activate' ? createActivations(site) : createPasswordLinks('reset', site)
-  return `${here.gateway.issuer}/${kind}/${await links.create(account)}`
+  const links = kind === 'activate' ? createActivations(installation) : createPasswordLinks('reset', installation)
+  return `${site.gateway.issuer}/${kind}/${await links.create(account)}`
 }
 
 const typed = (password: string, again = password) => ({ password, passwordAgain: again })
 
-async function assertPassword(here: Site, person: Person, password: string): Promise<void> {
-  assertPage(await here.enter(here.browser(), { ...person, password }), 'bind-totp', undefined, 200)
+async function assertPassword(site: TestSite, person: Person, password: string): Promise<void> {
+  assertPage(await site.enter(site.browser(), { ...person, password }), 'bind-totp', undefined, 200)
 }
 
 const assertDead = (page: BrowserResponse): BrowserResponse => assertPage(page, 'error', 'expired', 410)
 
-onEachStore('links to a new password', (site) => {
-  const here = site()
+onEachStore('links to a new password', (testSite) => {
+  const site = testSite()
 
   it('from the link to a sign-in with a second factor', async () => {
-    const person = await here.person()
-    const browser = here.browser()
-    const form = assertPage(await browser.get(await linkFor(here, person)), 'activate', undefined, 200)
+    const person = await site.person()
+    const browser = site.browser()
+    const form = assertPage(await browser.get(await linkFor(site, person)), 'activate', undefined, 200)
     assert.ok(form.text().includes(person.username))
     const done = await browser.submit(form, typed(NEW))
     assertPage(done, 'password-set', undefined, 200)
@@ -46,19 +46,19 @@ onEachStore('links to a new password', (site) => {
       [],
       'nobody is signed in',
     )
-    assertPage(await browser.get(`${here.gateway.issuer}/account`), 'login')
-    assertPage(await here.enter(browser, person), 'login', 'credentials', 401)
-    const bind = assertPage(await here.enter(browser, { ...person, password: NEW }), 'bind-totp')
+    assertPage(await browser.get(`${site.gateway.issuer}/account`), 'login')
+    assertPage(await site.enter(browser, person), 'login', 'credentials', 401)
+    const bind = assertPage(await site.enter(browser, { ...person, password: NEW }), 'bind-totp')
     const secret = bind.text('[data-secret]').replaceAll(' ', '')
-    await here.redeem(await browser.submit(bind, { code: appCode(here, secret) }))
+    await site.redeem(await browser.submit(bind, { code: site.appCode(secret) }))
   })
 
   it('one link, ten browsers at the same time: one of them sets the password', async () => {
-    const person = await here.person()
-    const link = await linkFor(here, person)
+    const person = await site.person()
+    const link = await linkFor(site, person)
     const pages = await Promise.all(
       Array.from({ length: 10 }, async (_, index) => {
-        const browser = here.browser()
+        const browser = site.browser()
         return { browser, page: await browser.get(link), password: `${NEW}-${index}` }
       }),
     )
@@ -66,94 +66,94 @@ onEachStore('links to a new password', (site) => {
     const winners = answers.flatMap((answer, index) => (answer.page === 'password-set' ? [index] : []))
     assert.equal(winners.length, 1)
     for (const answer of answers) if (answer.page !== 'password-set') assertDead(answer)
-    await assertPassword(here, person, `${NEW}-${winners[0]}`)
+    await assertPassword(site, person, `${NEW}-${winners[0]}`)
   })
 })
 
-onEachStore('links to a new password, in hostile hands', (site) => {
-  const here = site()
+onEachStore('links to a new password, in hostile hands', (testSite) => {
+  const site = testSite()
 
   describe('the link', () => {
     it('CVE-2023-26481: sets the password of its own account, whatever else is sent', async () => {
-      const [mallory, victim] = [await here.person(), await here.person()]
-      const browser = here.browser()
-      const page = await browser.get(await linkFor(here, mallory))
+      const [mallory, victim] = [await site.person(), await site.person()]
+      const browser = site.browser()
+      const page = await browser.get(await linkFor(site, mallory))
       const { id, username, email } = victim
       const more = { username, email: `${email}`, account: id, accountId: id, sub: id, user: username }
       const fields = { ...page.form?.hidden, ...typed(NEW), ...more }
       assertPage(await browser.post(`${page.form?.action}`, fields), 'password-set')
-      await assertPassword(here, victim, victim.password)
-      await assertPassword(here, mallory, NEW)
+      await assertPassword(site, victim, victim.password)
+      await assertPassword(site, mallory, NEW)
     })
 
     it('CVE-2026-18963: the form of one link does nothing at another, nor that of another browser', async () => {
-      const [mallory, victim] = [await here.person(), await here.person()]
-      const browser = here.browser()
-      const own = await browser.get(await linkFor(here, mallory))
-      const theirs = await linkFor(here, victim)
+      const [mallory, victim] = [await site.person(), await site.person()]
+      const browser = site.browser()
+      const own = await browser.get(await linkFor(site, mallory))
+      const theirs = await linkFor(site, victim)
       const fields = { ...own.form?.hidden, ...typed(NEW) }
       assertPage(await browser.post(theirs, fields), 'error', 'csrf', 403)
-      assertPage(await here.browser().post(`${own.form?.action}`, fields), 'error', 'csrf', 403)
-      await assertPassword(here, victim, victim.password)
+      assertPage(await site.browser().post(`${own.form?.action}`, fields), 'error', 'csrf', 403)
+      await assertPassword(site, victim, victim.password)
     })
 
     it('WE-4: looks of link checkers change nothing', async () => {
-      const person = await here.person()
-      const link = await linkFor(here, person)
+      const person = await site.person()
+      const link = await linkFor(site, person)
       for (let look = 0; look < 3; look++) {
-        assert.equal((await here.browser().send('HEAD', link, undefined)).status, 200)
-        assertPage(await here.browser().get(link), 'activate', undefined, 200)
+        assert.equal((await site.browser().send('HEAD', link, undefined)).status, 200)
+        assertPage(await site.browser().get(link), 'activate', undefined, 200)
       }
-      assert.equal((await here.browser().send('PUT', link, undefined)).status, 405)
-      const browser = here.browser()
+      assert.equal((await site.browser().send('PUT', link, undefined)).status, 405)
+      const browser = site.browser()
       assertPage(await browser.submit(await browser.get(link), typed(NEW)), 'password-set')
     })
 
     it('works once, until it is replaced or the account has changed (PW-13, PW-16)', async () => {
-      const { accounts } = here.gateway.site
+      const { accounts } = site.gateway.installation
       const audit = { event: 'user.changed', outcome: 'ok' } as const
       const endings: [string, (person: Person, link: string) => Promise<unknown>][] = [
         [
           'used',
           async (_, link) => {
-            const browser = here.browser()
+            const browser = site.browser()
             return browser.submit(await browser.get(link), typed(NEW))
           },
         ],
-        ['replaced', (person) => linkFor(here, person, 'reset')],
+        ['replaced', (person) => linkFor(site, person, 'reset')],
         ['another password', ({ id }) => accounts.setPassword(id, 'test:0', audit)],
         ['another address', ({ id }) => accounts.update(id, { email: `${id}@example.test` }, audit)],
         ['disabled', ({ id }) => accounts.setDisabled(id, true, audit)],
         ['removed', ({ id }) => accounts.remove(id, audit)],
       ]
       for (const [what, end] of endings) {
-        const person = await here.person()
-        const link = await linkFor(here, person, 'reset')
-        const browser = here.browser()
+        const person = await site.person()
+        const link = await linkFor(site, person, 'reset')
+        const browser = site.browser()
         const page = assertPage(await browser.get(link), 'reset', undefined, 200)
         await end(person, link)
         assertDead(await browser.submit(page, typed(`${NEW}-late`)))
-        const dead = assertDead(await here.browser().get(link))
+        const dead = assertDead(await site.browser().get(link))
         assert.match(dead.text(), /does not work/, what)
       }
     })
 
     it('of one kind is none of the other, and what nobody made is none', async () => {
-      const person = await here.person()
-      const link = await linkFor(here, person, 'reset')
-      const { issuer } = here.gateway
+      const person = await site.person()
+      const link = await linkFor(site, person, 'reset')
+      const { issuer } = site.gateway
       for (const path of [
         link.replace('/reset/', '/activate/'),
         `${issuer}/reset/${'x'.repeat(43)}`,
         `${issuer}/reset/%00`,
       ])
-        assertDead(await here.browser().get(path))
-      assertPage(await here.browser().get(link), 'reset')
+        assertDead(await site.browser().get(path))
+      assertPage(await site.browser().get(link), 'reset')
     })
 
     it('is told to nobody: no Referer, no cache, no frame, and a form that stays', async () => {
-      const browser = here.browser()
-      const link = await linkFor(here, await here.person())
+      const browser = site.browser()
+      const link = await linkFor(site, await site.person())
       const page = await browser.get(link)
       for (const { headers } of [page, await browser.submit(page, typed('short'))]) {
         assert.equal(headers['referrer-policy'], 'no-referrer')
@@ -164,9 +164,9 @@ onEachStore('links to a new password, in hostile hands', (site) => {
     })
 
     it('takes the form as browsers send it from a page without Referer, and from nowhere else (WE-1)', async () => {
-      const person = await here.person()
-      const browser = here.browser()
-      const page = await browser.get(await linkFor(here, person))
+      const person = await site.person()
+      const browser = site.browser()
+      const page = await browser.get(await linkFor(site, person))
       for (const headers of [
         { origin: 'null', 'sec-fetch-site': 'cross-site' },
         { origin: 'null', 'sec-fetch-site': 'same-site' },
@@ -182,9 +182,9 @@ onEachStore('links to a new password, in hostile hands', (site) => {
 
   describe('the password', () => {
     it('is refused with its reason, and the link stays good (PW-1, PW-2, PW-5)', async () => {
-      const person = await here.person({ name: 'Anna Berg' })
-      const browser = here.browser()
-      let page = await browser.get(await linkFor(here, person))
+      const person = await site.person({ name: 'Anna Berg' })
+      const browser = site.browser()
+      let page = await browser.get(await linkFor(site, person))
       const refused: [Record<string, string>, RegExp][] = [
         [typed('seven77'), /too short: it needs at least 8/],
         [typed(''), /too short/],
@@ -199,22 +199,22 @@ onEachStore('links to a new password, in hostile hands', (site) => {
         assert.match(page.text('#problem'), reason)
         assert.ok(!page.body.includes(`${fields.password || NEW}"`), 'what was typed is not repeated')
       }
-      await assertPassword(here, person, person.password)
+      await assertPassword(site, person, person.password)
       assertPage(await browser.submit(page, typed(NEW)), 'password-set')
     })
 
     it('PW-4: typed twice is the same text, however a keyboard spells an accent', async () => {
-      const [person, browser] = [await here.person(), here.browser()]
-      const page = await browser.get(await linkFor(here, person))
+      const [person, browser] = [await site.person(), site.browser()]
+      const page = await browser.get(await linkFor(site, person))
       const password = `${NEW} caf\u00e9`
       const fields = { password, passwordAgain: password.normalize('NFD') }
       assertPage(await browser.submit(page, fields), 'password-set')
-      await assertPassword(here, person, password)
+      await assertPassword(site, person, password)
     })
 
     it('PW-10: two values for one field are refused', async () => {
-      const browser = here.browser()
-      const page = await browser.get(await linkFor(here, await here.person()))
+      const browser = site.browser()
+      const page = await browser.get(await linkFor(site, await site.person()))
       const { csrf = '' } = page.form?.hidden ?? {}
       const body = new URLSearchParams([['csrf', csrf], ...Array(2).fill(['password', NEW]), ['passwordAgain', NEW]])
       const answer = await browser.post(`${page.form?.action}`, `${body}`)
@@ -222,15 +222,15 @@ onEachStore('links to a new password, in hostile hands', (site) => {
     })
 
     it('ends sessions, leaves the second factor, is audited, and makes no stranger known (PW-12)', async () => {
-      const person = await here.person()
-      const secret = await here.bindApp(person)
-      const [signedIn, other] = [here.browser(), here.browser()]
-      const verify = assertPage(await here.enter(signedIn, person), 'verify-totp')
-      await here.redeem(await signedIn.submit(verify, { code: appCode(here, secret) }))
-      assertPage(await other.submit(await other.get(await linkFor(here, person, 'reset')), typed(NEW)), 'password-set')
-      assertPage(await here.open(signedIn), 'login')
-      assertPage(await here.enter(other, { ...person, password: NEW }), 'verify-totp')
-      const events = await here.gateway.site.audit.list({ account: person.id })
+      const person = await site.person()
+      const secret = await site.bindApp(person)
+      const [signedIn, other] = [site.browser(), site.browser()]
+      const verify = assertPage(await site.enter(signedIn, person), 'verify-totp')
+      await site.redeem(await signedIn.submit(verify, { code: site.appCode(secret) }))
+      assertPage(await other.submit(await other.get(await linkFor(site, person, 'reset')), typed(NEW)), 'password-set')
+      assertPage(await site.open(signedIn), 'login')
+      assertPage(await site.enter(other, { ...person, password: NEW }), 'verify-totp')
+      const events = await site.gateway.installation.audit.list({ account: person.id })
       const [done] = events.filter(({ event }) => event === 'password.reset.done')
       assert.deepEqual([done?.outcome, done?.details], ['ok', { reason: 'mail' }])
       assert.ok(!JSON.stringify(events).includes(NEW))
@@ -238,11 +238,11 @@ onEachStore('links to a new password, in hostile hands', (site) => {
   })
 
   it('waits its time and no longer', async () => {
-    const person = await here.person()
-    const reset = await linkFor(here, person, 'reset')
-    here.gateway.clock.advance(HOUR - 60_000)
-    assertPage(await here.browser().get(reset), 'reset')
-    here.gateway.clock.advance(61_000)
-    if (here.kind === 'embedded') assertDead(await here.browser().get(reset))
+    const person = await site.person()
+    const reset = await linkFor(site, person, 'reset')
+    site.gateway.clock.advance(HOUR - 60_000)
+    assertPage(await site.browser().get(reset), 'reset')
+    site.gateway.clock.advance(61_000)
+    if (site.kind === 'embedded') assertDead(await site.browser().get(reset))
   })
 })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Person } from '../harness/gateway.ts'
 import type { Browser } from '../harness/http-client.ts'
-import { assertPage, type BrowserResponse, type Site } from './person-site.ts'
+import { assertPage, type BrowserResponse, type TestSite } from './person-site.ts'
 
 /** One digit short: refused and counted like any other wrong code. */
 const WRONG = '00000'
@@ -14,11 +14,11 @@ export interface Asked {
   page: BrowserResponse
 }
 
-export async function asked(here: Site, known?: Pick<Asked, 'person' | 'secret'>): Promise<Asked> {
-  const person = known?.person ?? (await here.person())
-  const secret = known?.secret ?? (await here.bindApp(person))
-  const browser = here.browser()
-  return { person, secret, browser, page: assertPage(await here.enter(browser, person), 'verify-totp', undefined, 200) }
+export async function asked(site: TestSite, known?: Pick<Asked, 'person' | 'secret'>): Promise<Asked> {
+  const person = known?.person ?? (await site.person())
+  const secret = known?.secret ?? (await site.bindApp(person))
+  const browser = site.browser()
+  return { person, secret, browser, page: assertPage(await site.enter(browser, person), 'verify-totp', undefined, 200) }
 }
 
 /** Wrong tries that cost nobody the search for a clock that differs. */

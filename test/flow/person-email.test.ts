@@ -3,9 +3,9 @@ import { describe, test } from 'node:test'
 import { HOUR, MINUTE, SECOND } from '../../src/kernel/clock.ts'
 import type { Person } from '../harness/gateway.ts'
 import type { Browser } from '../harness/http-client.ts'
-import { appCode, assertPage, type BrowserResponse, onEachStore, otherCode, type Site } from './person-site.ts'
+import { assertPage, type BrowserResponse, onEachStore, otherCode, signInByMail, type TestSite } from './person-site.ts'
 
-const mailsTo = (site: Site, { email }: Person): number => site.smtp.codesTo(`${email}`)
+const mailsTo = (site: TestSite, { email }: Person): number => site.smtp.codesTo(`${email}`)
 
 function assertNotIn(page: BrowserResponse): BrowserResponse {
   assert.equal(page.location, undefined)
@@ -27,14 +27,14 @@ async function guess(browser: Browser, page: BrowserResponse, wrong: { code: str
   return last
 }
 
-onEachStore('codes by mail', (site) => {
+onEachStore('codes by mail', (testSite) => {
   describe('one code', () => {
-    const here = site({ mail: 'on', behind: 15 * MINUTE, config: { mfa: { enabled: true, methods: ['email'] } } })
+    const site = testSite({ mail: 'on', behind: 15 * MINUTE, config: { mfa: { enabled: true, methods: ['email'] } } })
 
     async function asked(): Promise<{ person: Person; browser: Browser; page: BrowserResponse; code: string }> {
-      const [person, browser] = [await here.person(), here.browser()]
-      const page = assertPage(await here.enter(browser, person), 'verify-email', undefined, 200)
-      return { person, browser, page, code: here.mailed(person) }
+      const [person, browser] = [await site.person(), site.browser()]
+      const page = assertPage(await site.enter(browser, person), 'verify-email', undefined, 200)
+      return { person, browser, page, code: site.mailed(person) }
     }
 
     test('a wrong code is refused and the right one still works; what was typed is not on the page', async () => {
@@ -42,7 +42,7 @@ onEachStore('codes by mail', (site) => {
       const wrong = await browser.submit(page, { code: otherCode(code) })
       assertPage(assertNotIn(wrong), 'verify-email', 'code', 401)
       assert.ok(!wrong.body.includes(otherCode(code)))
-      await here.redeem(await browser.submit(wrong, { code: ` ${code.slice(0, 3)} ${code.slice(3)} ` }))
+      await site.redeem(await browser.submit(wrong, { code: ` ${code.slice(0, 3)} ${code.slice(3)} ` }))
     })
 
     test('after five wrong tries the code is dead, even the right one (C5, EM-4)', async () => {
@@ -52,11 +52,11 @@ onEachStore('codes by mail', (site) => {
       assertPage(assertNotIn(right), 'verify-email', 'expired', 410)
       assertPage(await browser.get(page.url), 'verify-email', 'expired', 410)
       assertPage(assertNotIn(await browser.submit(page, { code })), 'verify-email', 'expired', 410)
-      here.gateway.clock.advance(MINUTE)
-      const mails = mailsTo(here, person)
+      site.gateway.clock.advance(MINUTE)
+      const mails = mailsTo(site, person)
       assertPage(await browser.submit(page, { action: 'resend' }), 'verify-email', 'throttled', 429)
-      assert.equal(mailsTo(here, person), mails, 'a code that could not be tried is not sent')
-      await here.signInByMail(here.browser(), person)
+      assert.equal(mailsTo(site, person), mails, 'a code that could not be tried is not sent')
+      await signInByMail(site, site.browser(), person)
     })
 
     test('anything that is no code counts as a wrong try', async () => {
@@ -69,52 +69,52 @@ onEachStore('codes by mail', (site) => {
 
     test('a code is dead after its lifetime, and a new one leads on (EM-3)', async () => {
       const { person, browser, page, code } = await asked()
-      here.gateway.clock.advance(5 * MINUTE)
+      site.gateway.clock.advance(5 * MINUTE)
       const late = assertPage(assertNotIn(await browser.submit(page, { code })), 'verify-email', 'expired', 410)
       const fresh = assertPage(await browser.submit(late, { action: 'resend' }), 'verify-email', undefined, 200)
-      assert.equal(mailsTo(here, person), 2)
-      await here.redeem(await browser.submit(fresh, { code: here.mailed(person) }))
+      assert.equal(mailsTo(site, person), 2)
+      await site.redeem(await browser.submit(fresh, { code: site.mailed(person) }))
     })
 
     test('showing the page again sends nothing again', async () => {
       const { person, browser, page, code } = await asked()
       for (let time = 0; time < 3; time++) assertPage(await browser.get(page.url), 'verify-email', undefined, 200)
-      assert.equal(mailsTo(here, person), 1)
-      await here.redeem(await browser.submit(page, { code }))
+      assert.equal(mailsTo(site, person), 1)
+      await site.redeem(await browser.submit(page, { code }))
     })
 
     test('a resend is refused until the wait is over, and the code in hand stays good (C4)', async () => {
       const { person, browser, page, code } = await asked()
-      here.gateway.clock.advance(50 * SECOND)
+      site.gateway.clock.advance(50 * SECOND)
       const refused = assertPage(await browser.submit(page, { action: 'resend' }), 'verify-email', 'throttled', 429)
       assert.ok(retryAfter(refused) <= 10, 'the wait counts from the server’s time')
-      assert.equal(mailsTo(here, person), 1)
-      await here.redeem(await browser.submit(page, { code }))
+      assert.equal(mailsTo(site, person), 1)
+      await site.redeem(await browser.submit(page, { code }))
     })
 
     test('a new code kills the old one (C3, EM-7)', async () => {
       const { person, browser, page, code } = await asked()
-      here.gateway.clock.advance(MINUTE)
+      site.gateway.clock.advance(MINUTE)
       const next = assertPage(await browser.submit(page, { action: 'resend' }), 'verify-email', undefined, 200)
-      assert.equal(mailsTo(here, person), 2)
+      assert.equal(mailsTo(site, person), 2)
       assertPage(assertNotIn(await browser.submit(next, { code })), 'verify-email', 'code', 401)
-      await here.redeem(await browser.submit(next, { code: here.mailed(person) }))
+      await site.redeem(await browser.submit(next, { code: site.mailed(person) }))
     })
 
     test('wrong tries outlive a new code: five in one sign-in, whatever was sent meanwhile (RL-6)', async () => {
       const { person, browser, page, code } = await asked()
       await guess(browser, page, { code: otherCode(code), times: 3 })
-      here.gateway.clock.advance(MINUTE)
+      site.gateway.clock.advance(MINUTE)
       await browser.submit(page, { action: 'resend' })
-      const next = here.mailed(person)
+      const next = site.mailed(person)
       await guess(browser, page, { code: otherCode(next), times: 2 })
       assertPage(assertNotIn(await browser.submit(page, { code: next })), 'verify-email', 'throttled', 429)
     })
 
     test('a code is good in its own sign-in only: not in another tab, for another account, in another browser (EM-5)', async () => {
       const one = await asked()
-      const tab = await here.enter(one.browser, one.person)
-      const tabCode = here.mailed(one.person)
+      const tab = await site.enter(one.browser, one.person)
+      const tabCode = site.mailed(one.person)
       const other = await asked()
       if (tabCode !== one.code) {
         assertPage(await one.browser.submit(tab, { code: one.code }), 'verify-email', 'code', 401)
@@ -129,46 +129,50 @@ onEachStore('codes by mail', (site) => {
       const shown = assertNotIn(await thief.get(one.page.url))
       assertPage(shown, 'error', 'expired', 410)
       assertPage(assertNotIn(await thief.submit(one.page, { code: one.code })), 'error', 'csrf', 403)
-      await here.redeem(await one.browser.submit(one.page, { code: one.code }))
+      await site.redeem(await one.browser.submit(one.page, { code: one.code }))
     })
 
     test('a code is used once (EM-6)', async () => {
       const { person, browser, page, code } = await asked()
-      await here.redeem(await browser.submit(page, { code }))
-      const next = here.browser()
-      const again = await here.enter(next, person)
-      if (here.mailed(person) !== code) assertPage(await next.submit(again, { code }), 'verify-email', 'code', 401)
+      await site.redeem(await browser.submit(page, { code }))
+      const next = site.browser()
+      const again = await site.enter(next, person)
+      if (site.mailed(person) !== code) assertPage(await next.submit(again, { code }), 'verify-email', 'code', 401)
     })
 
     test('a change of address ends the sign-in whose code went to the old one, and the next code goes to the new one (C7, EM-12)', async () => {
       const { person, browser, page, code } = await asked()
       const email = `new-${person.email}`
-      await here.gateway.site.accounts.update(person.id, { email }, { event: 'email.change.done', outcome: 'ok' })
+      await site.gateway.installation.accounts.update(
+        person.id,
+        { email },
+        { event: 'email.change.done', outcome: 'ok' },
+      )
       const over = assertPage(assertNotIn(await browser.submit(page, { code })), 'login', 'expired', 410)
       const { username, password } = person
       const again = assertPage(await browser.submit(over, { username, password }), 'verify-email', 'expired', 410)
-      here.gateway.clock.advance(MINUTE)
+      site.gateway.clock.advance(MINUTE)
       const next = assertPage(await browser.submit(again, { action: 'resend' }), 'verify-email', undefined, 200)
-      const { claims } = await here.redeem(await browser.submit(next, { code: here.smtp.codeFor(email) }))
+      const { claims } = await site.redeem(await browser.submit(next, { code: site.smtp.codeFor(email) }))
       assert.equal(claims.sub, person.id)
     })
 
     test('the mail has the code alone on a line, not in its subject, and no link (C8, EM-8, EM-10)', async () => {
       const { person, code } = await asked()
-      const mail = await here.smtp.waitFor(`${person.email}`)
+      const mail = await site.smtp.waitFor(`${person.email}`)
       assert.match(mail.text, new RegExp(`^${code}$`, 'm'))
       assert.ok(!mail.subject.includes(code))
       assert.doesNotMatch(`${mail.text}${mail.html}`, /href=|https?:\/\//)
-      const swedish = await here.person()
-      await here.enter(here.browser({ language: 'sv-SE,sv;q=0.9' }), swedish)
-      assert.match((await here.smtp.waitFor(`${swedish.email}`)).text, /koden/)
+      const swedish = await site.person()
+      await site.enter(site.browser({ language: 'sv-SE,sv;q=0.9' }), swedish)
+      assert.match((await site.smtp.waitFor(`${swedish.email}`)).text, /koden/)
     })
   })
 
   describe('caps', () => {
     const behind = 3 * HOUR
-    const perHour = site({ mail: 'on', behind, config: { mfa: { enabled: true, methods: ['email'] } } })
-    const perDay = site({
+    const perHour = testSite({ mail: 'on', behind, config: { mfa: { enabled: true, methods: ['email'] } } })
+    const perDay = testSite({
       mail: 'on',
       config: {
         mfa: { enabled: true, methods: ['email'], email: { maxSendsPerHour: 100 } },
@@ -227,8 +231,8 @@ onEachStore('codes by mail', (site) => {
   })
 
   describe('no mail server', () => {
-    const alone = site({ mail: 'on', config: { mfa: { enabled: true, methods: ['email'] } } })
-    const both = site({ mail: 'on', config: { mfa: { enabled: true, methods: ['email', 'totp'] } } })
+    const alone = testSite({ mail: 'on', config: { mfa: { enabled: true, methods: ['email'] } } })
+    const both = testSite({ mail: 'on', config: { mfa: { enabled: true, methods: ['email', 'totp'] } } })
 
     test('mail cannot be sent: the page says so, nobody is let in, and a later try works (C2, EM-11)', async () => {
       const person = await alone.person()
@@ -255,7 +259,7 @@ onEachStore('codes by mail', (site) => {
         assertPage(await alone.enter(alone.browser(), person), 'verify-email', 'mail', 503)
       }
       alone.smtp.setRefuse(undefined)
-      await alone.signInByMail(alone.browser(), person)
+      await signInByMail(alone, alone.browser(), person)
     })
 
     test('both kinds: who has the app bound may use it (C2)', async () => {
@@ -269,7 +273,7 @@ onEachStore('codes by mail', (site) => {
       const page = assertPage(await both.enter(other, person), 'verify-email', 'mail', 503)
       const choice = assertPage(await other.submit(page, { action: 'choose' }), 'choose')
       const verify = assertPage(await other.submit(choice, { method: 'totp' }), 'verify-totp')
-      await both.redeem(await other.submit(verify, { code: appCode(both, secret) }))
+      await both.redeem(await other.submit(verify, { code: both.appCode(secret) }))
       await both.smtp.start()
     })
 
@@ -284,7 +288,7 @@ onEachStore('codes by mail', (site) => {
         assert.equal((await browser.get(page.url)).find('[data-secret]'), undefined)
         assertPage(await browser.submit(page, { action: 'choose' }), 'choose')
       }
-      assert.deepEqual(await both.gateway.site.bindings.list(person.id), [])
+      assert.deepEqual(await both.gateway.installation.bindings.list(person.id), [])
       await both.smtp.start()
     })
   })

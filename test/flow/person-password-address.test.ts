@@ -7,24 +7,24 @@ import { assertPage, newAddress, onEachStore } from './person-site.ts'
 
 const changed = { event: 'password.changed', outcome: 'ok' } as const
 
-onEachStore('passwords, by address and by hash', (site) => {
+onEachStore('passwords, by address and by hash', (testSite) => {
   describe('one address', () => {
-    const here = site({ config: { limits: { passwordFailuresPerAddress: 20, accountsPerAddress: 30 } } })
+    const site = testSite({ config: { limits: { passwordFailuresPerAddress: 20, accountsPerAddress: 30 } } })
     const failAs = async (address: string, names: string, times: number) => {
       const pages = []
       for (let time = 0; time < times; time++) {
-        pages.push(await attempt(here, { username: `${names}-${time}`, address }))
+        pages.push(await attempt(site, { username: `${names}-${time}`, address }))
       }
       return pages.map(({ status }) => status)
     }
 
     test('twenty failures over any accounts; then nobody from there, and everybody from elsewhere (RL-2)', async () => {
-      const person = await here.person()
+      const person = await site.person()
       const address = newAddress()
       assert.deepEqual(await failAs(address, 'a', 20), Array(20).fill(401))
-      const page = assertPage(await attempt(here, { ...person, address }), 'login', 'throttled', 429)
+      const page = assertPage(await attempt(site, { ...person, address }), 'login', 'throttled', 429)
       assert.ok(Number(page.headers['retry-after']) <= (15 * MINUTE) / SECOND)
-      assertPage(await attempt(here, person), 'bind-totp')
+      assertPage(await attempt(site, person), 'bind-totp')
     })
 
     test('all of an IPv6 household is one address, in every spelling; the next household is another (RL-7, CVE-2026-45364)', async () => {
@@ -44,21 +44,21 @@ onEachStore('passwords, by address and by hash', (site) => {
     test('what a client writes into X-Forwarded-For itself is not believed (WE-11, X7)', async () => {
       const real = newAddress()
       for (let time = 0; time < 20; time++)
-        await attempt(here, { username: `x-${time}`, address: `${newAddress()}, ${real}` })
+        await attempt(site, { username: `x-${time}`, address: `${newAddress()}, ${real}` })
       assert.deepEqual(await failAs(`203.0.113.77, ${real}`, 'x', 1), [429])
     })
 
     test('those who succeed cost their address nothing', async () => {
       const address = newAddress()
       for (let time = 0; time < 25; time++) {
-        assertPage(await attempt(here, { ...(await here.person()), address }), 'bind-totp')
+        assertPage(await attempt(site, { ...(await site.person()), address }), 'bind-totp')
       }
     })
   })
 
   describe('hashes of the real kind', () => {
     const hasher = createHasher({ concurrency: 1, queue: 0, wait: 0 })
-    const here = site({ hasher })
+    const site = testSite({ hasher })
 
     test('the same text composed and decomposed is one password (PW-4)', async () => {
       const composed = 'Smörgås-på-Malmö'.normalize('NFC')
@@ -66,21 +66,21 @@ onEachStore('passwords, by address and by hash', (site) => {
         [composed, composed.normalize('NFD')],
         [composed.normalize('NFD'), composed],
       ]) {
-        const person = await here.person()
-        await here.gateway.site.accounts.setPassword(person.id, await hasher.hash(`${set}`), changed)
-        assertPage(await attempt(here, { username: person.username, password: `${typed}` }), 'bind-totp')
-        const spaced = await attempt(here, { username: person.username, password: ` ${typed}` })
+        const person = await site.person()
+        await site.gateway.installation.accounts.setPassword(person.id, await hasher.hash(`${set}`), changed)
+        assertPage(await attempt(site, { username: person.username, password: `${typed}` }), 'bind-totp')
+        const spaced = await attempt(site, { username: person.username, password: ` ${typed}` })
         assertPage(spaced, 'login', 'credentials', 401)
       }
     })
 
     test('256 characters are a password; one more is refused while nobody can hash (PW-2, DO-1)', async () => {
-      const person = await here.person()
+      const person = await site.person()
       const long = '𝔞'.repeat(256)
-      await here.gateway.site.accounts.setPassword(person.id, await hasher.hash(long), changed)
-      assertPage(await attempt(here, { username: person.username, password: long }), 'bind-totp')
-      const browser = here.browser()
-      const page = await here.open(browser)
+      await site.gateway.installation.accounts.setPassword(person.id, await hasher.hash(long), changed)
+      assertPage(await attempt(site, { username: person.username, password: long }), 'bind-totp')
+      const browser = site.browser()
+      const page = await site.open(browser)
       let busy = true
       const work = (async () => {
         while (busy) await hasher.hash('something else')

@@ -6,7 +6,7 @@ import { HOUR } from '../../src/kernel/clock.ts'
 import { testHasher } from '../harness/gateway.ts'
 import type { Browser } from '../harness/http-client.ts'
 import { attempt, nameOf } from './person-login.ts'
-import { appCode, assertPage, type BrowserResponse, newAddress, onEachStore } from './person-site.ts'
+import { assertPage, type BrowserResponse, newAddress, onEachStore } from './person-site.ts'
 
 function countingHasher(): Hasher & { verified: number } {
   const hasher = {
@@ -27,16 +27,16 @@ function look(page: BrowserResponse, typed: string): unknown {
   return { status: page.status, headers, cookies: Object.keys(page.cookies).sort(), body }
 }
 
-onEachStore('passwords', (site) => {
+onEachStore('passwords', (testSite) => {
   describe('who one is not', () => {
     const hasher = countingHasher()
-    const here = site({ hasher })
+    const site = testSite({ hasher })
 
     test('unknown, wrong, disabled and without a password look alike and cost one hash each (EN-1, EN-2)', async () => {
-      const known = await here.person()
-      const disabled = await here.person()
-      await here.gateway.site.accounts.setDisabled(disabled.id, true, { event: 'user.disabled', outcome: 'ok' })
-      const invited = await here.gateway.site.accounts.insert(
+      const known = await site.person()
+      const disabled = await site.person()
+      await site.gateway.installation.accounts.setDisabled(disabled.id, true, { event: 'user.disabled', outcome: 'ok' })
+      const invited = await site.gateway.installation.accounts.insert(
         { username: `invited-${Date.now()}`, email: undefined },
         { event: 'user.created', outcome: 'ok' },
       )
@@ -52,7 +52,7 @@ onEachStore('passwords', (site) => {
       const looks = []
       for (const one of tries) {
         const before = hasher.verified
-        const page = assertPage(await attempt(here, one), 'login', 'credentials', 401)
+        const page = assertPage(await attempt(site, one), 'login', 'credentials', 401)
         assert.equal(hasher.verified - before, 1, one.username)
         looks.push(look(page, one.username))
       }
@@ -60,16 +60,16 @@ onEachStore('passwords', (site) => {
     })
 
     test('the right password costs one hash too', async () => {
-      const known = await here.person()
+      const known = await site.person()
       const before = hasher.verified
-      assertPage(await attempt(here, known), 'bind-totp')
+      assertPage(await attempt(site, known), 'bind-totp')
       assert.equal(hasher.verified - before, 1)
     })
 
     test('a field given twice, a form of another kind and one without a name ask nobody’s password (PW-10)', async () => {
-      const known = await here.person()
-      const browser = here.browser()
-      const page = await here.open(browser)
+      const known = await site.person()
+      const browser = site.browser()
+      const page = await site.open(browser)
       const before = hasher.verified
       const fields = { ...page.form?.hidden, username: known.username, password: ['wrong', known.password] }
       assert.equal((await browser.post(page.url, fields, { from: page.url })).status, 400)
@@ -77,13 +77,13 @@ onEachStore('passwords', (site) => {
       const headers = { 'content-type': 'application/json' }
       assert.equal((await browser.post(page.url, json, { from: page.url, headers })).status, 400)
       for (const username of ['', '   ', 'x'.repeat(255)]) {
-        assertPage(await attempt(here, { username }), 'login', 'credentials', 401)
+        assertPage(await attempt(site, { username }), 'login', 'credentials', 401)
       }
       assert.equal(hasher.verified, before)
     })
 
     test('the password is not on the page that refuses it', async () => {
-      const page = await attempt(here, { username: 'somebody', password: 'correct horse battery' })
+      const page = await attempt(site, { username: 'somebody', password: 'correct horse battery' })
       assert.ok(!page.body.includes('correct horse'))
       assert.equal(page.form?.filled.username, 'somebody')
     })
@@ -91,21 +91,21 @@ onEachStore('passwords', (site) => {
 
   describe('five tries, then waiting', () => {
     const hasher = countingHasher()
-    const here = site({ hasher, latency: 3, config: { limits: { passwordDelay: '2s' } } })
+    const site = testSite({ hasher, latency: 3, config: { limits: { passwordDelay: '2s' } } })
     /** Redis goes by a clock of its own. */
     const pass = async (milliseconds: number): Promise<void> => {
-      here.gateway.clock.advance(milliseconds)
-      if (here.kind === 'servers') await pause(milliseconds)
+      site.gateway.clock.advance(milliseconds)
+      if (site.kind === 'servers') await pause(milliseconds)
     }
 
     test('the sixth is not judged, right or wrong; the wait grows; an unknown name fares the same (RL-2, EN-5)', async () => {
-      const person = await here.person()
+      const person = await site.person()
       const course = async (username: string, last: string) => {
         const address = newAddress()
         const statuses: string[] = []
         const before = hasher.verified
         const once = async (password?: string) => {
-          const page = await attempt(here, { username, address, ...(password !== undefined && { password }) })
+          const page = await attempt(site, { username, address, ...(password !== undefined && { password }) })
           statuses.push(`${page.status} ${page.error}`)
           assert.equal(page.status === 429, Number(page.headers['retry-after']) > 0)
           return page
@@ -134,7 +134,7 @@ onEachStore('passwords', (site) => {
 
     test('every spelling of a name is one account: case, Unicode forms, spaces and the address (RL-5, CVE-2025-24806)', async () => {
       const name = `zoë-${Date.now()}`
-      const person = await here.person({ username: name, email: `zoe${Date.now()}@example.test` })
+      const person = await site.person({ username: name, email: `zoe${Date.now()}@example.test` })
       const address = newAddress()
       const spellings = [
         name,
@@ -145,15 +145,15 @@ onEachStore('passwords', (site) => {
         `${person.email}`.replace('@', '＠'),
       ]
       for (const username of spellings.slice(0, 5)) {
-        assertPage(await attempt(here, { username, address }), 'login', 'credentials', 401)
+        assertPage(await attempt(site, { username, address }), 'login', 'credentials', 401)
       }
       for (const username of spellings) {
-        const page = await attempt(here, { username, address, password: person.password })
+        const page = await attempt(site, { username, address, password: person.password })
         assertPage(page, 'login', 'throttled', 429)
       }
       await pass(2050)
       assertPage(
-        await attempt(here, { username: `${spellings.at(-1)}`, address, password: person.password }),
+        await attempt(site, { username: `${spellings.at(-1)}`, address, password: person.password }),
         'bind-totp',
       )
     })
@@ -161,18 +161,18 @@ onEachStore('passwords', (site) => {
     test('spellings of a name nobody has are one name', async () => {
       const address = newAddress()
       for (const username of ['Nobody', 'NOBODY', ' nobody', 'ｎobody', 'nobodY']) {
-        assertPage(await attempt(here, { username, address }), 'login', 'credentials', 401)
+        assertPage(await attempt(site, { username, address }), 'login', 'credentials', 401)
       }
-      assertPage(await attempt(here, { username: 'nobody', address }), 'login', 'throttled', 429)
+      assertPage(await attempt(site, { username: 'nobody', address }), 'login', 'throttled', 429)
     })
 
     test('twenty tries at once: five are judged (RL-4, CVE-2024-4629)', async () => {
-      const person = await here.person()
+      const person = await site.person()
       const address = newAddress()
       const browsers = await Promise.all(
         Array.from({ length: 20 }, async () => {
-          const browser = here.browser({ address })
-          return { browser, page: await here.open(browser) }
+          const browser = site.browser({ address })
+          return { browser, page: await site.open(browser) }
         }),
       )
       const before = hasher.verified
@@ -184,45 +184,45 @@ onEachStore('passwords', (site) => {
     })
 
     test('strangers never lock out a browser the owner has signed in with, nor the owner elsewhere (RL-8)', async () => {
-      const person = await here.person()
-      const secret = await here.bindApp(person)
+      const person = await site.person()
+      const secret = await site.bindApp(person)
       const address = newAddress()
-      const owner = here.browser({ address })
+      const owner = site.browser({ address })
       const signIn = async (browser: Browser, steps: number) => {
-        const page = assertPage(await attempt(here, { ...person, browser }), 'verify-totp')
-        await here.redeem(await browser.submit(page, { code: appCode(here, secret, steps) }))
+        const page = assertPage(await attempt(site, { ...person, browser }), 'verify-totp')
+        await site.redeem(await browser.submit(page, { code: site.appCode(secret, steps) }))
       }
       await signIn(owner, -1)
       await owner.clear('stepgate-session')
-      const mark = await owner.cookies(here.gateway.issuer)
+      const mark = await owner.cookies(site.gateway.issuer)
       assert.ok(Object.keys(mark).some((name) => name.startsWith('stepgate-known-')))
-      for (let time = 0; time < 5; time++) await attempt(here, { username: person.username, address })
-      assertPage(await attempt(here, { ...person, address }), 'login', 'throttled', 429)
+      for (let time = 0; time < 5; time++) await attempt(site, { username: person.username, address })
+      assertPage(await attempt(site, { ...person, address }), 'login', 'throttled', 429)
       await signIn(owner, 0)
-      await signIn(here.browser(), 1)
+      await signIn(site.browser(), 1)
       await owner.clear('stepgate-session')
       for (let time = 0; time < 5; time++) {
-        assertPage(await attempt(here, { username: person.username, browser: owner }), 'login', 'credentials', 401)
+        assertPage(await attempt(site, { username: person.username, browser: owner }), 'login', 'credentials', 401)
       }
-      assertPage(await attempt(here, { ...person, browser: owner }), 'login', 'throttled', 429)
+      assertPage(await attempt(site, { ...person, browser: owner }), 'login', 'throttled', 429)
     })
 
     test('a mark that was made up, or is another account’s, is no known browser', async () => {
-      const [person, other] = [await here.person(), await here.person()]
-      const secret = await here.bindApp(other)
+      const [person, other] = [await site.person(), await site.person()]
+      const secret = await site.bindApp(other)
       const address = newAddress()
-      const browser = here.browser({ address })
-      const page = await attempt(here, { ...other, browser })
-      await here.redeem(await browser.submit(page, { code: appCode(here, secret) }))
+      const browser = site.browser({ address })
+      const page = await attempt(site, { ...other, browser })
+      await site.redeem(await browser.submit(page, { code: site.appCode(secret) }))
       await browser.clear('stepgate-session')
-      const own = Object.entries(await browser.cookies(here.gateway.issuer)).filter(([name]) => name.includes('known'))
+      const own = Object.entries(await browser.cookies(site.gateway.issuer)).filter(([name]) => name.includes('known'))
       const { id } = person
       for (const [, value] of own)
-        await browser.setCookie(here.gateway.issuer, `${nameOf('known', id)}=${value}; Path=/`)
-      for (let time = 0; time < 5; time++) await attempt(here, { username: person.username, address })
-      assertPage(await attempt(here, { username: person.username, browser }), 'login', 'throttled', 429)
-      await browser.setCookie(here.gateway.issuer, `${nameOf('known', id)}=${Date.now() + HOUR}.AAAA; Path=/`)
-      assertPage(await attempt(here, { username: person.username, browser }), 'login', 'throttled', 429)
+        await browser.setCookie(site.gateway.issuer, `${nameOf('known', id)}=${value}; Path=/`)
+      for (let time = 0; time < 5; time++) await attempt(site, { username: person.username, address })
+      assertPage(await attempt(site, { username: person.username, browser }), 'login', 'throttled', 429)
+      await browser.setCookie(site.gateway.issuer, `${nameOf('known', id)}=${Date.now() + HOUR}.AAAA; Path=/`)
+      assertPage(await attempt(site, { username: person.username, browser }), 'login', 'throttled', 429)
     })
   })
 })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { discoverAsNocoBase, nocobaseClient } from '../harness/nocobase.ts'
-import { answerIn, onBothStores, protocolError, seen } from './protocol-site.ts'
+import { answerIn, askFor, newMember, onBothStores, protocolError, seen, signInAt, walkOn } from './protocol-site.ts'
 
 const NOCOBASE_POST = { clientId: 'nocobase-post', authentication: 'client_secret_post' } as const
 const NATIVE = {
@@ -12,8 +12,8 @@ const NATIVE = {
   redirect_uris: ['http://127.0.0.1/callback', 'com.example.desktop:/callback'],
 }
 
-onBothStores('kinds of clients', (site) => {
-  const here = site({
+onBothStores('kinds of clients', (testSite) => {
+  const site = testSite({
     parties: {
       app: {},
       third: { metadata: { firstParty: false } },
@@ -38,11 +38,11 @@ onBothStores('kinds of clients', (site) => {
     for (const given of [{}, NOCOBASE_POST]) {
       const { authentication = 'client_secret_basic' } = nocobaseClient(given) as { authentication?: string }
       test(`NocoBase: ${given === NOCOBASE_POST ? 'client_secret_post' : authentication}, userinfo by ${userinfo.method} with the token in ${userinfo.via} (J1)`, async () => {
-        const nocobase = await discoverAsNocoBase({ issuer: here.gateway.issuer, ...given, userinfo })
-        const member = await here.member()
-        const browser = here.browser()
+        const nocobase = await discoverAsNocoBase({ issuer: site.gateway.issuer, ...given, userinfo })
+        const member = await newMember(site)
+        const browser = site.browser()
         const asked = nocobase.authorize()
-        const { pages, end } = await here.walk(browser, member, await browser.get(asked))
+        const { pages, end } = await walkOn(site, browser, member, await browser.get(asked))
         assert.deepEqual(pages, ['login', 'verify-totp'])
         assert.ok(end.location?.startsWith('https://app.example.com/api/oidc:redirect?'), seen(end))
         assert.equal(answerIn(end).state, asked.searchParams.get('state'))
@@ -60,21 +60,21 @@ onBothStores('kinds of clients', (site) => {
   }
 
   test('NocoBase: on a remembered browser the password is enough, and the token says so (E2, TD-1)', async () => {
-    const nocobase = await discoverAsNocoBase({ issuer: here.gateway.issuer })
-    const member = await here.member()
-    const browser = here.browser()
-    const first = await here.walk(browser, member, await browser.get(nocobase.authorize()), { remember: 'on' })
+    const nocobase = await discoverAsNocoBase({ issuer: site.gateway.issuer })
+    const member = await newMember(site)
+    const browser = site.browser()
+    const first = await walkOn(site, browser, member, await browser.get(nocobase.authorize()), { remember: 'on' })
     assert.equal((await nocobase.callback(`${first.end.location}`)).idToken.acr, 'urn:stepgate:acr:mfa')
     await browser.clear('stepgate-session', 'stepgate-session.sig')
-    const second = await here.walk(browser, member, await browser.get(nocobase.authorize()))
+    const second = await walkOn(site, browser, member, await browser.get(nocobase.authorize()))
     assert.deepEqual(second.pages, ['login'])
     const { idToken } = await nocobase.callback(`${second.end.location}`)
     assert.deepEqual([idToken.acr, idToken.amr], ['urn:stepgate:acr:pwd', ['pwd']])
   })
 
   test('NocoBase: who gives up comes back with an error and the same state', async () => {
-    const nocobase = await discoverAsNocoBase({ issuer: here.gateway.issuer })
-    const browser = here.browser()
+    const nocobase = await discoverAsNocoBase({ issuer: site.gateway.issuer })
+    const browser = site.browser()
     const asked = nocobase.authorize()
     const end = await browser.submit(await browser.get(asked), { action: 'cancel' })
     assert.equal(answerIn(end).state, asked.searchParams.get('state'))
@@ -82,11 +82,11 @@ onBothStores('kinds of clients', (site) => {
   })
 
   test('an app of ours on the own device signs in on any loopback port, twice, and nobody is asked for consent', async () => {
-    const member = await here.member()
-    const browser = here.browser()
-    const rp = here.party('desktop')
+    const member = await newMember(site)
+    const browser = site.browser()
+    const rp = site.party('desktop')
     for (const pages of [['login', 'verify-totp'], [], []]) {
-      const walked = await here.ask(browser, member, {
+      const walked = await askFor(site, browser, member, {
         party: 'desktop',
         parameters: { redirect_uri: rp.redirectUri },
       })
@@ -97,32 +97,32 @@ onBothStores('kinds of clients', (site) => {
   })
 
   test('on loopback only the port may vary (OA-1)', async () => {
-    const { redirectUri } = here.party('desktop')
+    const { redirectUri } = site.party('desktop')
     for (const redirect_uri of [
       `${redirectUri}x`,
       redirectUri.replace('127.0.0.1', 'localhost'),
       redirectUri.replace('http:', 'https:'),
       'http://127.0.0.1.evil.example:80/callback',
     ]) {
-      const answer = await here.browser().get(await here.party('desktop').authorize({ redirect_uri }))
+      const answer = await site.browser().get(await site.party('desktop').authorize({ redirect_uri }))
       assert.deepEqual([answer.status, answer.page], [400, 'error'], redirect_uri)
     }
   })
 
   test('an app with a scheme of its own gets its code there', async () => {
-    const member = await here.member()
-    const browser = here.browser()
-    const url = await here.party().authorize({ client_id: 'native', redirect_uri: 'com.example.desktop:/callback' })
-    const { end } = await here.walk(browser, member, await browser.get(url))
+    const member = await newMember(site)
+    const browser = site.browser()
+    const url = await site.party().authorize({ client_id: 'native', redirect_uri: 'com.example.desktop:/callback' })
+    const { end } = await walkOn(site, browser, member, await browser.get(url))
     assert.match(`${end.location}`, /^com\.example\.desktop:\/callback\?code=/)
   })
 
   test('a native app of somebody else asks each time it signs in, and does not ask for ever', async () => {
-    const member = await here.member()
-    const browser = here.browser()
-    const rp = here.party('stranger')
+    const member = await newMember(site)
+    const browser = site.browser()
+    const rp = site.party('stranger')
     for (const expected of [['login', 'verify-totp'], []]) {
-      const walked = await here.ask(browser, member, {
+      const walked = await askFor(site, browser, member, {
         party: 'stranger',
         parameters: { redirect_uri: rp.redirectUri },
       })
@@ -134,10 +134,13 @@ onBothStores('kinds of clients', (site) => {
   })
 
   test('a third party asks once, for what it is named, and gets what was allowed (OA-17)', async () => {
-    const member = await here.member()
-    const browser = here.browser()
-    const rp = here.party('third')
-    const { pages, end } = await here.ask(browser, member, { party: 'third', parameters: { scope: 'openid email' } })
+    const member = await newMember(site)
+    const browser = site.browser()
+    const rp = site.party('third')
+    const { pages, end } = await askFor(site, browser, member, {
+      party: 'third',
+      parameters: { scope: 'openid email' },
+    })
     assert.deepEqual(pages, ['login', 'verify-totp'])
     assert.equal(end.page, 'consent', seen(end))
     assert.match(end.text(), /third/)
@@ -148,38 +151,38 @@ onBothStores('kinds of clients', (site) => {
     assert.deepEqual(claims.amr, ['pwd', 'otp', 'mfa'])
     assert.equal(tokens.scope, 'openid email')
     assert.equal((await userinfo()).email, member.email)
-    const again = await here.signIn(browser, member, { party: 'third', parameters: { scope: 'openid email' } })
+    const again = await signInAt(site, browser, member, { party: 'third', parameters: { scope: 'openid email' } })
     assert.deepEqual(again.pages, [])
-    const more = await here.ask(browser, member, { party: 'third', parameters: { scope: 'openid email groups' } })
+    const more = await askFor(site, browser, member, { party: 'third', parameters: { scope: 'openid email groups' } })
     assert.equal(more.end.page, 'consent', 'a further scope is asked for')
   })
 
   test('a third party without consent gets nothing: cancelled, silent, or with the form of another browser', async () => {
-    const member = await here.member()
-    const browser = here.browser()
-    const rp = here.party('third')
-    await here.signIn(browser, member)
+    const member = await newMember(site)
+    const browser = site.browser()
+    const rp = site.party('third')
+    await signInAt(site, browser, member)
     const silent = await browser.get(await rp.authorize({ prompt: 'none' }))
     assert.equal(answerIn(silent).error, 'consent_required')
-    const { end } = await here.ask(browser, member, { party: 'third' })
+    const { end } = await askFor(site, browser, member, { party: 'third' })
     assert.equal(end.page, 'consent', seen(end))
-    const forged = await here.browser().post(end.url, { ...end.form?.hidden, action: 'allow' })
+    const forged = await site.browser().post(end.url, { ...end.form?.hidden, action: 'allow' })
     assert.notEqual(forged.status, 303)
     const wrong = await browser.submit(end, { csrf: 'x'.repeat(43), action: 'allow' })
     assert.deepEqual([wrong.status, wrong.error], [403, 'csrf'])
     const cancelled = await browser.submit(end, { action: 'cancel' })
     await assert.rejects(rp.callback(`${cancelled.location}`), protocolError('access_denied'))
-    const { end: next } = await here.ask(browser, member, { party: 'third' })
+    const { end: next } = await askFor(site, browser, member, { party: 'third' })
     assert.equal(next.page, 'consent', 'it is asked again')
   })
 
   test('prompt=consent asks of a client of ours too', async () => {
-    const member = await here.member()
-    const browser = here.browser()
-    const { pages, end } = await here.ask(browser, member, { parameters: { prompt: 'consent' } })
+    const member = await newMember(site)
+    const browser = site.browser()
+    const { pages, end } = await askFor(site, browser, member, { parameters: { prompt: 'consent' } })
     assert.deepEqual(pages, ['login', 'verify-totp'])
     assert.equal(end.page, 'consent', seen(end))
     const allowed = await browser.submit(end, { action: 'allow' })
-    assert.equal((await here.party().callback(`${allowed.location}`)).claims.sub, member.id)
+    assert.equal((await site.party().callback(`${allowed.location}`)).claims.sub, member.id)
   })
 })

@@ -7,7 +7,16 @@ import { test } from 'node:test'
 import * as client from 'openid-client'
 import pg from 'pg'
 import { keyOf } from '../../src/state/store.ts'
-import { answerIn, type Browser, onBothStores, type ProtocolSite, seen } from './protocol-site.ts'
+import {
+  answerIn,
+  askFor,
+  type Browser,
+  newMember,
+  onBothStores,
+  seen,
+  signInAt,
+  type TestSite,
+} from './protocol-site.ts'
 
 const EVERYTHING_IN_REDIS = `
   local lines = {}
@@ -51,8 +60,8 @@ const text = (value: unknown): string =>
       ? JSON.stringify(value)
       : `${value}`
 
-async function dumps({ stores, gateway }: ProtocolSite): Promise<{ state: string; accounts: string }> {
-  const { dataDir, accounts } = gateway.site.config.stores
+async function dumps({ stores, gateway }: TestSite): Promise<{ state: string; accounts: string }> {
+  const { dataDir, accounts } = gateway.installation.config.stores
   const state = await stores.redis?.command('eval', EVERYTHING_IN_REDIS, '0')
   return {
     state: state ?? everythingInSqlite(join(dataDir, 'state.db')),
@@ -91,8 +100,8 @@ function watching(browser: Browser, found: Set<string>): Browser {
   }
 }
 
-onBothStores('a copy of everything that is stored', (site) => {
-  const here = site({
+onBothStores('a copy of everything that is stored', (testSite) => {
+  const site = testSite({
     mail: 'on',
     parties: { app: {}, spa: { clientSecret: 'none' }, third: { metadata: { firstParty: false } } },
     config: { mfa: { enabled: true, methods: ['email', 'totp'] } },
@@ -105,38 +114,38 @@ onBothStores('a copy of everything that is stored', (site) => {
     const keep = ({ tokens }: { tokens: client.TokenEndpointResponse }) => {
       for (const token of [tokens.access_token, tokens.refresh_token, tokens.id_token]) found.add(token ?? '')
     }
-    const member = await here.member()
-    const browser = watching(here.browser(), found)
+    const member = await newMember(site)
+    const browser = watching(site.browser(), found)
     const states: string[] = []
-    keep(await here.signIn(browser, member, { by: 'totp', remember: 'on' }))
+    keep(await signInAt(site, browser, member, { by: 'totp', remember: 'on' }))
     await browser.clear('stepgate-session', 'stepgate-session.sig')
-    keep(await here.signIn(browser, member))
-    keep(await here.signIn(browser, member, { by: 'email', parameters: { prompt: 'login' } }))
-    const { end } = await here.ask(browser, member, {
+    keep(await signInAt(site, browser, member))
+    keep(await signInAt(site, browser, member, { by: 'email', parameters: { prompt: 'login' } }))
+    const { end } = await askFor(site, browser, member, {
       party: 'third',
       parameters: { scope: 'openid offline_access', prompt: 'consent' },
     })
     assert.equal(end.page, 'consent', seen(end))
-    keep(await here.party('third').callback(`${(await browser.submit(end, { action: 'allow' })).location}`))
-    const spa = await here.signIn(browser, member, { party: 'spa' })
+    keep(await site.party('third').callback(`${(await browser.submit(end, { action: 'allow' })).location}`))
+    const spa = await signInAt(site, browser, member, { party: 'spa' })
     keep(spa)
-    keep(await here.party('spa').refresh(`${spa.tokens.refresh_token}`))
-    const asked = (await here.party().authorize()).searchParams
-    const pushed = await client.buildAuthorizationUrlWithPAR(await here.party().configuration(), asked)
+    keep(await site.party('spa').refresh(`${spa.tokens.refresh_token}`))
+    const asked = (await site.party().authorize()).searchParams
+    const pushed = await client.buildAuthorizationUrlWithPAR(await site.party().configuration(), asked)
     found.add(`${pushed.searchParams.get('request_uri')}`.split(':').at(-1) ?? '')
     found.add(`${asked.get('state')}`)
     // A sign-in under way, a code that nobody redeems, and a browser that leaves.
-    const waiting = here.browser()
-    const page = await waiting.get(await here.party().authorize())
+    const waiting = site.browser()
+    const page = await waiting.get(await site.party().authorize())
     await watching(waiting, found).submit(page, { username: member.username, password: member.password })
-    const left = await here.ask(browser, member)
+    const left = await askFor(site, browser, member)
     found.add(`${answerIn(left.end).code}`)
-    states.push((await dumps(here)).state)
-    const out = await browser.get(await here.party().logout({ client_id: 'app' }))
+    states.push((await dumps(site)).state)
+    const out = await browser.get(await site.party().logout({ client_id: 'app' }))
     await browser.submit(out, { logout: 'yes' })
     found.add(member.password)
-    await here.gateway.site.trail.flush()
-    const { state, accounts } = await dumps(here)
+    await site.gateway.installation.trail.flush()
+    const { state, accounts } = await dumps(site)
     states.push(state)
     stop()
 

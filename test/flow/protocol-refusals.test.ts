@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { exchange } from '../harness/exchange.ts'
-import { answerIn, onBothStores, postForm, seen, tokenRequest } from './protocol-site.ts'
+import { answerIn, newMember, onBothStores, postForm, seen, signInAt, tokenRequest } from './protocol-site.ts'
 
 const PWD = 'urn:stepgate:acr:pwd'
 const MFA = 'urn:stepgate:acr:mfa'
 
-onBothStores('what the protocol refuses', (site) => {
-  const here = site({ parties: { app: {}, spa: { clientSecret: 'none' } } })
+onBothStores('what the protocol refuses', (testSite) => {
+  const site = testSite({ parties: { app: {}, spa: { clientSecret: 'none' } } })
 
   test('discovery says what is there, and no address of it comes from the request (X6, WE-10)', async () => {
-    const { issuer } = here.gateway
+    const { issuer } = site.gateway
     const url = `${issuer}/.well-known/openid-configuration`
     const told = { 'x-forwarded-host': 'evil.example', forwarded: 'host=evil.example', 'x-forwarded-proto': 'https' }
     const answer = await exchange({ url, headers: told })
@@ -41,7 +41,7 @@ onBothStores('what the protocol refuses', (site) => {
   })
 
   test('the published keys have public parts alone (KM-1)', async () => {
-    const { jwks_uri } = (await here.party().configuration()).serverMetadata()
+    const { jwks_uri } = (await site.party().configuration()).serverMetadata()
     const { keys } = JSON.parse(`${(await exchange({ url: `${jwks_uri}` })).body}`)
     assert.deepEqual(keys.map(({ alg }: { alg: string }) => alg).sort(), ['ES256', 'RS256'])
     for (const key of keys) {
@@ -52,10 +52,10 @@ onBothStores('what the protocol refuses', (site) => {
   // OA-4: whatever would put a token into an address.
   for (const response_type of ['token', 'id_token', 'id_token token', 'code id_token', 'code token', 'none', 'bogus']) {
     test(`response_type=${response_type} is refused, and the relying party told so with iss (OA-4, OA-5)`, async () => {
-      const url = await here.party().authorize({ response_type })
-      const answer = answerIn(await here.browser().get(url))
+      const url = await site.party().authorize({ response_type })
+      const answer = answerIn(await site.browser().get(url))
       assert.match(`${answer.error}`, /^unsupported_response_type$/)
-      assert.equal(answer.iss, here.gateway.issuer)
+      assert.equal(answer.iss, site.gateway.issuer)
       assert.equal(answer.state, url.searchParams.get('state'))
       assert.equal(answer.id_token ?? answer.access_token ?? answer.code, undefined)
     })
@@ -63,14 +63,14 @@ onBothStores('what the protocol refuses', (site) => {
 
   for (const grant_type of ['password', 'implicit', 'urn:ietf:params:oauth:grant-type:device_code', 'bogus']) {
     test(`grant_type=${grant_type} is no way round (B5)`, async () => {
-      const { username, password } = await here.member()
-      const { status, body } = await tokenRequest(here.party(), { grant_type, username, password, scope: 'openid' })
+      const { username, password } = await newMember(site)
+      const { status, body } = await tokenRequest(site.party(), { grant_type, username, password, scope: 'openid' })
       assert.deepEqual([status, body.error], [400, 'unsupported_grant_type'])
     })
   }
 
   test('a grant that the client was not given gives nothing', async () => {
-    const { status, body } = await tokenRequest(here.party(), { grant_type: 'client_credentials' })
+    const { status, body } = await tokenRequest(site.party(), { grant_type: 'client_credentials' })
     assert.deepEqual([status, body.access_token], [400, undefined])
     assert.match(`${body.error}`, /^(?:unauthorized_client|invalid_request)$/)
   })
@@ -84,15 +84,15 @@ onBothStores('what the protocol refuses', (site) => {
     }
     for (const [what, parameters] of Object.entries(cases)) {
       test(`${party}: a PKCE challenge ${what} is refused (OA-2)`, async () => {
-        const answer = answerIn(await here.browser().get(await here.party(party).authorize(parameters)))
+        const answer = answerIn(await site.browser().get(await site.party(party).authorize(parameters)))
         assert.equal(answer.error, 'invalid_request')
-        assert.equal(answer.iss, here.gateway.issuer)
+        assert.equal(answer.iss, site.gateway.issuer)
       })
     }
   }
 
   test('a redirect URI that differs in anything shows a page here and sends nothing anywhere (OA-1)', async () => {
-    const { redirectUri, url } = here.party()
+    const { redirectUri, url } = site.party()
     const { host, hostname, port } = new URL(redirectUri)
     const variants = [
       `${redirectUri}/`,
@@ -116,32 +116,32 @@ onBothStores('what the protocol refuses', (site) => {
       '/callback',
       '',
     ]
-    const browser = here.browser()
+    const browser = site.browser()
     for (const redirect_uri of variants) {
-      const answer = await browser.get(await here.party().authorize({ redirect_uri }))
+      const answer = await browser.get(await site.party().authorize({ redirect_uri }))
       assert.deepEqual(
         [answer.status, answer.page, answer.location],
         [400, 'error', undefined],
         `${redirect_uri}: ${seen(answer)}`,
       )
     }
-    const missing = await browser.get(await here.party().authorize({ redirect_uri: undefined }))
+    const missing = await browser.get(await site.party().authorize({ redirect_uri: undefined }))
     assert.deepEqual([missing.status, missing.page], [400, 'error'])
-    const twice = await here.party().authorize()
+    const twice = await site.party().authorize()
     twice.searchParams.append('redirect_uri', 'http://evil.example/')
     assert.deepEqual(seen(await browser.get(twice)).slice(0, 9), '400 error')
   })
 
   test('an unknown client, request objects and addresses of requests are refused here', async () => {
-    const browser = here.browser()
-    const stranger = await browser.get(await here.party().authorize({ client_id: 'nobody' }))
+    const browser = site.browser()
+    const stranger = await browser.get(await site.party().authorize({ client_id: 'nobody' }))
     assert.deepEqual([stranger.status, stranger.page], [400, 'error'])
     const requests = {
       request: 'eyJhbGciOiJub25lIn0.eyJzY29wZSI6Im9wZW5pZCJ9.',
       request_uri: 'https://evil.example/request',
     }
     for (const [name, value] of Object.entries(requests)) {
-      const answer = await browser.get(await here.party().authorize({ [name]: value }))
+      const answer = await browser.get(await site.party().authorize({ [name]: value }))
       const error = answer.location === undefined ? answer.page : answerIn(answer).error
       assert.match(`${error}`, /^error$|_not_supported$|^invalid_request/, `${name}: ${seen(answer)}`)
       assert.notEqual(answer.page, 'login')
@@ -149,14 +149,14 @@ onBothStores('what the protocol refuses', (site) => {
   })
 
   test('a scope that is not there is left out of the token (OA-18)', async () => {
-    const member = await here.member()
-    const { tokens } = await here.signIn(here.browser(), member, { parameters: { scope: 'openid admin' } })
+    const member = await newMember(site)
+    const { tokens } = await signInAt(site, site.browser(), member, { parameters: { scope: 'openid admin' } })
     assert.equal(tokens.scope, 'openid')
   })
 
   test('an access token in a query is no access token (SE-11)', async () => {
-    const { tokens } = await here.signIn(here.browser(), await here.member())
-    const { userinfo_endpoint } = (await here.party().configuration()).serverMetadata()
+    const { tokens } = await signInAt(site, site.browser(), await newMember(site))
+    const { userinfo_endpoint } = (await site.party().configuration()).serverMetadata()
     const url = `${userinfo_endpoint}`
     for (const address of [`${url}?access_token=${tokens.access_token}`, url]) {
       const { status, body } = await exchange({ url: address })
@@ -173,12 +173,12 @@ onBothStores('what the protocol refuses', (site) => {
   })
 
   test('an ID token is no access token, and an access token opens nothing but userinfo', async () => {
-    const { tokens } = await here.signIn(here.browser(), await here.member())
-    const { userinfo_endpoint } = (await here.party().configuration()).serverMetadata()
+    const { tokens } = await signInAt(site, site.browser(), await newMember(site))
+    const { userinfo_endpoint } = (await site.party().configuration()).serverMetadata()
     const headers = { authorization: `Bearer ${tokens.id_token}` }
     assert.equal((await exchange({ url: `${userinfo_endpoint}`, headers })).status, 401)
     assert.deepEqual(
-      await here
+      await site
         .party()
         .introspect(`${tokens.id_token}`)
         .catch(() => ({ active: false })),
@@ -189,20 +189,20 @@ onBothStores('what the protocol refuses', (site) => {
   })
 
   test('errors of a sign-in that is given up carry state and iss (OA-5)', async () => {
-    const browser = here.browser()
-    const url = await here.party().authorize()
+    const browser = site.browser()
+    const url = await site.party().authorize()
     const answer = answerIn(await browser.submit(await browser.get(url), { action: 'cancel' }))
     assert.deepEqual(answer, {
       error: 'access_denied',
       error_description: answer.error_description,
       state: url.searchParams.get('state'),
-      iss: here.gateway.issuer,
+      iss: site.gateway.issuer,
     })
   })
 
   test('browsers of strangers may not read what endpoints answer (WE-13)', async () => {
-    const { tokens } = await here.signIn(here.browser(), await here.member())
-    const { userinfo_endpoint } = (await here.party().configuration()).serverMetadata()
+    const { tokens } = await signInAt(site, site.browser(), await newMember(site))
+    const { userinfo_endpoint } = (await site.party().configuration()).serverMetadata()
     const headers = { origin: 'https://evil.example', authorization: `Bearer ${tokens.access_token}` }
     const { headers: given, status } = await exchange({ url: `${userinfo_endpoint}`, headers })
     assert.equal(given['access-control-allow-origin'], undefined, `${status}`)

@@ -2,23 +2,31 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import * as client from 'openid-client'
-import { type Browser, type BrowserResponse, onBothStores, type RelyingParty, seen } from './protocol-site.ts'
+import {
+  type Browser,
+  type BrowserResponse,
+  newMember,
+  onBothStores,
+  type RelyingParty,
+  seen,
+  signInAt,
+} from './protocol-site.ts'
 
-onBothStores('signing out', (site) => {
-  const here = site({ parties: { app: { backChannel: 'on' }, other: { backChannel: 'on' }, quiet: {} } })
+onBothStores('signing out', (testSite) => {
+  const site = testSite({ parties: { app: { backChannel: 'on' }, other: { backChannel: 'on' }, quiet: {} } })
 
   const signedIn = async (...parties: string[]) => {
-    const browser = here.browser()
-    const member = await here.member()
+    const browser = site.browser()
+    const member = await newMember(site)
     const signIns = []
-    for (const party of parties) signIns.push(await here.signIn(browser, member, { party }))
+    for (const party of parties) signIns.push(await signInAt(site, browser, member, { party }))
     const [first] = signIns
     assert.ok(first !== undefined)
     return { browser, member, first, signIns }
   }
 
   const hasSession = async (browser: Browser): Promise<boolean> => {
-    const url = await here.party('quiet').authorize({ prompt: 'none' })
+    const url = await site.party('quiet').authorize({ prompt: 'none' })
     return new URL(`${(await browser.get(url)).location}`).searchParams.has('code')
   }
 
@@ -36,7 +44,7 @@ onBothStores('signing out', (site) => {
   test('with its ID token the relying party signs out and gets its state back; everybody is told, once and rightly (LO-3, LO-4)', async () => {
     const { browser, member, signIns } = await signedIn('app', 'other')
     const [first, second] = signIns
-    const rp = here.party('app')
+    const rp = site.party('app')
     const page = await browser.get(await rp.logout({ id_token_hint: `${first?.tokens.id_token}`, state: 'x y' }))
     assert.equal(page.page, 'logout', seen(page))
     // Scripts press the button for those who showed whose session they mean (LO-1).
@@ -46,7 +54,7 @@ onBothStores('signing out', (site) => {
     assert.ok(end.location?.startsWith(`${rp.postLogoutRedirectUri}?`))
     for (const [party, signIn] of [
       [rp, first],
-      [here.party('other'), second],
+      [site.party('other'), second],
     ] as const) {
       const token = await told(party, signIn?.claims.sid)
       assert.equal(token.sub, member.id)
@@ -62,28 +70,28 @@ onBothStores('signing out', (site) => {
 
   test('without an ID token nothing presses the button (LO-1)', async () => {
     const { browser } = await signedIn('app')
-    const page = await browser.get(await here.party('app').logout({ client_id: 'app' }))
+    const page = await browser.get(await site.party('app').logout({ client_id: 'app' }))
     assert.equal(page.page, 'logout')
     assert.equal(page.find('form[data-submits]'), undefined)
     assert.equal(await hasSession(browser), true, 'asking ends nothing')
     const end = await answerYes(browser, page)
-    assert.equal(end.location, here.party('app').postLogoutRedirectUri)
+    assert.equal(end.location, site.party('app').postLogoutRedirectUri)
     assert.equal(await hasSession(browser), false)
   })
 
   test('who says no stays signed in', async () => {
     const { browser } = await signedIn('app')
-    const page = await browser.get(await here.party('app').logout({ client_id: 'app' }))
+    const page = await browser.get(await site.party('app').logout({ client_id: 'app' }))
     await browser.submit(page, { logout: undefined })
     assert.equal(await hasSession(browser), true)
   })
 
   test('a form of somebody else signs nobody out (LO-1)', async () => {
     const { browser } = await signedIn('app')
-    const page = await browser.get(await here.party('app').logout({ client_id: 'app' }))
+    const page = await browser.get(await site.party('app').logout({ client_id: 'app' }))
     const forged = await browser.post(`${page.form?.action}`, { xsrf: 'x'.repeat(43), logout: 'yes' })
     assert.equal(forged.status, 400)
-    const stolen = here.browser()
+    const stolen = site.browser()
     const elsewhere = await stolen.post(`${page.form?.action}`, { ...page.form?.hidden, logout: 'yes' })
     assert.equal(elsewhere.status, 400)
     assert.equal(await hasSession(browser), true)
@@ -91,35 +99,35 @@ onBothStores('signing out', (site) => {
 
   test('a posted logout request is answered by 303 to the same as GET', async () => {
     const { browser } = await signedIn('app')
-    const url = await here.party('app').logout({ client_id: 'app' })
+    const url = await site.party('app').logout({ client_id: 'app' })
     const posted = await browser.post(`${url.origin}${url.pathname}`, url.search.slice(1), {
       redirects: 'stop',
-      from: here.party('app').url,
+      from: site.party('app').url,
     })
     assert.equal(posted.status, 303)
     const page = await browser.get(`${posted.location}`)
-    assert.equal((await answerYes(browser, page)).location, here.party('app').postLogoutRedirectUri)
+    assert.equal((await answerYes(browser, page)).location, site.party('app').postLogoutRedirectUri)
   })
 
   test('post_logout_redirect_uri: exactly a registered one of this client, or nobody is sent anywhere (LO-2)', async () => {
     const { browser, first } = await signedIn('app')
-    const { postLogoutRedirectUri, url } = here.party('app')
+    const { postLogoutRedirectUri, url } = site.party('app')
     const variants = [
       `${postLogoutRedirectUri}/`,
       `${postLogoutRedirectUri}?x=1`,
       `${postLogoutRedirectUri}#x`,
       `${url}/`,
-      here.party('other').postLogoutRedirectUri,
+      site.party('other').postLogoutRedirectUri,
       'http://evil.example/',
       '//evil.example/',
       'javascript:alert(1)',
     ]
     for (const post_logout_redirect_uri of variants) {
       const hint = { id_token_hint: `${first.tokens.id_token}` }
-      const page = await browser.get(await here.party('app').logout({ ...hint, post_logout_redirect_uri }))
+      const page = await browser.get(await site.party('app').logout({ ...hint, post_logout_redirect_uri }))
       assert.deepEqual([page.status, page.page, page.location], [400, 'error', undefined], post_logout_redirect_uri)
     }
-    const { end_session_endpoint } = (await here.party('app').configuration()).serverMetadata()
+    const { end_session_endpoint } = (await site.party('app').configuration()).serverMetadata()
     const nobodys = new URL(`${end_session_endpoint}`)
     nobodys.searchParams.set('post_logout_redirect_uri', postLogoutRedirectUri)
     const page = await browser.get(nobodys)
@@ -136,7 +144,7 @@ onBothStores('signing out', (site) => {
       'x',
     ]
     for (const id_token_hint of forged) {
-      const page = await browser.get(await here.party('app').logout({ id_token_hint }))
+      const page = await browser.get(await site.party('app').logout({ id_token_hint }))
       assert.deepEqual([page.status, page.page], [400, 'error'])
     }
     assert.equal(await hasSession(browser), true)
@@ -144,7 +152,7 @@ onBothStores('signing out', (site) => {
 
   test('without parameters the gateway asks, and ends on a page of its own that clears what the browser kept (SE-10)', async () => {
     const { browser } = await signedIn('app')
-    const { end_session_endpoint } = (await here.party('app').configuration()).serverMetadata()
+    const { end_session_endpoint } = (await site.party('app').configuration()).serverMetadata()
     const end = await answerYes(browser, await browser.get(`${end_session_endpoint}`))
     assert.equal(end.page, 'signed-out', seen(end))
     assert.match(`${end.headers['clear-site-data']}`, /"cache"/)
@@ -153,27 +161,27 @@ onBothStores('signing out', (site) => {
 
   test('signing out in one browser leaves the other one alone', async () => {
     const { browser, member } = await signedIn('app')
-    const second = here.browser()
-    const kept = await here.signIn(second, member)
-    await answerYes(browser, await browser.get(await here.party('app').logout({ client_id: 'app' })))
+    const second = site.browser()
+    const kept = await signInAt(site, second, member)
+    await answerYes(browser, await browser.get(await site.party('app').logout({ client_id: 'app' })))
     assert.equal(await hasSession(browser), false)
     assert.equal(await hasSession(second), true)
-    assert.equal((await here.party('app').introspect(kept.tokens.access_token)).active, true)
+    assert.equal((await site.party('app').introspect(kept.tokens.access_token)).active, true)
   })
 
   test('the session cookie of before signing out is worth nothing after it', async () => {
     const { browser } = await signedIn('app')
     const thief = await browser.copy()
     assert.equal(await hasSession(thief), true)
-    await answerYes(browser, await browser.get(await here.party('app').logout({ client_id: 'app' })))
+    await answerYes(browser, await browser.get(await site.party('app').logout({ client_id: 'app' })))
     assert.equal(await hasSession(thief), false)
   })
 
   test('a relying party that does not answer stops nobody; that it was not told is in the audit log (LO-5)', async () => {
     const { browser, member, first } = await signedIn('app')
-    const rp = here.party('app')
+    const rp = site.party('app')
     const before = rp.refusedLogouts.length
-    const { site: installation } = here.gateway
+    const { installation } = site.gateway
     await rp.stop()
     const started = performance.now()
     const page = await browser.get(await rp.logout({ id_token_hint: `${first.tokens.id_token}` }))

@@ -4,10 +4,13 @@ import { test } from 'node:test'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import * as client from 'openid-client'
 import {
+  askFor,
   BY_HAND,
+  newMember,
   onBothStores,
   postForm,
   redeemByHand,
+  signInAt,
   type TokenAnswer,
   tokenRequest,
   userinfoStatus,
@@ -36,16 +39,16 @@ const only200 = (answers: TokenAnswer[]): TokenAnswer['body'] => {
 }
 
 /** Whoever copies a one-use credential uses it at the same moment as its owner. The stores answer late here, as over a network. */
-onBothStores('one-use credentials, many times at once', (site) => {
-  const here = site({ latency: 4, parties: { app: {}, spa: { clientSecret: 'none' } }, clients: [MACHINE] })
+onBothStores('one-use credentials, many times at once', (testSite) => {
+  const site = testSite({ latency: 4, parties: { app: {}, spa: { clientSecret: 'none' } }, clients: [MACHINE] })
 
   test('of a code, one request gets tokens, and those are dead: it was stolen (OA-3, X5)', async () => {
-    const member = await here.member()
-    const browser = here.browser()
-    const rp = here.party()
-    await here.signIn(browser, member)
+    const member = await newMember(site)
+    const browser = site.browser()
+    const rp = site.party()
+    await signInAt(site, browser, member)
     for (let round = 0; round < ROUNDS; round += 1) {
-      const { end } = await here.ask(browser, member, { parameters: BY_HAND })
+      const { end } = await askFor(site, browser, member, { parameters: BY_HAND })
       const { access_token, refresh_token } = only200(await atOnce(() => redeemByHand(rp, end)))
       assert.equal((await redeemByHand(rp, end)).body.error, 'invalid_grant')
       const dead = async () => {
@@ -56,20 +59,20 @@ onBothStores('one-use credentials, many times at once', (site) => {
       }
       await dead()
       // The next sign-in of this session is a grant like the last one, and brings nothing back to life.
-      await here.signIn(browser, member)
+      await signInAt(site, browser, member)
       await dead()
     }
-    await here.gateway.site.trail.flush()
-    const events = (await here.gateway.site.audit.list({})).map(({ event }) => event)
+    await site.gateway.installation.trail.flush()
+    const events = (await site.gateway.installation.audit.list({})).map(({ event }) => event)
     assert.ok(events.includes('code.replay'))
   })
 
   test("of a public client's refresh token, one request gets the next one, and the family is dead (OA-12)", async () => {
-    const member = await here.member()
-    const rp = here.party('spa')
-    const browser = here.browser()
+    const member = await newMember(site)
+    const rp = site.party('spa')
+    const browser = site.browser()
     for (let round = 0; round < ROUNDS; round += 1) {
-      const { tokens } = await here.signIn(browser, member, { party: 'spa' })
+      const { tokens } = await signInAt(site, browser, member, { party: 'spa' })
       const given = { grant_type: 'refresh_token', refresh_token: `${tokens.refresh_token}` }
       const next = only200(await atOnce(() => tokenRequest(rp, given)))
       const dead = async () => {
@@ -79,13 +82,13 @@ onBothStores('one-use credentials, many times at once', (site) => {
         assert.equal(again.body.error, 'invalid_grant')
       }
       await dead()
-      await here.signIn(browser, member, { party: 'spa' })
+      await signInAt(site, browser, member, { party: 'spa' })
       await dead()
     }
   })
 
   test('an assertion of a client is good once (OA-14)', async () => {
-    const { token_endpoint, issuer } = (await here.party().configuration()).serverMetadata()
+    const { token_endpoint, issuer } = (await site.party().configuration()).serverMetadata()
     for (let round = 0; round < ROUNDS; round += 1) {
       const assertion = await new SignJWT({ jti: randomUUID() })
         .setProtectedHeader({ alg: 'ES256', kid: 'machine' })
@@ -111,10 +114,10 @@ onBothStores('one-use credentials, many times at once', (site) => {
   })
 
   test('of a pushed request, one browser gets a code', async () => {
-    const member = await here.member()
-    const browser = here.browser()
-    await here.signIn(browser, member)
-    const rp = here.party()
+    const member = await newMember(site)
+    const browser = site.browser()
+    await signInAt(site, browser, member)
+    const rp = site.party()
     for (let round = 0; round < ROUNDS; round += 1) {
       const asked = (await rp.authorize(BY_HAND)).searchParams
       const pushed = await client.buildAuthorizationUrlWithPAR(await rp.configuration(), asked)

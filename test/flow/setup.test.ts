@@ -12,11 +12,11 @@ import { MINUTE } from '../../src/kernel/clock.ts'
 import { UnavailableError } from '../../src/kernel/errors.ts'
 import { type Log, silentLog } from '../../src/kernel/log.ts'
 import { BLOCKS } from '../../src/mfa/factors/registry.ts'
-import { CLIENT, type RunningGateway, type Stores, startGateway, startStores, testHasher } from '../harness/gateway.ts'
+import { CLIENT, type RunningGateway, startGateway, testHasher } from '../harness/gateway.ts'
 import { type Browser, type BrowserResponse, createBrowser, type Fields } from '../harness/http-client.ts'
-import { needs } from '../harness/needs.ts'
 import { freePort } from '../harness/services.ts'
 import { type SmtpService, startSmtp } from '../harness/smtp.ts'
+import { onStores, STORES_KINDS, type Stores, startStores } from '../harness/stores.ts'
 import { codeAt, wrongCode } from '../harness/totp-app.ts'
 import { assertPage, newAddress, otherCode } from './person-site.ts'
 
@@ -62,20 +62,20 @@ async function decide(gateway: RunningGateway, browser: Browser, decision: Field
 }
 
 async function eventsOf(gateway: RunningGateway, event: AuditEventName) {
-  await gateway.site.trail.flush()
-  return (await gateway.site.audit.list({})).filter((record) => record.event === event)
+  await gateway.installation.trail.flush()
+  return (await gateway.installation.audit.list({})).filter((record) => record.event === event)
 }
 
 const appCode = (gateway: RunningGateway, page: BrowserResponse): string =>
   codeAt(page.text('[data-secret]'), gateway.clock.now())
 
-async function nothingStored({ site }: RunningGateway): Promise<void> {
-  assert.equal(await site.setupDecisions.get(), undefined)
-  assert.equal(await site.accounts.count(), 0)
+async function nothingStored({ installation }: RunningGateway): Promise<void> {
+  assert.equal(await installation.setupDecisions.get(), undefined)
+  assert.equal(await installation.accounts.count(), 0)
 }
 
 /** A store that blinks when the administrator is made; answers what ends it. */
-const OUTAGES: Record<string, (site: Installation) => () => void> = {
+const OUTAGES: Record<string, (installation: Installation) => () => void> = {
   'the answer cannot be read'({ setupDecisions }) {
     const { get } = setupDecisions
     setupDecisions.get = async () => {
@@ -135,7 +135,7 @@ describe('set-up', () => {
     const code = codeAt(secret, gateway.clock.now())
     const done = assertPage(await browser.submit(bind, { code }), 'setup')
     assert.ok(done.find('select[name=preset]'))
-    const admin = await gateway.site.accounts.findByLogin(ADMIN.username)
+    const admin = await gateway.installation.accounts.findByLogin(ADMIN.username)
     assert.deepEqual([admin?.admin, admin?.email, admin?.emailVerified], [true, ADMIN.email, false])
     const other = someone(gateway)
     const login = assertPage(await other.get(requestTo(gateway.issuer)), 'login')
@@ -155,10 +155,10 @@ describe('set-up', () => {
       const gateway = await start()
       const browser = someone(gateway)
       const bind = await browser.submit(await decide(gateway, browser), ADMIN)
-      const over = outage(gateway.site)
+      const over = outage(gateway.installation)
       const code = appCode(gateway, bind)
       const done = await browser.submit(bind, { code })
-      assert.notEqual(await gateway.site.accounts.findByLogin(ADMIN.username), undefined)
+      assert.notEqual(await gateway.installation.accounts.findByLogin(ADMIN.username), undefined)
       over()
       const kept = done.page === 'setup'
       assertPage(await browser.get(`${gateway.issuer}/setup`), kept ? 'setup' : 'login')
@@ -189,7 +189,7 @@ describe('set-up', () => {
     const account = assertPage(await browser.submit(refused, KEEP), 'setup')
     const bind = await browser.submit(account, ADMIN)
     await browser.submit(bind, { code: appCode(gateway, bind) })
-    assert.equal((await gateway.site.setupDecisions.get())?.enabled, true)
+    assert.equal((await gateway.installation.setupDecisions.get())?.enabled, true)
   })
 
   test('A3: "not now" needs both ticks; with both, set-up goes on and a password is enough', async () => {
@@ -275,9 +275,9 @@ describe('set-up', () => {
     const gateway = await start()
     const person = await gateway.person()
     await gateway.restart()
-    assert.deepEqual(gateway.site.setupDecision, { enabled: false, from: 'accounts' })
+    assert.deepEqual(gateway.installation.setupDecision, { enabled: false, from: 'accounts' })
     const told: string[] = []
-    await warnAtStart({ ...gateway.site, log: { ...silentLog, warn: (message) => void told.push(message) } })
+    await warnAtStart({ ...gateway.installation, log: { ...silentLog, warn: (message) => void told.push(message) } })
     assert.match(told.join('\n'), /authentication is off: .*mfa\.enabled: true in the file turns it on/)
     const browser = someone(gateway)
     const login = assertPage(await browser.get(requestTo(gateway.issuer)), 'login')
@@ -292,7 +292,7 @@ describe('set-up', () => {
     const bind = await browser.submit(await decide(gateway, browser), ADMIN)
     await browser.submit(bind, { code: appCode(gateway, bind) })
     await gateway.restart()
-    const admin = await gateway.site.accounts.findByLogin(ADMIN.username)
+    const admin = await gateway.installation.accounts.findByLogin(ADMIN.username)
     const [answered] = await eventsOf(gateway, 'setup.answered')
     assert.deepEqual(
       [answered?.ip, answered?.account, answered?.details?.answer, answered?.details?.by],
@@ -325,7 +325,7 @@ describe('set-up', () => {
     await owner.submit(bind, { code: appCode(gateway, bind) })
     assertPage(await late.submit(lateBind, { code: appCode(gateway, lateBind) }), 'login')
     assertPage(await someone(gateway).submit(left, { token, ...OFF }), 'error', 'csrf', 403)
-    assert.equal(await gateway.site.accounts.count(), 1)
+    assert.equal(await gateway.installation.accounts.count(), 1)
   })
 
   test('A7: the token is in no address, no cookie and no log', async () => {
@@ -387,7 +387,7 @@ describe('set-up', () => {
     )
     assert.match(off.text(), /about 7 minutes/)
     await browser.submit(off, { code: appCode(gateway, off) })
-    assert.equal(await gateway.site.accounts.count(), 1)
+    assert.equal(await gateway.installation.accounts.count(), 1)
   })
 
   test('a page that was open for more than an hour begins again, and is no wrong token', async () => {
@@ -441,7 +441,7 @@ describe('set-up with mail', () => {
     const wrong = assertPage(await browser.submit(page, { code: otherCode(code) }), 'setup', 'code', 401)
     await nothingStored(gateway)
     await browser.submit(wrong, { code })
-    const admin = await gateway.site.accounts.findByLogin(ADMIN.username)
+    const admin = await gateway.installation.accounts.findByLogin(ADMIN.username)
     assert.deepEqual([admin?.email, admin?.emailVerified, admin?.admin], [ADMIN.email, true, true])
   })
 
@@ -456,7 +456,7 @@ describe('set-up with mail', () => {
     const sent = assertPage(await browser.submit(failed, { action: 'resend' }), 'setup', undefined, 200)
     const early = assertPage(await browser.submit(sent, { action: 'resend' }), 'setup', 'throttled', 429)
     await browser.submit(early, { code: smtp.codeFor(email) })
-    assert.equal((await gateway.site.accounts.findByLogin(email))?.emailVerified, true)
+    assert.equal((await gateway.installation.accounts.findByLogin(email))?.emailVerified, true)
   })
 
   test('EM-4: twenty wrong codes at the same time: five of them are judged, and the right one is late', async () => {
@@ -485,7 +485,7 @@ describe('set-up with mail', () => {
     const shown = await browser.get(`${gateway.issuer}/setup`)
     const again = await browser.submit(assertPage(shown, 'setup', undefined, 200), { action: 'resend' })
     await browser.submit(again, { code: appCode(gateway, again) })
-    const [binding] = await gateway.site.bindings.list(`${(await gateway.site.accounts.list())[0]?.id}`)
+    const [binding] = await gateway.installation.bindings.list(`${(await gateway.installation.accounts.list())[0]?.id}`)
     assert.equal(binding?.type, 'totp')
   })
 
@@ -500,7 +500,7 @@ describe('set-up with mail', () => {
       const page = await browser.submit(await decide(gateway, browser), ADMIN)
       assert.equal(page.find('[data-secret]'), undefined)
       await browser.submit(page, { code: server.codeFor(ADMIN.email) })
-      assert.equal((await gateway.site.accounts.findByLogin(ADMIN.email))?.emailVerified, true)
+      assert.equal((await gateway.installation.accounts.findByLogin(ADMIN.email))?.emailVerified, true)
     } finally {
       await server.stop()
     }
@@ -515,65 +515,57 @@ describe('set-up with mail', () => {
   })
 })
 
-for (const kind of ['embedded', 'servers'] as const) {
-  const skip = kind === 'servers' ? needs('redis-server', 'postgres') : false
-  describe(`set-up, at the same time: ${kind}`, { skip }, () => {
-    let stores: Stores
-    before(async () => {
-      stores = await startStores(kind)
-    })
-    after(() => stores.stop())
-    const start = gateways(() => stores)
+onStores(STORES_KINDS, 'set-up, at the same time', (stores) => {
+  const start = gateways(stores)
 
-    test('five browsers finish at once: one of them is the administrator, with one factor and one answer', async () => {
-      const gateway = await start()
-      const ready = await Promise.all(
-        [1, 2, 3, 4, 5].map(async (number) => {
-          const browser = someone(gateway)
-          const admin = { ...ADMIN, username: `admin-${number}`, email: `admin-${number}@example.test` }
-          return { browser, bind: await browser.submit(await decide(gateway, browser), admin) }
-        }),
-      )
-      const ends = await Promise.all(
-        ready.map(({ browser, bind }) => browser.submit(bind, { code: appCode(gateway, bind) })),
-      )
-      // Who comes while the others are at it is refused, who comes after that may sign in.
-      const pages = ends.map(({ page }) => (page === 'login' ? 'error' : page)).sort()
-      assert.deepEqual(pages, ['error', 'error', 'error', 'error', 'setup'])
-      const [admin, ...others] = await gateway.site.accounts.list()
-      assert.deepEqual(others, [])
-      assert.equal((await gateway.site.bindings.list(`${admin?.id}`)).length, 1)
-      for (const event of ['setup.answered', 'setup.done', 'user.created'] as const) {
-        assert.equal((await eventsOf(gateway, event)).length, 1, event)
-      }
-    })
-
-    test('another process on the same stores serves as soon as set-up is finished here', async () => {
-      const gateway = await start()
-      const { config } = gateway.site
-      const site = await openInstallation({ ...config, listen: { ...config.listen, port: 0 } }, { hasher: testHasher })
-      const other = await createGateway(site)
-      const { port } = await other.listen()
-      const there = createBrowser({ origin: gateway.issuer, proxy: { port } })
-      try {
-        assert.notEqual(other.setup?.token, gateway.setupToken)
+  test('five browsers finish at once: one of them is the administrator, with one factor and one answer', async () => {
+    const gateway = await start()
+    const ready = await Promise.all(
+      [1, 2, 3, 4, 5].map(async (number) => {
         const browser = someone(gateway)
-        // The token of either process is as good.
-        const first = await browser.get(`${gateway.issuer}/setup`)
-        const account = await browser.submit(first, { token: `${other.setup?.token}`, ...KEEP })
-        const bind = await browser.submit(account, ADMIN)
-        assertPage(await there.get(requestTo(gateway.issuer)), 'error', 'unavailable', 503)
-        const done = await browser.submit(bind, { code: appCode(gateway, bind) })
-        // It has looked just before: two at once share a look, and none of them is told that set-up is not finished.
-        const early = there.get(requestTo(gateway.issuer))
-        assertPage(await browser.submit(done, { action: 'skip' }), 'login')
-        assertPage(await early, 'login')
-        assertPage(await there.get(`${gateway.issuer}/account`), 'login')
-      } finally {
-        other.server.closeAllConnections()
-        await other.close()
-        await site.close()
-      }
-    })
+        const admin = { ...ADMIN, username: `admin-${number}`, email: `admin-${number}@example.test` }
+        return { browser, bind: await browser.submit(await decide(gateway, browser), admin) }
+      }),
+    )
+    const ends = await Promise.all(
+      ready.map(({ browser, bind }) => browser.submit(bind, { code: appCode(gateway, bind) })),
+    )
+    // Who comes while the others are at it is refused, who comes after that may sign in.
+    const pages = ends.map(({ page }) => (page === 'login' ? 'error' : page)).sort()
+    assert.deepEqual(pages, ['error', 'error', 'error', 'error', 'setup'])
+    const [admin, ...others] = await gateway.installation.accounts.list()
+    assert.deepEqual(others, [])
+    assert.equal((await gateway.installation.bindings.list(`${admin?.id}`)).length, 1)
+    for (const event of ['setup.answered', 'setup.done', 'user.created'] as const) {
+      assert.equal((await eventsOf(gateway, event)).length, 1, event)
+    }
   })
-}
+
+  test('another process on the same stores serves as soon as set-up is finished here', async () => {
+    const gateway = await start()
+    const { config } = gateway.installation
+    const site = await openInstallation({ ...config, listen: { ...config.listen, port: 0 } }, { hasher: testHasher })
+    const other = await createGateway(site)
+    const { port } = await other.listen()
+    const there = createBrowser({ origin: gateway.issuer, proxy: { port } })
+    try {
+      assert.notEqual(other.setup?.token, gateway.setupToken)
+      const browser = someone(gateway)
+      // The token of either process is as good.
+      const first = await browser.get(`${gateway.issuer}/setup`)
+      const account = await browser.submit(first, { token: `${other.setup?.token}`, ...KEEP })
+      const bind = await browser.submit(account, ADMIN)
+      assertPage(await there.get(requestTo(gateway.issuer)), 'error', 'unavailable', 503)
+      const done = await browser.submit(bind, { code: appCode(gateway, bind) })
+      // It has looked just before: two at once share a look, and none of them is told that set-up is not finished.
+      const early = there.get(requestTo(gateway.issuer))
+      assertPage(await browser.submit(done, { action: 'skip' }), 'login')
+      assertPage(await early, 'login')
+      assertPage(await there.get(`${gateway.issuer}/account`), 'login')
+    } finally {
+      other.server.closeAllConnections()
+      await other.close()
+      await site.close()
+    }
+  })
+})

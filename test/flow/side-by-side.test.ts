@@ -11,7 +11,7 @@ import {
   type PastInstallation,
   type PastProgram,
 } from '../../scripts/state-fixture/past-program.ts'
-import { BIN } from '../cli/site.ts'
+import { BIN } from '../cli/command-line.ts'
 import type { BrowserResponse } from '../harness/http-client.ts'
 import { needs } from '../harness/needs.ts'
 import { createRemoteParty, type RemoteClient, type RemoteParty } from '../harness/remote-party.ts'

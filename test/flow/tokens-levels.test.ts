@@ -3,12 +3,15 @@ import { describe, test } from 'node:test'
 import type { Parameters as RequestParameters } from '../harness/relying-party.ts'
 import {
   answerIn,
+  askFor,
   type Browser,
   type Member,
+  newMember,
   onBothStores,
-  type ProtocolOptions,
-  type ProtocolSite,
   seen,
+  signInAt,
+  type TestSite,
+  type TestSiteOptions,
 } from './protocol-site.ts'
 
 // How somebody signed in × what a request asks → what the token says.
@@ -42,7 +45,7 @@ interface Row {
 
 const TABLES: {
   title: string
-  options: ProtocolOptions
+  options: TestSiteOptions
   member?: { app?: 'none'; codes?: 'some' }
   rows: Record<string, Row>
 }[] = [
@@ -387,10 +390,10 @@ const APART = 25_000
 /** Less than what the binding of an app lets a password be old (FB-1), more than any row takes. */
 const BEHIND = 290_000
 
-onBothStores('what tokens say of a sign-in', (site) => {
+onBothStores('what tokens say of a sign-in', (testSite) => {
   for (const { title, options, member: given = {}, rows } of TABLES) {
     describe(title, () => {
-      const here = site({
+      const site = testSite({
         mail: 'on',
         parties: {
           app: {},
@@ -401,37 +404,37 @@ onBothStores('what tokens say of a sign-in', (site) => {
       })
       for (const [name, row] of Object.entries(rows)) {
         test(name, async () => {
-          const { clock } = here.gateway
+          const { clock } = site.gateway
           clock.advance(Date.now() - BEHIND - clock.now())
-          await check(here, row, await here.member(given))
+          await check(site, row, await newMember(site, given))
         })
       }
     })
   }
 })
 
-async function check(here: ProtocolSite, row: Row, member: Member): Promise<void> {
-  const browser = here.browser()
+async function check(site: TestSite, row: Row, member: Member): Promise<void> {
+  const browser = site.browser()
   const passwords: number[] = []
   const apart: Browser = {
     ...browser,
     submit(page, ...given) {
-      here.gateway.clock.advance(APART)
-      if (page.page === 'login') passwords.push(here.gateway.clock.now() / 1000)
+      site.gateway.clock.advance(APART)
+      if (page.page === 'login') passwords.push(site.gateway.clock.now() / 1000)
       return browser.submit(page, ...given)
     },
   }
-  await begin(here, apart, { member, session: row.session })
+  await begin(site, apart, { member, session: row.session })
   const ofSession = passwords.at(-1)
-  const { pages, end } = await here.ask(apart, member, row)
+  const { pages, end } = await askFor(site, apart, member, row)
   assert.deepEqual(pages, row.pages, seen(end))
   if (row.acr === undefined) {
     assert.deepEqual([answerIn(end).error, answerIn(end).code], [row.error, undefined])
-    assert.equal(answerIn(end).iss, here.gateway.issuer)
+    assert.equal(answerIn(end).iss, site.gateway.issuer)
     return
   }
   assert.match(`${end.location}`, /[?&]code=/, seen(end))
-  const rp = here.party(row.party)
+  const rp = site.party(row.party)
   const { claims, tokens } = await rp.callback(`${end.location}`)
   assert.deepEqual([claims.acr, claims.amr], [ACR[row.acr], row.amr])
   const proved = (row.fresh === true ? undefined : ofSession) ?? passwords.at(-1)
@@ -447,16 +450,16 @@ interface Beginning {
   session: Row['session']
 }
 
-async function begin(here: ProtocolSite, browser: Browser, { member, session }: Beginning): Promise<void> {
+async function begin(site: TestSite, browser: Browser, { member, session }: Beginning): Promise<void> {
   if (session === undefined) return
-  if (session === 'password') return void (await here.signIn(browser, member))
+  if (session === 'password') return void (await signInAt(site, browser, member))
   const remembered = session === 'remembered'
-  await here.signIn(browser, member, {
+  await signInAt(site, browser, member, {
     by: session === 'remembered' ? 'totp' : session,
     ...(remembered && { remember: 'on' }),
   })
   if (!remembered) return
   await browser.clear('stepgate-session', 'stepgate-session.sig')
-  const { pages, claims } = await here.signIn(browser, member)
+  const { pages, claims } = await signInAt(site, browser, member)
   assert.deepEqual([pages, claims.acr], [['login'], ACR.pwd])
 }

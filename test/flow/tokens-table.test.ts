@@ -3,12 +3,15 @@ import { describe, test } from 'node:test'
 import type { Parameters as RequestParameters } from '../harness/relying-party.ts'
 import {
   answerIn,
+  askFor,
   type Browser,
   type Member,
+  newMember,
   onStores,
   type PartyOptions,
-  type ProtocolSite,
   seen,
+  signInAt,
+  type TestSite,
 } from './protocol-site.ts'
 
 // Every way to sign in that there is today × every kind of request. What has to come out is worked
@@ -268,7 +271,7 @@ interface Someone {
   passwords: number[]
 }
 
-onStores('embedded', 'how somebody signed in × what is asked', (site) => {
+onStores('embedded', 'how somebody signed in × what is asked', (testSite) => {
   for (const [at, { config, app, mailed }] of Object.entries(INSTALLATIONS)) {
     const reachable: Level = app === 'none' ? mailed : 'mfa'
     describe(at, () => {
@@ -280,20 +283,20 @@ onStores('embedded', 'how somebody signed in × what is asked', (site) => {
           prefersMfa: { clockTolerance: 600, metadata: { default_acr_values: [ACR.mfa] } },
         }),
       }
-      const here = site({ mail: 'on', config, parties })
+      const site = testSite({ mail: 'on', config, parties })
       for (const [name, row] of Object.entries(SIGN_INS).filter(([, each]) => each.at === at)) {
-        rowOf(here, name, row, Object.keys(parties))
+        rowOf(site, name, row, Object.keys(parties))
       }
     })
   }
 })
 
-function rowOf(here: ProtocolSite, name: string, row: SignInRow, parties: readonly string[]): void {
+function rowOf(site: TestSite, name: string, row: SignInRow, parties: readonly string[]): void {
   let shared: Someone | undefined
   /** Requests that ask nothing leave the session as it is, so they can share one. */
   const someone = async (expected: Outcome): Promise<Someone> => {
-    if (row.session === undefined || expected.pages.length > 0) return begin(here, row)
-    shared ??= await begin(here, row)
+    if (row.session === undefined || expected.pages.length > 0) return begin(site, row)
+    shared ??= await begin(site, row)
     return { ...shared, browser: await shared.browser.copy() }
   }
   describe(name, () => {
@@ -302,64 +305,64 @@ function rowOf(here: ProtocolSite, name: string, row: SignInRow, parties: readon
       const expected = outcome(row, request)
       const { pages, error, acr: level, amr = [] } = expected
       test(`${asked}: ${[...pages, error ?? `${level}, ${amr.join(' ')}`].join(' → ')}`, async () => {
-        await check(here, request, expected, await someone(expected))
+        await check(site, request, expected, await someone(expected))
       })
     }
   })
 }
 
-function standBehind({ gateway: { clock } }: ProtocolSite, milliseconds: number): void {
+function standBehind({ gateway: { clock } }: TestSite, milliseconds: number): void {
   clock.advance(Date.now() - milliseconds - clock.now())
 }
 
 /** Types everything a while after the page came. */
-function slowly(here: ProtocolSite, browser: Browser, passwords: number[]): Browser {
+function slowly(site: TestSite, browser: Browser, passwords: number[]): Browser {
   return {
     ...browser,
     submit(page, ...given) {
-      here.gateway.clock.advance(APART)
-      if (page.page === 'login') passwords.push(Math.floor(here.gateway.clock.now() / 1000))
+      site.gateway.clock.advance(APART)
+      if (page.page === 'login') passwords.push(Math.floor(site.gateway.clock.now() / 1000))
       return browser.submit(page, ...given)
     },
   }
 }
 
-async function begin(here: ProtocolSite, row: SignInRow): Promise<Someone> {
-  standBehind(here, BEHIND)
+async function begin(site: TestSite, row: SignInRow): Promise<Someone> {
+  standBehind(site, BEHIND)
   const { app, asks } = installation(row)
-  const member = await here.member({ app: app === 'bound' ? 'bound' : 'none' })
-  const browser = here.browser()
+  const member = await newMember(site, { app: app === 'bound' ? 'bound' : 'none' })
+  const browser = site.browser()
   const passwords: number[] = []
-  const slow = slowly(here, browser, passwords)
+  const slow = slowly(site, browser, passwords)
   if (row.device === 'remembered') {
-    await here.signIn(slow, member, { by: 'totp', remember: 'on' })
+    await signInAt(site, slow, member, { by: 'totp', remember: 'on' })
     await browser.clear('stepgate-session', 'stepgate-session.sig')
   }
   if (row.session === undefined) return { member, browser, passwords }
   const [first, second] = asks ? row.session : [undefined, ...row.session]
-  await here.signIn(slow, member, first === undefined ? {} : { by: first })
+  await signInAt(site, slow, member, first === undefined ? {} : { by: first })
   if (second !== undefined) {
     const level = second === 'totp' ? 'mfa' : '2sv'
-    await here.signIn(slow, member, { by: second, parameters: acr(ACR[level]) })
+    await signInAt(site, slow, member, { by: second, parameters: acr(ACR[level]) })
   }
   return { member, browser, passwords }
 }
 
-async function check(here: ProtocolSite, request: RequestRow, expected: Outcome, given: Someone): Promise<void> {
-  standBehind(here, REQUEST_BEHIND)
+async function check(site: TestSite, request: RequestRow, expected: Outcome, given: Someone): Promise<void> {
+  standBehind(site, REQUEST_BEHIND)
   const typed: number[] = []
   const { party, parameters } = request
-  const { pages, end } = await here.ask(slowly(here, given.browser, typed), given.member, {
+  const { pages, end } = await askFor(site, slowly(site, given.browser, typed), given.member, {
     by: expected.by,
     ...(party !== undefined && { party }),
     ...(parameters !== undefined && { parameters }),
   })
   assert.deepEqual(pages, expected.pages, seen(end))
   const answer = answerIn(end)
-  assert.equal(answer.iss, here.gateway.issuer)
+  assert.equal(answer.iss, site.gateway.issuer)
   if (expected.acr === undefined) return assert.deepEqual([answer.error, answer.code], [expected.error, undefined])
   assert.ok(answer.code !== undefined, seen(end))
-  const rp = here.party(party)
+  const rp = site.party(party)
   const { claims, tokens } = await rp.callback(`${end.location}`)
   assert.deepEqual([claims.acr, claims.amr], [ACR[expected.acr], expected.amr])
   const password = (expected.password === 'of this request' ? typed : given.passwords).at(-1)

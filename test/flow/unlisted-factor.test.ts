@@ -3,11 +3,12 @@ import { after, before, describe, test } from 'node:test'
 import { METHODS_SETTING } from '../../src/app/decisions.ts'
 import { KINDS } from '../../src/mfa/factors/registry.ts'
 import { createSmsLog } from '../factors/sms-log/sms-log.ts'
-import { type Person, type RunningGateway, type Stores, startGateway, startStores } from '../harness/gateway.ts'
+import { type Person, type RunningGateway, startGateway } from '../harness/gateway.ts'
 import { type Browser, type BrowserResponse, createBrowser } from '../harness/http-client.ts'
 import { type RelyingParty, startRelyingParty } from '../harness/relying-party.ts'
 import { freePort } from '../harness/services.ts'
 import { startSmtp } from '../harness/smtp.ts'
+import { type Stores, startStores } from '../harness/stores.ts'
 import { codeAt } from '../harness/totp-app.ts'
 
 const seen = ({ status, page, error }: BrowserResponse) => `${status} ${page} ${error ?? ''}`
@@ -98,7 +99,7 @@ describe('a kind of factor of somebody else', () => {
     const { mail } = await withMail()
     for (const config of [{}, { mail }]) {
       const site = await open({ ...config, mfa: { enabled: true, methods: 'auto' } })
-      const decided = await site.gateway.site.settings.get(METHODS_SETTING)
+      const decided = await site.gateway.installation.settings.get(METHODS_SETTING)
       assert.equal(decided, 'mail' in config ? 'email' : 'totp')
       const person = await site.gateway.person({ email: null })
       const page = await site.enter(site.browser(), person)
@@ -148,7 +149,7 @@ describe('a kind of factor of somebody else', () => {
     const browser = site.browser()
     const page = await site.enter(browser, person)
     await browser.submit(page, { code: `${site.codes(person).at(-1)}` })
-    const [binding] = await site.gateway.site.bindings.list(person.id)
+    const [binding] = await site.gateway.installation.bindings.list(person.id)
     assert.equal(binding?.type, 'sms-log')
     await site.gateway.reload({ mfa: { enabled: true, methods: ['totp'] } })
     const again = await site.enter(site.browser(), person)

@@ -1,12 +1,12 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, describe } from 'node:test'
+import { after, before } from 'node:test'
 import { type Log, silentLog } from '../../src/kernel/log.ts'
 import { type Database, openDatabase } from '../../src/sql/database.ts'
 import { createTestClock, FIXED, type TestClock } from './clock.ts'
-import { needs } from './needs.ts'
 import { type PostgresService, startPostgres } from './services.ts'
+import { onKinds, STORES_KINDS } from './stores.ts'
 
 export type Place = { url: string } | { file: string }
 
@@ -22,31 +22,37 @@ export interface Databases {
 
 /** The same suite on both databases: PostgreSQL where it is installed, SQLite in a file. */
 export function onEachDatabase(name: string, suite: (databases: Databases) => void): void {
-  describe(`${name}: sqlite`, () => {
-    const folder = mkdtempSync(join(tmpdir(), 'stepgate-sqlite-'))
-    let files = 0
-    const databases = createDatabases(async () => ({ file: join(folder, `${++files}`, 'stepgate.db') }))
-    after(async () => {
-      await databases.close()
-      rmSync(folder, { recursive: true, force: true })
-    })
-    suite(databases)
+  onKinds(STORES_KINDS, name, (kind) => (kind === 'embedded' ? onSqlite(suite) : onPostgres(suite)), {
+    names: { embedded: 'sqlite', servers: 'postgres' },
+    programs: (kind) => (kind === 'servers' ? ['postgres'] : []),
   })
-  describe(`${name}: postgres`, { skip: needs('postgres') }, () => {
-    let service: PostgresService
-    before(async () => {
-      service = await startPostgres()
-    })
-    const databases = createDatabases(
-      async () => ({ url: await service.createDatabase() }),
-      () => service,
-    )
-    after(async () => {
-      await databases.close()
-      await service.stop()
-    })
-    suite(databases)
+}
+
+function onSqlite(suite: (databases: Databases) => void): void {
+  const folder = mkdtempSync(join(tmpdir(), 'stepgate-sqlite-'))
+  let files = 0
+  const databases = createDatabases(async () => ({ file: join(folder, `${++files}`, 'stepgate.db') }))
+  after(async () => {
+    await databases.close()
+    rmSync(folder, { recursive: true, force: true })
   })
+  suite(databases)
+}
+
+function onPostgres(suite: (databases: Databases) => void): void {
+  let service: PostgresService
+  before(async () => {
+    service = await startPostgres()
+  })
+  const databases = createDatabases(
+    async () => ({ url: await service.createDatabase() }),
+    () => service,
+  )
+  after(async () => {
+    await databases.close()
+    await service.stop()
+  })
+  suite(databases)
 }
 
 function createDatabases(

@@ -15,29 +15,9 @@ import type { AuthenticatorKind } from '../../src/mfa/factors/authenticator.ts'
 import { blocksOf, KINDS } from '../../src/mfa/factors/registry.ts'
 import type { SigningKey } from '../../src/provider/key-store.ts'
 import { createTestClock, type TestClock } from './clock.ts'
-import { freePort, type PostgresService, type RedisService, startPostgres, startRedis } from './services.ts'
+import { freePort } from './services.ts'
 import { slow } from './slow.ts'
-
-/** The servers behind a gateway; `embedded` needs none. */
-export interface Stores {
-  name: string
-  redis?: RedisService
-  postgres?: PostgresService
-  stop(): Promise<void>
-}
-
-export async function startStores(kind: 'servers' | 'embedded'): Promise<Stores> {
-  if (kind === 'embedded') return { name: 'embedded', stop: async () => undefined }
-  const [redis, postgres] = await Promise.all([startRedis(), startPostgres()])
-  return {
-    name: 'Redis and PostgreSQL',
-    redis,
-    postgres,
-    async stop() {
-      await Promise.all([redis.stop(), postgres.stop()])
-    },
-  }
-}
+import type { Stores } from './stores.ts'
 
 /** Of the first gateway of this process; the others get them too, for finding primes takes longer than most tests. */
 let firstKeys: SigningKey[] | undefined
@@ -60,7 +40,7 @@ export interface Person {
 
 export interface RunningGateway {
   issuer: string
-  site: Installation
+  installation: Installation
   sessions: Gateway['sessions']
   /** What a minute brings by itself. */
   refreshKeys: Gateway['refreshKeys']
@@ -129,7 +109,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   let config: Record<string, unknown> = { ...base, ...options.config }
 
   async function open() {
-    const site = await openInstallation(configFrom(config, { blocks }), {
+    const installation = await openInstallation(configFrom(config, { blocks }), {
       kinds,
       clock,
       log: options.log ?? silentLog,
@@ -139,14 +119,14 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     })
     try {
       const usualKeys = config.tokens === undefined
-      if (usualKeys) await site.keys.insertIfEmpty(keysAsOf(clock.now()))
-      const gateway = await createGateway(site)
-      if (usualKeys) firstKeys ??= await site.keys.list()
+      if (usualKeys) await installation.keys.insertIfEmpty(keysAsOf(clock.now()))
+      const gateway = await createGateway(installation)
+      if (usualKeys) firstKeys ??= await installation.keys.list()
       await gateway.listen()
-      return { site, gateway }
+      return { installation, gateway }
     } catch (error) {
       // What stays open would keep the test process alive.
-      await site.close()
+      await installation.close()
       throw error
     }
   }
@@ -154,15 +134,15 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   async function close() {
     running.gateway.server.closeAllConnections()
     await running.gateway.close()
-    await running.site.close()
+    await running.installation.close()
   }
 
   let running = await open()
   return {
     issuer,
     clock,
-    get site() {
-      return running.site
+    get installation() {
+      return running.installation
     },
     get config() {
       return config
@@ -180,10 +160,10 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
       const username = given.username ?? `user-${randomToken(6).toLowerCase()}`
       const email = given.email === null ? undefined : (given.email ?? `${username.replace(/^[-_]+/, '')}@example.test`)
       const password = `pw-${randomToken(9)}`
-      const passwordHash = await running.site.hasher.hash(password)
+      const passwordHash = await running.installation.hasher.hash(password)
       const { email: _, username: __, ...rest } = given
       const account = { ...rest, username, email, passwordHash }
-      const { id } = await running.site.accounts.insert(account, { event: 'user.created', outcome: 'ok' })
+      const { id } = await running.installation.accounts.insert(account, { event: 'user.created', outcome: 'ok' })
       return { id, username, email, password }
     },
     async reload(changes) {
@@ -196,7 +176,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
       running = await open()
     },
     async stop() {
-      const strange = await undescribedIn(running.site)
+      const strange = await undescribedIn(running.installation)
       await close()
       rmSync(folder, { recursive: true, force: true })
       assert.deepEqual(strange, [], 'details of audit events that src/audit/events.ts does not describe')

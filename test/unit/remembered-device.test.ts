@@ -15,9 +15,9 @@ import { createEmbeddedState } from '../../src/state/embedded.ts'
 import { createRedisState } from '../../src/state/redis.ts'
 import type { StateStore } from '../../src/state/store.ts'
 import { createTestClock, FIXED } from '../harness/clock.ts'
-import { needs } from '../harness/needs.ts'
 import { startRedis } from '../harness/services.ts'
 import { slow } from '../harness/slow.ts'
+import { onKinds, STORES_KINDS } from '../harness/stores.ts'
 
 const GRACE = MINUTE
 const REQUEST = { ip: '203.0.113.9', userAgent: 'Browser/1.0' }
@@ -65,8 +65,10 @@ async function openRedis(): Promise<Opened> {
   return { state, close: () => state.close().then(redis.stop) }
 }
 
-for (const [kind, open] of Object.entries({ embedded: openEmbedded, redis: openRedis })) {
-  describe(`remembered devices: ${kind}`, { skip: kind === 'redis' && needs('redis-server') }, () => {
+onKinds(
+  STORES_KINDS,
+  'remembered devices',
+  (kind) => {
     let opened: Opened
     let devices: RememberedDevices
     let account: Account
@@ -76,7 +78,7 @@ for (const [kind, open] of Object.entries({ embedded: openEmbedded, redis: openR
     let events: string[]
     let outboxDown: boolean
     before(async () => {
-      opened = await open()
+      opened = await (kind === 'embedded' ? openEmbedded() : openRedis())
     })
     after(() => opened.close())
     beforeEach(() => {
@@ -337,5 +339,9 @@ for (const [kind, open] of Object.entries({ embedded: openEmbedded, redis: openR
         }
       })
     })
-  })
-}
+  },
+  {
+    names: { embedded: 'embedded', servers: 'redis' },
+    programs: (kind) => (kind === 'servers' ? ['redis-server'] : []),
+  },
+)

@@ -312,17 +312,17 @@ const disable: Action = async (walk) => {
   account.sessions++
   tell(walk, `  ${account.username} is ${account.disabled ? 'disabled' : 'enabled'}`)
   const event = account.disabled ? 'user.disabled' : 'user.enabled'
-  await walk.world.gateway.site.accounts.setDisabled(account.id, account.disabled, admin(event, account))
+  await walk.world.gateway.installation.accounts.setDisabled(account.id, account.disabled, admin(event, account))
 }
 
 const changePassword: Action = async (walk) => {
   const account = walk.random.pick(walk.accounts)
-  const { site } = walk.world.gateway
+  const { installation } = walk.world.gateway
   account.password = `${account.password}+`
   account.sessions++
   tell(walk, `  ${account.username} gets a new password`)
-  const hash = await site.hasher.hash(account.password)
-  await site.accounts.setPassword(account.id, hash, admin('password.changed', account))
+  const hash = await installation.hasher.hash(account.password)
+  await installation.accounts.setPassword(account.id, hash, admin('password.changed', account))
 }
 
 const changeGroups: Action = async (walk) => {
@@ -330,7 +330,7 @@ const changeGroups: Action = async (walk) => {
   account.groups = walk.random.pick([[], ['blocked'], ['finance'], [...GROUPS]])
   tell(walk, `  ${account.username} is in ${account.groups.join(', ') || 'no group'}`)
   const { groups } = account
-  await walk.world.gateway.site.accounts.update(account.id, { groups }, admin('user.changed', account))
+  await walk.world.gateway.installation.accounts.update(account.id, { groups }, admin('user.changed', account))
 }
 
 const changeAddress: Action = async (walk) => {
@@ -343,7 +343,7 @@ const changeAddress: Action = async (walk) => {
     account.mailBound = false
   }
   tell(walk, `  ${account.username} has ${account.email ?? 'no address'}`)
-  const { accounts } = walk.world.gateway.site
+  const { accounts } = walk.world.gateway.installation
   await accounts.update(account.id, { email: account.email ?? null }, admin('user.changed', account))
 }
 
@@ -354,9 +354,9 @@ const resetFactors: Action = async (walk) => {
   account.apps = []
   account.mailBound = false
   tell(walk, `  the factors of ${account.username} are reset`)
-  const { site } = walk.world.gateway
-  await site.bindings.removeAll(account.id, admin('factor.admin_reset', account))
-  await site.devices.forgetAll(account.id)
+  const { installation } = walk.world.gateway
+  await installation.bindings.removeAll(account.id, admin('factor.admin_reset', account))
+  await installation.devices.forgetAll(account.id)
 }
 
 const ACTIONS: readonly (readonly [number, Action])[] = [
@@ -399,7 +399,7 @@ export async function end(walk: Walk): Promise<void> {
   for (const account of accounts.filter(({ disabled }) => disabled)) {
     account.disabled = false
     account.sessions++
-    await world.gateway.site.accounts.setDisabled(account.id, false, admin('user.enabled', account))
+    await world.gateway.installation.accounts.setDisabled(account.id, false, admin('user.enabled', account))
   }
   // The longest a limit lasts.
   if (world.profile.limits === 'default') await world.advance(DAY + MINUTE)

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { appCode, assertPage, onEachStore } from '../flow/person-site.ts'
+import { assertPage, onEachStore } from '../flow/person-site.ts'
 
-onEachStore('found by walks, two people in one browser', (site) => {
-  const here = site({
+onEachStore('found by walks, two people in one browser', (testSite) => {
+  const site = testSite({
     config: {
       mfa: { enabled: true, methods: ['totp'] },
       policy: {
@@ -20,10 +20,10 @@ onEachStore('found by walks, two people in one browser', (site) => {
     ['blocked', 'error'],
   ] as const) {
     test(`somebody in group ${group} signs in where somebody else is signed in: asked once, then done (walk 162)`, async () => {
-      const [first, second] = [await here.person({ groups: ['off'] }), await here.person({ groups: [group] })]
-      const browser = here.browser()
-      await here.redeem(await here.enter(browser, first))
-      let page = await here.enter(browser, second, { prompt: 'login' })
+      const [first, second] = [await site.person({ groups: ['off'] }), await site.person({ groups: [group] })]
+      const browser = site.browser()
+      await site.redeem(await site.enter(browser, first))
+      let page = await site.enter(browser, second, { prompt: 'login' })
       assertPage(page, 'switch-account', undefined, 200)
       assert.equal(page.visited.length, 2)
       page = await browser.submit(page, { action: 'switch' })
@@ -32,51 +32,55 @@ onEachStore('found by walks, two people in one browser', (site) => {
   }
 
   test('somebody signs in at a page that was open before somebody else did: asked once, then done (walk 5715)', async () => {
-    const [first, second] = [await here.person({ groups: ['off'] }), await here.person({ groups: ['off'] })]
-    const browser = here.browser()
-    const opened = await here.open(browser)
-    await here.redeem(await here.enter(browser, first))
+    const [first, second] = [await site.person({ groups: ['off'] }), await site.person({ groups: ['off'] })]
+    const browser = site.browser()
+    const opened = await site.open(browser)
+    await site.redeem(await site.enter(browser, first))
     const { username, password } = second
     const asked = await browser.submit(opened, { username, password })
     assertPage(asked, 'switch-account', undefined, 200)
     assert.match(asked.text(), new RegExp(`${first.username}.*${second.username}`))
-    const { claims } = await here.redeem(await browser.submit(asked, { action: 'switch' }))
+    const { claims } = await site.redeem(await browser.submit(asked, { action: 'switch' }))
     assert.equal(claims.sub, second.id)
-    assert.match(`${(await here.open(browser)).location}`, /[?&]code=/)
+    assert.match(`${(await site.open(browser)).location}`, /[?&]code=/)
   })
 })
 
-onEachStore('found by walks, addresses', (site) => {
+onEachStore('found by walks, addresses', (testSite) => {
   const rules = [{ name: 'if bound', when: { groups: ['if-bound'] }, secondFactor: 'if-bound' }]
-  const here = site({ mail: 'on', config: { mfa: { enabled: true, methods: ['email', 'totp'] }, policy: { rules } } })
+  const site = testSite({
+    mail: 'on',
+    config: { mfa: { enabled: true, methods: ['email', 'totp'] }, policy: { rules } },
+  })
   const changeAddress = ({ id }: { id: string }, email: string | null) =>
-    here.gateway.site.accounts.update(id, { email }, { event: 'user.changed', outcome: 'ok', account: id })
+    site.gateway.installation.accounts.update(id, { email }, { event: 'user.changed', outcome: 'ok', account: id })
 
   test('who has lost the address, and nothing else bound, binds an app: no dead end (walk 191)', async () => {
-    const person = await here.person()
-    const browser = here.browser()
-    let page = await here.enter(browser, person)
+    const person = await site.person()
+    const browser = site.browser()
+    let page = await site.enter(browser, person)
     page = await browser.submit(page, { method: 'email' })
-    await here.redeem(await browser.submit(page, { code: here.mailed(person) }))
+    await site.redeem(await browser.submit(page, { code: site.mailed(person) }))
     await changeAddress(person, null)
-    assert.deepEqual(await here.gateway.site.bindings.list(person.id), [])
-    const next = here.browser()
-    page = assertPage(await here.enter(next, person), 'bind-totp', undefined, 200)
-    const { claims } = await here.redeem(await next.submit(page, { code: appCode(here, page.text('[data-secret]')) }))
+    assert.deepEqual(await site.gateway.installation.bindings.list(person.id), [])
+    const next = site.browser()
+    page = assertPage(await site.enter(next, person), 'bind-totp', undefined, 200)
+    const { claims } = await site.redeem(await next.submit(page, { code: site.appCode(page.text('[data-secret]')) }))
     assert.equal(claims.acr, 'urn:stepgate:acr:mfa')
   })
 
   test('another address is not bound until a code sent to it is entered; a bound app stays (walk 191)', async () => {
-    const person = await here.person({ groups: ['if-bound'] })
-    await here.bindApp(person)
-    const browser = here.browser()
-    let page = await here.enter(browser, person)
+    const person = await site.person({ groups: ['if-bound'] })
+    await site.bindApp(person)
+    const browser = site.browser()
+    let page = await site.enter(browser, person)
     page = await browser.submit(await browser.submit(page, { action: 'choose' }), { method: 'email' })
-    await here.redeem(await browser.submit(page, { code: here.mailed(person) }))
-    const types = async () => (await here.gateway.site.bindings.list(person.id)).map(({ type }) => type).toSorted()
+    await site.redeem(await browser.submit(page, { code: site.mailed(person) }))
+    const types = async () =>
+      (await site.gateway.installation.bindings.list(person.id)).map(({ type }) => type).toSorted()
     assert.deepEqual(await types(), ['email', 'totp'])
     await changeAddress(person, `other-${person.email}`)
     assert.deepEqual(await types(), ['totp'])
-    assertPage(await here.enter(here.browser(), person), 'verify-totp')
+    assertPage(await site.enter(site.browser(), person), 'verify-totp')
   })
 })

@@ -372,7 +372,7 @@ function postpone({ world }: Walk, { who, request }: Tab, response: BrowserRespo
 
 /** Whether a factor was added, by what the store holds. */
 async function learnBindings(walk: Walk, account: WalkAccount, code: NonNullable<Intent['code']>): Promise<boolean> {
-  const bindings = await walk.world.gateway.site.bindings.list(account.id)
+  const bindings = await walk.world.gateway.installation.bindings.list(account.id)
   const apps = bindings.filter(({ type }) => type === 'totp').length
   const mailBound = bindings.some(({ type }) => type === 'email')
   const added = apps > account.apps.length || (mailBound && !account.mailBound)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { type Stores, startStores } from '../harness/gateway.ts'
 import { needs } from '../harness/needs.ts'
+import { type Stores, startStores } from '../harness/stores.ts'
 import { walkOnce } from './run.ts'
 import { ALWAYS, APP_ONLY, LIMITED, OPTIONAL, type Profile, SERVERS, startWorld, type World } from './world.ts'
 

@@ -5,9 +5,10 @@ import type { Mailer } from '../../src/mail/mailer.ts'
 import { createSmtpMailer } from '../../src/mail/smtp-mailer.ts'
 import { createRenderer } from '../../src/views/renderer.ts'
 import { createTexts } from '../../src/views/texts.ts'
-import { type RunningGateway, type Stores, startGateway } from '../harness/gateway.ts'
-import { freePort } from '../harness/services.ts'
-import { type SmtpService, startSmtp } from '../harness/smtp.ts'
+import type { RunningGateway } from '../harness/gateway.ts'
+import { createTestSite, faultsOf } from '../harness/site.ts'
+import type { SmtpService } from '../harness/smtp.ts'
+import type { Stores } from '../harness/stores.ts'
 
 export const SECOND = 1000
 export const MINUTE = 60 * SECOND
@@ -155,55 +156,47 @@ const WIDE = {
 export async function startWorld(profile: Profile, stores: Stores): Promise<World> {
   mock.timers.enable({ apis: ['Date'], now: Math.ceil(Date.now() / DAY) * DAY })
   const errors: string[] = []
-  const say = (): undefined => undefined
-  const log: Log = {
-    debug: say,
-    info: say,
-    warn: say,
-    error(message, details = {}) {
-      const { error, ...rest } = details
-      const shown = error instanceof Error ? (error.stack ?? `${error}`) : `${error ?? ''}`
-      errors.push(`${message} ${JSON.stringify(rest)} ${shown}`)
-    },
-  }
   const secret = randomBytes(24).toString('base64url')
-  const smtp = profile.mail === 'on' ? await startSmtp() : undefined
-  const port = await freePort()
-  const methods: Factor[] = smtp === undefined ? ['totp'] : ['email', 'totp']
+  const log = faultsOf(errors)
+  const methods: Factor[] = profile.mail === 'on' ? ['email', 'totp'] : ['totp']
   const possible = ({ methods: own }: WalkRule): boolean =>
     own === undefined || own.some((one) => methods.includes(one))
   const rules = RULES.filter(possible)
-  const clients = CLIENTS.filter(({ id }) => smtp !== undefined || id !== 'mail-only')
+  const clients = CLIENTS.filter(({ id }) => profile.mail === 'on' || id !== 'mail-only')
   const now = (): number => Date.now()
   const leap = (by: number): void => mock.timers.setTime(now() + by)
-  const post = smtp && watchedMailer(smtp, log)
-  const gateway = await startGateway({
+  let post: WatchedMailer | undefined
+  const site = await createTestSite({
     stores,
-    port,
     log,
     clock: { now, advance: leap, catchUp: () => undefined },
-    ...(post !== undefined && { mailer: post.mailer }),
+    trusted: ['127.0.0.1'],
+    ...(profile.mail === 'on' && {
+      mail: 'on',
+      mailer: (smtp) => {
+        post = watchedMailer(smtp, log)
+        return post.mailer
+      },
+    }),
+    ...(profile.limits === 'wide' && { limits: WIDE }),
+    clients: clients.map((client) => fileClient(client, secret)),
     config: {
-      listen: { port, trustedProxies: ['127.0.0.1'] },
       mfa: {
         ...(profile.mfa === 'required'
           ? { enabled: true }
           : { enabled: false, optOut: { understood: true, disableMfa: true } }),
         methods,
         rememberDays: 30,
-        ...(smtp !== undefined && profile.limits === 'wide' && { email: { maxSendsPerHour: 100 } }),
+        ...(profile.mail === 'on' && profile.limits === 'wide' && { email: { maxSendsPerHour: 100 } }),
       },
-      ...(smtp !== undefined && { mail: { smtp: smtp.url, from: `${FROM.name} <${FROM.address}>` } }),
-      ...(profile.limits === 'wide' && { limits: WIDE }),
       policy: { rules: rules.map(fileRule) },
-      clients: clients.map((client) => fileClient(client, secret)),
       tokens: { refresh: '30d' },
     },
   })
   return {
     profile,
-    gateway,
-    smtp,
+    gateway: site.gateway,
+    smtp: profile.mail === 'on' ? site.smtp : undefined,
     clients,
     rules,
     secret,
@@ -216,16 +209,20 @@ export async function startWorld(profile: Profile, stores: Stores): Promise<Worl
     },
     async stop() {
       mock.timers.reset()
-      await gateway.stop()
-      await smtp?.stop()
+      await site.stop()
     },
   }
 }
 
 const FROM = { name: 'Example', address: 'id@example.test' }
 
+interface WatchedMailer {
+  mailer: Mailer
+  idle(): Promise<void>
+}
+
 /** The usual one, and a wait for when it sends nothing: a connection that opens while time leaps takes itself for unanswered. */
-function watchedMailer({ url }: SmtpService, log: Log): { mailer: Mailer; idle(): Promise<void> } {
+function watchedMailer({ url }: SmtpService, log: Log): WatchedMailer {
   const texts = createTexts({ languages: ['en', 'sv'] })
   const mailer = createSmtpMailer({ smtp: url, from: FROM }, { renderer: createRenderer({ texts }), texts, log })
   const sending = new Set<Promise<void>>()

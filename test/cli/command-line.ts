@@ -25,8 +25,8 @@ interface RunOptions {
   node?: string
 }
 
-/** A folder with a configuration and embedded stores of its own, and the commands that work on it. */
-export interface Site {
+/** The commands of the product on a folder with a configuration and embedded stores of its own. */
+export interface CommandLine {
   folder: string
   file: string
   /** `stepgate --config FILE …`, to its end. */
@@ -43,7 +43,7 @@ export const CONFIG = `issuer: http://127.0.0.1:3000
 mfa: { enabled: true, methods: [totp] }
 `
 
-export function createSite(yaml = CONFIG): Site {
+export function createCommandLine(yaml = CONFIG): CommandLine {
   const folder = mkdtempSync(join(tmpdir(), 'stepgate-cli-'))
   const file = join(folder, 'stepgate.yaml')
   writeFileSync(file, yaml, { mode: 0o600 })
