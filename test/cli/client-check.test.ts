@@ -118,4 +118,17 @@ describe('stepgate client check', () => {
     )
     assert.equal(called, 0)
   })
+
+  it('what reads its pages and keeps its cookies is loaded by this command alone', async () => {
+    const hook = `import { registerHooks } from 'node:module'
+      registerHooks({ resolve(name, context, next) {
+        if (['parse5', 'tough-cookie'].includes(name)) console.error('loads ' + name)
+        return next(name, context)
+      } })`
+    const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(hook)}` }
+    const loaded = async (...given: string[]): Promise<string[]> =>
+      ((await cli.run(given, { env })).stderr.match(/^loads .*/gm) ?? []).toSorted()
+    assert.deepEqual(await loaded('client', 'list'), [])
+    assert.deepEqual(await loaded('client', 'check', 'spa'), ['loads parse5', 'loads tough-cookie'])
+  })
 })

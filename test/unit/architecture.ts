@@ -188,10 +188,12 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   nodemailer: ['src/mail/'],
   'oidc-provider': ['src/provider/', 'src/interactions/'],
   otplib: ['src/mfa/factors/totp/'],
+  parse5: ['src/cli/client/'],
   pg: ['src/sql/'],
   pino: ['src/kernel/logger.ts'],
   'pino-pretty': ['src/kernel/logger.ts'],
   qrcode: ['src/mfa/factors/totp/'],
+  'tough-cookie': ['src/cli/client/'],
 }
 
 export function packagesOutOfPlace(imports: readonly Import[]): string[] {

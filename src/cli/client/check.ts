@@ -11,11 +11,13 @@ import type { ClientConfig } from '../../config/schema/clients.ts'
 import type { Mail } from '../../kernel/mail.ts'
 import { randomToken } from '../../kernel/secrets.ts'
 import type { Mailer } from '../../mail/mailer.ts'
+import type { TrialPage } from '../../mfa/factors/authenticator.ts'
 import { readConfig } from '../configuration.ts'
 import { CommandError } from '../failure.ts'
 import { invocationOf } from '../invocation.ts'
 import { clean, fields, print, type Result } from '../output.ts'
-import { createTrialBrowser, type TrialBrowser, USUAL_PERIOD, type Walked } from './trial-browser.ts'
+import type { TrialBrowser, Walked } from './trial-browser.ts'
+import type { TrialForm } from './trial-page.ts'
 
 const SCOPES = ['openid', 'profile', 'email', 'groups']
 
@@ -101,14 +103,11 @@ async function tryOut(
     const { port } = server.address() as AddressInfo
     const mailedCode = (): string | undefined =>
       letters.flatMap(({ data }) => (data.code === undefined ? [] : `${data.code}`)).at(-1)
-    const browser = createTrialBrowser({
-      issuer,
-      port,
-      username,
-      password,
-      period: periodOf(installation.config),
-      mailedCode,
-    })
+    const codeFor = (page: string, form: TrialForm): string =>
+      codeOf(installation, page, { text: form.text, mailedCode: mailedCode(), now: Date.now() }) ?? ''
+    // What reads pages and keeps cookies is loaded by this command alone.
+    const { createTrialBrowser } = await import('./trial-browser.ts')
+    const browser = createTrialBrowser({ issuer, port, username, password, codeFor })
     return await signIn(browser, { issuer, client })
   } finally {
     server.closeAllConnections()
@@ -140,9 +139,10 @@ function withSecret(client: ClientConfig): ClientConfig {
   return { ...rest, token_endpoint_auth_method: 'client_secret_basic', client_secret: randomToken() }
 }
 
-function periodOf({ mfa }: Config): number {
-  const periods = Object.values(mfa.blocks).map((block) => (block as { period?: unknown } | undefined)?.period)
-  return periods.find((period) => typeof period === 'number') ?? USUAL_PERIOD
+/** A page on which a code is typed is named after its kind of factor; any other asks for one that was mailed. */
+function codeOf({ config, kinds }: Installation, page: string, shown: TrialPage): string | undefined {
+  const kind = kinds.find(({ type }) => page.endsWith(`-${type}`))
+  return kind === undefined ? shown.mailedCode : kind.trial?.(shown, config.mfa.blocks[kind.type])
 }
 
 async function signIn(

@@ -1,7 +1,7 @@
-import { createHmac } from 'node:crypto'
-import { request } from 'node:http'
+import { type IncomingMessage, request } from 'node:http'
 import { text } from 'node:stream/consumers'
-import { SECOND } from '../../kernel/clock.ts'
+import { CookieJar } from 'tough-cookie'
+import { readPage, type TrialForm } from './trial-page.ts'
 
 interface TrialResponse {
   status: number
@@ -16,10 +16,8 @@ export interface TrialBrowserOptions {
   port: number
   username: string
   password: string
-  /** Milliseconds of an app's code. */
-  period: number
-  /** Of the last letter; undefined: none came. */
-  mailedCode(): string | undefined
+  /** What a page asks for in its field `code`. */
+  codeFor(page: string, form: TrialForm): string
 }
 
 /** A page after which nothing follows, or an address that is not the gateway's. */
@@ -39,11 +37,11 @@ export interface TrialBrowser {
 /** Follows redirects inside the gateway and answers each page's main form as its owner would. */
 export function createTrialBrowser(options: TrialBrowserOptions): TrialBrowser {
   const { issuer, port } = options
-  const jar = new Map<string, string>()
+  const jar = new CookieJar()
 
   async function send(url: string, form?: { body: string; headers?: Record<string, string> }): Promise<TrialResponse> {
-    const { host, pathname, search } = new URL(url, issuer)
-    const headers: Record<string, string> = { host, cookie: [...jar].map((pair) => pair.join('=')).join('; ') }
+    const { href, host, pathname, search } = new URL(url, issuer)
+    const headers: Record<string, string> = { host, cookie: await jar.getCookieString(href) }
     if (form !== undefined) {
       const type = 'application/x-www-form-urlencoded'
       Object.assign(headers, {
@@ -54,39 +52,23 @@ export function createTrialBrowser(options: TrialBrowserOptions): TrialBrowser {
     }
     const method = form === undefined ? 'GET' : 'POST'
     const place = { host: '127.0.0.1', port, path: `${pathname}${search}`, method, headers, agent: false as const }
-    const response = await new Promise<import('node:http').IncomingMessage>((resolve, reject) => {
+    const response = await new Promise<IncomingMessage>((resolve, reject) => {
       request(place, resolve).on('error', reject).end(form?.body)
     })
-    for (const cookie of response.headers['set-cookie'] ?? []) {
-      const [pair = ''] = cookie.split(';')
-      const at = pair.indexOf('=')
-      jar.set(pair.slice(0, at), pair.slice(at + 1))
-    }
+    for (const cookie of response.headers['set-cookie'] ?? []) await jar.setCookie(cookie, href, { ignoreError: true })
     return { status: response.statusCode ?? 0, location: response.headers.location, body: await text(response) }
   }
 
   /** What the page asks for, from what its owner knows. */
-  function answerOf(body: string): URLSearchParams {
-    const main = /<form method="post"[\s\S]*?<\/form>/.exec(body)?.[0] ?? ''
-    const fields = new URLSearchParams()
-    for (const [, name = '', value = ''] of main.matchAll(/<input type="hidden" name="([^"]*)" value="([^"]*)"/g)) {
-      fields.set(name, unescaped(value))
-    }
-    if (/ name="username"/.test(main)) fields.set('username', options.username)
-    if (/ name="password"/.test(main)) fields.set('password', options.password)
-    if (/ name="code"/.test(main)) fields.set('code', codeFor(main))
-    // The first button is the one that goes on.
-    const [, button = ''] = /<button([^>]* type="submit"[^>]*)>/.exec(main) ?? []
-    const [, name] = / name="([^"]*)"/.exec(button) ?? []
-    const [, value = ''] = / value="([^"]*)"/.exec(button) ?? []
-    if (name !== undefined) fields.set(name, unescaped(value))
-    return fields
-  }
-
-  function codeFor(form: string): string {
-    const [, secret] = /<code data-secret[^>]*>([^<]*)</.exec(form) ?? []
-    const digits = / placeholder="(0+)"/.exec(form)?.[1]?.length ?? 6
-    return secret === undefined ? (options.mailedCode() ?? '') : appCode(secret, digits, options.period)
+  function answerOf(page: string, form: TrialForm): string {
+    const typed = (name: string, value: () => string): Record<string, string> =>
+      form.fields.includes(name) ? { [name]: value() } : {}
+    return new URLSearchParams({
+      ...form.filled,
+      ...typed('username', () => options.username),
+      ...typed('password', () => options.password),
+      ...typed('code', () => options.codeFor(page, form)),
+    }).toString()
   }
 
   return {
@@ -95,45 +77,18 @@ export function createTrialBrowser(options: TrialBrowserOptions): TrialBrowser {
       const pages: string[] = []
       let answer = await send(url)
       for (let steps = 0; steps < LONGEST_WAY; steps += 1) {
-        const page = / data-page="([^"]*)"/.exec(answer.body)?.[1]
-        const error = / data-error="([^"]*)"/.exec(answer.body)?.[1]
+        const { name: page, error, form } = readPage(answer.body)
         const inside = answer.location === undefined ? undefined : new URL(answer.location, issuer)
-        const action = /<form method="post" action="([^"]*)"/.exec(answer.body)?.[1]
         if (inside !== undefined && inside.origin === issuer && !inside.searchParams.has('code')) {
           answer = await send(inside.href)
-        } else if (inside !== undefined || action === undefined || error !== undefined) {
+        } else if (inside !== undefined || form === undefined || error !== undefined) {
           return { pages, end: { ...answer, page, error } }
         } else {
           pages.push(page ?? '')
-          answer = await send(unescaped(action), {
-            body: answerOf(answer.body).toString(),
-            headers: { origin: issuer },
-          })
+          answer = await send(form.action, { body: answerOf(page ?? '', form), headers: { origin: issuer } })
         }
       }
       return { pages, end: { ...answer, page: undefined, error: 'a way without end' } }
     },
   }
 }
-
-const ENTITIES: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', '#34': '"', '#39': "'" }
-const unescaped = (value: string): string =>
-  value.replace(/&(#?\w+);/g, (whole, name: string) => ENTITIES[name] ?? whole)
-
-const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
-
-/** What an authenticator app shows (RFC 6238, 4.2). */
-function appCode(secret: string, digits: number, period: number): string {
-  const bits = [...secret.replaceAll(/\s/g, '')]
-    .map((letter) => BASE32.indexOf(letter).toString(2).padStart(5, '0'))
-    .join('')
-  const key = Buffer.from((bits.match(/.{8}/g) ?? []).map((byte) => Number.parseInt(byte, 2)))
-  const counter = Buffer.alloc(8)
-  counter.writeBigUInt64BE(BigInt(Math.floor(Date.now() / period)))
-  const mac = createHmac('sha1', key).update(counter).digest()
-  const offset = (mac.at(-1) ?? 0) & 0xf
-  return `${(mac.readUInt32BE(offset) & 0x7fffffff) % 10 ** digits}`.padStart(digits, '0')
-}
-
-/** The usual one. */
-export const USUAL_PERIOD = 30 * SECOND

@@ -146,6 +146,16 @@ export interface KindDependencies {
   recoveryCodes: number
 }
 
+/** A page of a ceremony as the program reads that makes a trial sign-in for an administrator. */
+export interface TrialPage {
+  /** Text of the first element in its form that has this attribute, such as `data-secret`. */
+  text(attribute: string): string | undefined
+  /** The code in the last mail to the account; undefined: none came. */
+  mailedCode: string | undefined
+  /** Milliseconds since the epoch. */
+  now: number
+}
+
 /**
  * One line of the registry: a kind of authenticator, what it is for whoever only lists kinds, and how the file makes
  * one of it.
@@ -175,4 +185,6 @@ export interface AuthenticatorKind {
   pages?: { views: string; texts: Readonly<Record<string, TextTree>> }
   /** `options`: what its schema made of the file. */
   create(options: unknown, dependencies: KindDependencies): Authenticator
+  /** What the owner would type into the field `code` of this page. Absent: nobody can answer without a person. */
+  trial?(page: TrialPage, options: unknown): string | undefined
 }

@@ -19,4 +19,5 @@ export const emailOtp: AuthenticatorKind = {
       },
       { mailer, codeKey: deriveKey(secretKey, 'email-code'), serviceName },
     ),
+  trial: ({ mailedCode }) => mailedCode,
 }

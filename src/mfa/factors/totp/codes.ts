@@ -25,15 +25,20 @@ export function stepAt(key: SharedKey, now: number): number {
   return Math.floor(now / key.period)
 }
 
+/** What the app shows at a time. */
+export function codeAt(key: SharedKey, now: number): string {
+  return codeOf(key, base32.decode(key.secret), stepAt(key, now))
+}
+
 /** Compares a code with those of single time steps, each in constant time. */
 export function matcher(key: SharedKey, code: string): (step: number) => boolean {
   const secret = base32.decode(key.secret)
+  return (step) => step >= 0 && equalSecrets(codeOf(key, secret, step), code)
+}
+
+function codeOf(key: SharedKey, secret: Uint8Array, step: number): string {
   const period = key.period / 1000
-  return (step) => {
-    if (step < 0) return false
-    const expected = generateSync({ secret, digits: key.digits, period, epoch: step * period, algorithm: 'sha1' })
-    return equalSecrets(expected, code)
-  }
+  return generateSync({ secret, digits: key.digits, period, epoch: step * period, algorithm: 'sha1' })
 }
 
 /**

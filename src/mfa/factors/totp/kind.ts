@@ -1,4 +1,5 @@
 import type { AuthenticatorKind } from '../authenticator.ts'
+import { codeAt } from './codes.ts'
 import { totpSchema } from './config.ts'
 import { createTotp, type TotpOptions } from './totp.ts'
 
@@ -10,4 +11,8 @@ export const totp: AuthenticatorKind = {
   guardsEnrolment: false,
   auto: 'without-mail',
   create: (options, { serviceName }) => createTotp(options as TotpOptions, { serviceName }),
+  trial({ text, now }, options) {
+    const secret = text('data-secret')?.replaceAll(/\s/g, '')
+    return secret === undefined ? undefined : codeAt({ ...(options as TotpOptions), secret }, now)
+  },
 }
