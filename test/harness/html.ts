@@ -1,3 +1,5 @@
+import { type DefaultTreeAdapterTypes, parse } from 'parse5'
+
 /** One element of a page, with what it contains in the order of the page. */
 export interface HtmlElement {
   name: string
@@ -6,65 +8,17 @@ export interface HtmlElement {
   children: readonly (HtmlElement | string)[]
 }
 
-interface OpenElement extends HtmlElement {
-  children: (HtmlElement | string)[]
-}
-
-const VOID = new Set('area base br col embed hr img input link meta source track wbr'.split(' '))
-const RAW_TEXT = new Set(['script', 'style', 'textarea', 'title'])
-const TOKEN = /<!--[\s\S]*?-->|<![^>]*>|<\/([a-zA-Z][\w-]*)\s*>|<([a-zA-Z][\w-]*)((?:"[^"]*"|'[^']*'|[^'">])*)>/g
-const ATTRIBUTE = /([^\s"'<>/=]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'=<>`]+)))?/g
-const ENTITIES: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: '\u00a0' }
-
-/** Reads markup that closes what it opens, as ours does. Answers a nameless root. */
+/** As a browser without scripts reads it (HTML, 13.2). Answers a nameless root. */
 export function parseHtml(html: string): HtmlElement {
-  const root: OpenElement = { name: '', attributes: {}, children: [] }
-  const open = [root]
-  const top = (): OpenElement => open.at(-1) ?? root
-  const say = (text: string): void => {
-    if (text !== '') top().children.push(text)
-  }
-  let at = 0
-  for (const match of html.matchAll(TOKEN)) {
-    // A tag inside a script or a textarea is text: the loop has already gone past it.
-    if (match.index < at) continue
-    say(decodeEntities(html.slice(at, match.index)))
-    at = match.index + match[0].length
-    const [, closed, opened, attributes = ''] = match
-    if (closed !== undefined) close(open, closed.toLowerCase())
-    if (opened === undefined) continue
-    const element: OpenElement = { name: opened.toLowerCase(), attributes: attributesOf(attributes), children: [] }
-    top().children.push(element)
-    if (VOID.has(element.name)) continue
-    open.push(element)
-    if (!RAW_TEXT.has(element.name)) continue
-    const end = html.toLowerCase().indexOf(`</${element.name}`, at)
-    const text = html.slice(at, end === -1 ? undefined : end)
-    say(/^(?:script|style)$/.test(element.name) ? text : decodeEntities(text))
-    at += text.length
-  }
-  say(decodeEntities(html.slice(at)))
-  return root
+  return { name: '', attributes: {}, children: childrenOf(parse(html, { scriptingEnabled: false })) }
 }
 
-function close(open: OpenElement[], name: string): void {
-  const index = open.findLastIndex((element) => element.name === name)
-  if (index > 0) open.length = index
-}
-
-function attributesOf(markup: string): Record<string, string> {
-  const attributes: Record<string, string> = {}
-  for (const [, name = '', double, single, bare] of markup.matchAll(ATTRIBUTE)) {
-    attributes[name.toLowerCase()] ??= decodeEntities(double ?? single ?? bare ?? '')
-  }
-  return attributes
-}
-
-export function decodeEntities(text: string): string {
-  return text.replace(/&(?:#x([0-9a-f]+)|#([0-9]+)|([a-z]+));/gi, (whole, hex, decimal, name) => {
-    if (hex !== undefined) return String.fromCodePoint(Number.parseInt(hex, 16))
-    if (decimal !== undefined) return String.fromCodePoint(Number(decimal))
-    return ENTITIES[name] ?? whole
+function childrenOf({ childNodes }: DefaultTreeAdapterTypes.ParentNode): (HtmlElement | string)[] {
+  return childNodes.flatMap((node): (HtmlElement | string)[] => {
+    if ('value' in node) return [node.value]
+    if (!('tagName' in node)) return []
+    const attributes = Object.fromEntries(node.attrs.map(({ name, value }) => [name, value]))
+    return [{ name: node.tagName, attributes, children: childrenOf(node) }]
   })
 }
 
