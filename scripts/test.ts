@@ -18,7 +18,7 @@ const FILE_TIMEOUT = { usual: 2 * MINUTE, long: 20 * MINUTE }
  */
 const LANES = [
   { atOnce: 1, kinds: ['browser', 'cli'] },
-  { atOnce: 2, kinds: ['walks', 'attack', 'flow', 'unit'] },
+  { atOnce: 2, kinds: ['walks', 'attack', 'flow', 'unit', 'self'] },
   { atOnce: 1, kinds: ['contract'] },
 ]
 const ORDER = LANES.flatMap(({ kinds }) => kinds)

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { createHasher, type Hasher } from '../../src/accounts/passwords.ts'
 import { randomToken } from '../../src/kernel/secrets.ts'
+import { LONG } from '../harness/length.ts'
 import { assertPage, type Browser, type BrowserResponse, onServers, type TestSite } from './site.ts'
 
 /**
@@ -10,7 +11,6 @@ import { assertPage, type Browser, type BrowserResponse, onServers, type TestSit
  * same hash (EN-1, EN-2).
  */
 
-const LONG = process.env.STEPGATE_TEST_LENGTH === 'long'
 const PAIRS = LONG ? 1000 : 200
 /** Of a guess from one time which of the two it was: 0.5 is tossing a coin. Wider where fewer pairs leave more to chance. */
 const [LEAST, MOST] = LONG ? [0.45, 0.55] : [0.4, 0.6]

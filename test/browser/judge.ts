@@ -2,11 +2,10 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type { Page } from 'playwright-core'
 import { axe, overflow, violationsOf } from '../harness/browser.ts'
+import { LONG } from '../harness/length.ts'
 import { type Gallery, type Language, openGallery, type Visit } from './gallery.ts'
 import { type Look, lookAs, SIZES, THEMES } from './look.ts'
 import type { State } from './states.ts'
-
-const long = process.env.STEPGATE_TEST_LENGTH === 'long'
 
 const EVERY_LOOK: readonly Look[] = THEMES.flatMap((theme) => SIZES.map((size) => ({ theme, size })))
 
@@ -21,7 +20,7 @@ const JUDGED: Record<Language, readonly Look[]> = {
 
 /** The pages themselves are the same with a problem on them, so that usually one language will do. */
 function languagesOf({ page, error }: State): Language[] {
-  return long || error === undefined || page === 'error' ? ['en', 'sv'] : ['en']
+  return LONG || error === undefined || page === 'error' ? ['en', 'sv'] : ['en']
 }
 
 /** Tests of these pages, for the suite it is called in; answers the gallery, which is open during its tests. */
@@ -53,7 +52,7 @@ async function faultsOf({ page, problems }: Visit, state: State, language: Langu
   const faults = await headFaults(page, state, language)
   for (const look of EVERY_LOOK) {
     await lookAs(page, look)
-    const judged = long || JUDGED[language].some(({ theme, size }) => theme === look.theme && size === look.size)
+    const judged = LONG || JUDGED[language].some(({ theme, size }) => theme === look.theme && size === look.size)
     const found = [...(await overflow(page)), ...(judged ? violationsOf(await axe(page)) : [])]
     faults.push(...found.map((fault) => `${look.theme}, ${look.size}: ${fault}`))
   }

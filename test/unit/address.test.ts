@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { parseAddress } from '../../src/mail/address.ts'
+import { RUNS } from '../harness/length.ts'
 
 const LONG_DOMAIN = `${'d'.repeat(60)}.${'d'.repeat(60)}.${'d'.repeat(60)}.test`
 
@@ -139,7 +140,7 @@ describe('an address is exactly one addr-spec (IN-1)', () => {
         assert.match(parsed, /^[!#-'*+\-./0-9=?A-Z^-~]{1,64}@[A-Za-z0-9.-]+$/)
         assert.equal(parseAddress(parsed), parsed)
       }),
-      { numRuns: 2000 },
+      RUNS,
     )
   })
 

@@ -6,6 +6,7 @@ import { amrOf, type MethodLookup, provenAt, satisfiedBy, union } from '../../sr
 import { LEVELS, PASSWORD } from '../../src/mfa/assurance/levels.ts'
 import type { MethodAssurance } from '../../src/mfa/assurance/method-assurance.ts'
 import type { Proof } from '../../src/mfa/factors/verifier.ts'
+import { RUNS } from '../harness/length.ts'
 
 const METHODS: Record<string, MethodAssurance> = {
   app: { amr: ['otp'], assurance: LEVELS.closed('mfa'), distinctFactor: true },
@@ -49,6 +50,7 @@ describe('what a sign-in is worth, a mailed code less than an app (EM-1)', () =>
         assert.equal(satisfiedBy(proofs(...methods), lookup).size, 0)
         assert.ok(!amrOf(proofs(...methods), lookup).includes('mfa'))
       }),
+      RUNS,
     )
   })
 
@@ -60,6 +62,7 @@ describe('what a sign-in is worth, a mailed code less than an app (EM-1)', () =>
         assert.deepEqual([...satisfiedBy(proofs(...methods.toReversed()), lookup)].sort(), [...levels].sort())
         assert.ok(levels.isSubsetOf(satisfiedBy(proofs(...methods, further), lookup)))
       }),
+      RUNS,
     )
   })
 })

@@ -7,6 +7,7 @@ import { LEVELS, type Level } from '../../src/mfa/assurance/levels.ts'
 import { methodsFor } from '../../src/mfa/policy/methods.ts'
 import { liveProofs, missing, type Standing } from '../../src/mfa/policy/missing.ts'
 import { type Demand, demand, type Facts, type Policy, type Rule } from '../../src/mfa/policy/policy.ts'
+import { RUNS } from '../harness/length.ts'
 
 const DEFAULT: Policy = {
   secondFactor: 'required',
@@ -275,6 +276,7 @@ describe('what is missing', () => {
           assert.ok(requested === undefined || requested.some((each) => proved.has(each)))
         },
       ),
+      RUNS,
     )
   })
 })

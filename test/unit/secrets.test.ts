@@ -10,13 +10,17 @@ import {
   randomToken,
   sha256,
 } from '../../src/kernel/secrets.ts'
+import { RUNS } from '../harness/length.ts'
 
 const key = Buffer.alloc(32, 7)
 const text = fc.string({ unit: 'binary', maxLength: 200 })
 
 test('KM-5: what was sealed is opened with the same key in the same context', () => {
   const sealer = createSealer(key)
-  fc.assert(fc.property(text, text, (plain, context) => sealer.open(sealer.seal(plain, context), context) === plain))
+  fc.assert(
+    fc.property(text, text, (plain, context) => sealer.open(sealer.seal(plain, context), context) === plain),
+    RUNS,
+  )
 })
 
 test('KM-5: another context does not open it', () => {
@@ -26,6 +30,7 @@ test('KM-5: another context does not open it', () => {
       fc.pre(context !== other)
       assert.throws(() => sealer.open(sealer.seal(plain, context), other))
     }),
+    RUNS,
   )
 })
 
@@ -70,6 +75,7 @@ test('hmac: parts cannot be shifted into each other', () => {
       assert.equal(hmac(key, ...left) === hmac(key, ...right), same)
     }),
     {
+      ...RUNS,
       examples: [
         [
           ['ab', 'c'],

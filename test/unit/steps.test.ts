@@ -14,6 +14,7 @@ import { enrolmentGuards } from '../../src/mfa/policy/configured-policy.ts'
 import { liveProofs, missing } from '../../src/mfa/policy/missing.ts'
 import { demand, type Policy } from '../../src/mfa/policy/policy.ts'
 import { type EnrolmentGuard, nextStep, type SignInFacts, type Step } from '../../src/mfa/policy/steps.ts'
+import { RUNS } from '../harness/length.ts'
 
 const mailOptions = {
   digits: 6,
@@ -567,8 +568,6 @@ const anything: fc.Arbitrary<Given> = fc
     { requiredKeys: [] },
   )
   .map((given) => given as Given)
-
-const RUNS = { numRuns: 3000 }
 
 describe('whatever happened, in whatever order', () => {
   test('nothing is done below what is demanded', () => {

@@ -9,6 +9,7 @@ import { accentFor, contrastOf, GROUND } from '../../src/views/color.ts'
 import { createPages, type Page, type PageError } from '../../src/views/pages.ts'
 import { createRenderer, viewNames } from '../../src/views/renderer.ts'
 import { createTexts } from '../../src/views/texts.ts'
+import { RUNS } from '../harness/length.ts'
 
 const texts = createTexts({ languages: ['en', 'sv'] })
 const renderer = createRenderer({ texts })
@@ -399,7 +400,8 @@ describe('WE-9: whatever a name holds, it is text', () => {
           harmless,
         )
       }),
-      { numRuns: 50 },
+      // Each of them draws every page.
+      { numRuns: RUNS.numRuns / 10 },
     )
   })
 
@@ -501,6 +503,7 @@ describe('assets', () => {
           assert.ok(contrastOf(accent.on, accent.color) >= 4.45)
           assert.ok(contrastOf(accent.on, accent.strong) >= 4.45)
         }),
+        RUNS,
       )
     }
     assert.equal(accentFor('#2457d6', 'light').color, '#2457d6')

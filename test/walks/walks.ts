@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { LONG } from '../harness/length.ts'
 import { needs } from '../harness/needs.ts'
 import { type Stores, startStores } from '../harness/stores.ts'
 import { walkOnce } from './run.ts'
@@ -15,7 +16,7 @@ const SHARES: readonly [Profile, number][] = [
 ]
 
 const EACH = SHARES.reduce((sum, [, share]) => sum + share, 0)
-const times = process.env.STEPGATE_TEST_LENGTH === 'long' ? 10 : 1
+const times = LONG ? 10 : 1
 const [from = 1, to = from] = (process.env.STEPGATE_WALK_SEED ?? `1-${EACH * times}`).split('-').map(Number)
 
 /** Tests of these profiles. A seed says which profile it walks in, whatever file that is in. */
