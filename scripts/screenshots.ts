@@ -1,16 +1,19 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Gallery, openGallery } from '../test/browser/gallery.ts'
 import { lookAs } from '../test/browser/look.ts'
-import { STATIONS, walkAsNewcomer } from '../test/browser/newcomer.ts'
+import { walkAsNewcomer } from '../test/browser/newcomer.ts'
 import { holdStill, MARGIN, newcomerPicture, PICTURES, takeCard, takePictures } from '../test/browser/pictures.ts'
 import { startChromium } from '../test/harness/browser.ts'
+import { LINKED_FOLDER, linkedPictures, PICTURES_FOLDER } from './linked-pictures.ts'
 import { differingPixels, smallPng } from './small-png.ts'
 
-/** Pictures of every page, made from a real gateway: `npm run screenshots [-- PART-OF-A-NAME…]`. */
-const FOLDER = 'docs/images'
+/**
+ * Pictures of every page, made from a real gateway into a folder that git ignores: `npm run screenshots [-- PART-OF-A-NAME…]`. Those that
+ * the documentation shows are brought up to date in its own folder too.
+ */
 /** For the README: columns of cards. */
 const SHEET = 'sign-in.png'
 const COLUMNS = [['login', 'choose'], ['verify-email', 'verify-totp'], ['bind-totp']]
@@ -44,7 +47,8 @@ async function main(): Promise<number> {
   const file = join(fonts, 'fonts.conf')
   writeFileSync(file, FONTS)
   process.env.FONTCONFIG_FILE = file
-  mkdirSync(FOLDER, { recursive: true })
+  if (parts.length === 0) rmSync(PICTURES_FOLDER, { recursive: true, force: true })
+  for (const folder of [PICTURES_FOLDER, LINKED_FOLDER]) mkdirSync(folder, { recursive: true })
   const gallery = await openGallery()
   try {
     await writePictures(gallery, parts)
@@ -55,8 +59,9 @@ async function main(): Promise<number> {
     rmSync(fonts, { recursive: true })
   }
   if (parts.length === 0) removeOthers()
-  const bytes = readdirSync(FOLDER).reduce((sum, name) => sum + statSync(join(FOLDER, name)).size, 0)
-  console.log(`${readdirSync(FOLDER).length} pictures, ${(bytes / 1_000_000).toFixed(1)} MB, in ${FOLDER}`)
+  console.log(
+    `${readdirSync(PICTURES_FOLDER).length} pictures in ${PICTURES_FOLDER}, ${linked.size} of them in ${LINKED_FOLDER}`,
+  )
   return 0
 }
 
@@ -65,7 +70,7 @@ async function writePictures(gallery: Gallery, parts: string[]): Promise<void> {
   const visits = Map.groupBy(wanted, ({ state, language }) => `${state.name} ${language}`)
   for (const pictures of visits.values()) {
     for await (const [{ name }, png] of takePictures(gallery, pictures)) {
-      if (keep(name, png) === 'changed') console.error(name)
+      keep(name, png)
     }
   }
 }
@@ -75,8 +80,7 @@ async function writeNewcomer(): Promise<void> {
   await walkAsNewcomer(async (station, page) => {
     await lookAs(page, { theme: 'light', size: 'desktop' })
     await holdStill(page)
-    const name = newcomerPicture(station)
-    if (keep(name, smallPng(await page.screenshot({ fullPage: true }))) === 'changed') console.error(name)
+    keep(newcomerPicture(station), smallPng(await page.screenshot({ fullPage: true })))
   })
 }
 
@@ -98,19 +102,22 @@ async function writeSheet(gallery: Gallery): Promise<void> {
   await chromium.close()
 }
 
-/** Writes a picture that a person could tell from the one that is there. */
-function keep(name: string, png: Buffer): 'changed' | 'same' {
-  const file = join(FOLDER, name)
-  if (existsSync(file) && differingPixels(readFileSync(file), png) <= NOISE) return 'same'
+const linked = new Set(linkedPictures())
+
+/** Writes a picture; over one that the documentation shows only where a person could tell the two apart, and says so. */
+function keep(name: string, png: Buffer): void {
+  writeFileSync(join(PICTURES_FOLDER, name), png)
+  if (!linked.has(name)) return
+  const file = join(LINKED_FOLDER, name)
+  if (existsSync(file) && differingPixels(readFileSync(file), png) <= NOISE) return
   writeFileSync(file, png)
-  return 'changed'
+  console.error(file)
 }
 
-/** Pictures of pages that are no more. */
+/** Pictures that no page shows any more. */
 function removeOthers(): void {
-  const names = new Set([SHEET, ...STATIONS.map(newcomerPicture), ...PICTURES.map(({ name }) => name)])
-  for (const name of readdirSync(FOLDER).filter((file) => file.endsWith('.png') && !names.has(file))) {
-    rmSync(join(FOLDER, name))
+  for (const name of readdirSync(LINKED_FOLDER).filter((file) => file.endsWith('.png') && !linked.has(file))) {
+    rmSync(join(LINKED_FOLDER, name))
   }
 }
 
