@@ -1,4 +1,5 @@
-import { globSync } from 'node:fs'
+import { globSync, statSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { relative } from 'node:path'
 import { run } from 'node:test'
 import type { TestEvent } from 'node:test/reporters'
@@ -11,17 +12,18 @@ const SECOND = 1000
 const MINUTE = 60 * SECOND
 /** For one file, in the usual and in the long run. */
 const FILE_TIMEOUT = { usual: 2 * MINUTE, long: 20 * MINUTE }
+const IN_PROCESS = ['walks', 'attack', 'flow', 'unit', 'self']
 /**
- * Kinds of tests side by side, each lane in its order with so many files at once. Two browsers on two cores take longer than one after
- * the other, and so do commands, which are processes of their own; what needs neither fills the time they wait. Contracts sleep for
- * most of their time, because stores go by the real one.
+ * Who works side by side: each takes the next file of the first of its kinds that has one left, so that nobody rests before the work is
+ * done. Two browsers on two cores take longer than one after the other, so one worker alone has them. Contracts sleep for most of their
+ * time, because stores go by the real one, and are done beside the rest.
  */
-const LANES = [
-  { atOnce: 1, kinds: ['browser', 'cli'] },
-  { atOnce: 2, kinds: ['walks', 'attack', 'flow', 'unit', 'self'] },
-  { atOnce: 1, kinds: ['contract'] },
+const WORKERS = [
+  ['browser', 'cli', ...IN_PROCESS],
+  ...Array.from({ length: Math.max(2, availableParallelism()) }, () => [...IN_PROCESS, 'cli']),
+  ['contract'],
 ]
-const ORDER = LANES.flatMap(({ kinds }) => kinds)
+const ORDER = ['browser', 'cli', ...IN_PROCESS, 'contract']
 
 type Event<Type extends TestEvent['type']> = Extract<TestEvent, { type: Type }>['data']
 type Counts = Event<'test:summary'>['counts']
@@ -52,6 +54,11 @@ async function main(): Promise<number> {
     console.error(`No test file matches ${filters.join(' ')}. ${USAGE}`)
     return 2
   }
+  const strange = files.filter((file) => !ORDER.includes(kindOf(file)))
+  if (strange.length > 0) {
+    console.error(`Nobody runs ${strange.join(', ')}: its folder is none of ${ORDER.join(', ')}`)
+    return 2
+  }
   installDebianPackages(console.log)
   prepareTests()
   const started = performance.now()
@@ -75,8 +82,11 @@ function testFiles(filters: string[]): string[] {
   const rank = (file: string): number => ORDER.indexOf(kindOf(file))
   return globSync('test/**/*.test.ts')
     .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
-    .sort((a, b) => rank(a) - rank(b) || a.localeCompare(b))
+    .sort((a, b) => rank(a) - rank(b) || sizeOf(b) - sizeOf(a))
 }
+
+/** Long files take long, and the last one to begin should be a short one. */
+const sizeOf = (file: string): number => statSync(file).size
 
 const kindOf = (file: string): string => file.split('/')[1] ?? ''
 
@@ -91,13 +101,21 @@ async function runFiles(files: string[], timeout: number): Promise<Report> {
   }
   const interrupt = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupt.abort())
-  const runs = LANES.map(async ({ atOnce, kinds }) => {
-    const own = files.filter((file) => kinds.includes(kindOf(file)))
-    if (own.length === 0) return
-    const events = run({ files: own, concurrency: atOnce, timeout, signal: interrupt.signal })
-    for await (const event of events) note(event as TestEvent, report)
-  })
-  await Promise.all(runs)
+  const left = Map.groupBy(files, kindOf)
+  const next = (kinds: readonly string[]): string | undefined =>
+    kinds
+      .map((kind) => left.get(kind))
+      .find((waiting) => waiting?.length)
+      ?.shift()
+  const work = async (kinds: readonly string[]): Promise<void> => {
+    for (let file = next(kinds); file !== undefined && !interrupt.signal.aborted; file = next(kinds)) {
+      const events = run({ files: [file], timeout, signal: interrupt.signal })
+      for await (const event of events) note(event as TestEvent, report)
+    }
+  }
+  await Promise.all(WORKERS.map(work))
+  // What was left undone is no success.
+  if (interrupt.signal.aborted) report.counts = undefined
   return report
 }
 
