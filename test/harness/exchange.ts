@@ -1,8 +1,8 @@
-import { type IncomingHttpHeaders, request as plainRequest } from 'node:http'
+import { type Agent, type IncomingHttpHeaders, request as plainRequest } from 'node:http'
 import { request as secureRequest } from 'node:https'
 import type { Socket } from 'node:net'
 
-/** One HTTP request with nothing added: no redirects, no cookies, no pool. */
+/** One HTTP request with nothing added: no redirects, no cookies, and a connection of its own unless it is given some. */
 export interface Exchange {
   method?: string
   url: string | URL
@@ -13,6 +13,8 @@ export interface Exchange {
   ca?: string
   /** Connects here instead of to the URL's host, in clear text, whatever the URL says; the Host header stays the URL's. */
   connect?: { host?: string; port: number }
+  /** Connections that are used again, for requests in clear text. */
+  connections?: Agent | false
   signal?: AbortSignal
   /** Milliseconds without an answer; default 20 000. */
   timeout?: number
@@ -27,6 +29,18 @@ export interface Answer {
 const PATIENCE = 20_000
 
 export async function exchange(given: Exchange): Promise<Answer> {
+  try {
+    return await send(given)
+  } catch (error) {
+    // The server may end a connection that rested at the moment in which it is used again; browsers ask once more too.
+    if (!given.connections || !(error instanceof StaleConnection)) throw error
+    return send({ ...given, connections: false })
+  }
+}
+
+class StaleConnection extends Error {}
+
+async function send(given: Exchange): Promise<Answer> {
   const url = new URL(given.url)
   const { promise, resolve, reject } = Promise.withResolvers<Answer>()
   const secure = url.protocol === 'https:' && given.connect === undefined
@@ -38,7 +52,7 @@ export async function exchange(given: Exchange): Promise<Answer> {
       port: given.connect?.port ?? portOf(url),
       path: `${url.pathname}${url.search}`,
       headers: headersOf(given, url),
-      agent: false,
+      agent: (!secure && given.connections) || false,
       timeout: given.timeout ?? PATIENCE,
       ...(given.signal === undefined ? {} : { signal: given.signal }),
       ...(secure ? tlsOf(given, url) : {}),
@@ -52,7 +66,10 @@ export async function exchange(given: Exchange): Promise<Answer> {
       })
     },
   )
-  sent.once('error', reject)
+  sent.once('error', (error: NodeJS.ErrnoException) => {
+    const stale = sent.reusedSocket && ['ECONNRESET', 'EPIPE'].includes(error.code ?? '')
+    reject(stale ? new StaleConnection(error.message, { cause: error }) : error)
+  })
   sent.once('timeout', () => sent.destroy(new Error(`no answer from ${url.origin}${url.pathname}`)))
   // A server that refuses a body early closes the connection; what it said before that still counts.
   sent.once('socket', (socket: Socket) => socket.setNoDelay(true))

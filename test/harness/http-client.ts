@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders } from 'node:http'
+import { Agent, type IncomingHttpHeaders } from 'node:http'
 import { Cookie, CookieJar } from 'tough-cookie'
 import { type Answer, exchange } from './exchange.ts'
 import { encode, type Fields, type Form, fillIn, formsOf, mainForm } from './forms.ts'
@@ -93,6 +93,9 @@ const AS_A_BROWSER = {
   'upgrade-insecure-requests': '1',
 }
 
+/** Of all browsers: nothing of a person or a browser hangs on a connection. */
+const CONNECTIONS = new Agent({ keepAlive: true })
+
 /** A browser without scripts for tests of flows: cookies with their rules, redirects, forms. It verifies nothing of our own. */
 export function createBrowser(options: BrowserOptions = {}): Browser {
   // A refused cookie (prefix, Secure, Domain) is dropped without a word, as browsers do.
@@ -138,6 +141,7 @@ export function createBrowser(options: BrowserOptions = {}): Browser {
       method,
       url,
       headers: withoutUndefined(headers),
+      connections: CONNECTIONS,
       ...(body === undefined ? {} : { body }),
       ...(options.ca === undefined ? {} : { ca: options.ca }),
       ...(proxy === undefined ? {} : { connect: { port: proxy.port } }),
