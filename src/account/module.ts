@@ -58,6 +58,7 @@ export interface AccountModuleDependencies {
   hasher: Pick<Hasher, 'hash'>
   throttle: PasswordThrottle
   bindings: BindingStore
+  /** Every kind there is: what was bound under an older file is shown, and can be removed. */
   registry: Registry
   recoveryCodes: RecoveryCodes
   verifier: Verifier

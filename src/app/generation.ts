@@ -27,9 +27,9 @@ import { addressLimits, routeOf } from '../web/address-limits.ts'
 import { createWeb, frontDoorOf } from '../web/module.ts'
 import { type Decisions, decisionsOf } from './decisions.ts'
 import { createEngine } from './engine.ts'
-import { requestsUnderWay } from './requests-under-way.ts'
 import { createServices, type Services } from './services.ts'
 import type { Stores } from './stores.ts'
+import { createWorkUnderWay, type WorkUnderWay } from './work-under-way.ts'
 
 /** Everything that follows from one reading of the file. It owns what it opens, and ends it. */
 export interface Generation {
@@ -76,28 +76,37 @@ async function generationOf(
   const { config, setupDecision, mailer } = services
   const decisions = await decisionsOf({ ...stores, ...services })
   // What cannot work is refused also where set-up waits.
-  const whole = await createApplication(stores, services, decisions)
+  const work = createWorkUnderWay()
+  const whole = await createApplication({ stores, services, decisions, work })
   const waits = setup !== undefined && setupDecision.from === 'nobody'
-  const inside = waits ? createSetupApplication({ stores, services, decisions, setup }) : whole.inside
-  const requests = requestsUnderWay(
-    frontDoorOf(
-      { issuer: config.issuer, trustedProxies: config.listen.trustedProxies },
-      { inside, health, log: stores.log, trail: stores.trail },
-    ),
+  const inside = waits ? createSetupApplication({ stores, services, decisions, setup, work }) : whole.inside
+  const handler = frontDoorOf(
+    { issuer: config.issuer, trustedProxies: config.listen.trustedProxies },
+    { inside, health, log: stores.log, trail: stores.trail },
   )
   return {
     config,
     setupDecision,
     mailer,
-    handler: requests.handler,
+    handler,
     sessions: whole.sessions,
     keys: whole.keys,
     idle: async () => {
-      await requests.none()
-      await whole.settled()
+      // Whoever is at work may still begin what is to be waited for.
+      do {
+        await work.none()
+        await whole.settled()
+      } while (work.count > 0)
     },
     close: services.closeServices,
   }
+}
+
+interface ApplicationParts {
+  stores: Stores
+  services: Services
+  decisions: Decisions
+  work: WorkUnderWay
 }
 
 interface Application {
@@ -109,7 +118,8 @@ interface Application {
 }
 
 /** Everything that a request can meet behind the front door, in this order. */
-async function createApplication(stores: Stores, services: Services, decisions: Decisions): Promise<Application> {
+async function createApplication(given: ApplicationParts): Promise<Application> {
+  const { stores, services, decisions, work } = given
   const { config } = services
   const { issuer, limits, branding, mfa } = config
   const { state, clock, trail, secretKey } = stores
@@ -132,7 +142,6 @@ async function createApplication(stores: Stores, services: Services, decisions: 
     { ...shared, guards, absolute: config.sessions.absolute, forgot: links.forgot, resumeCookie: cookies.resume },
     {
       ...parts,
-      registry: used,
       throttle,
       verifier,
       pendingProofs: createPendingProofs({ state, sealer }),
@@ -153,6 +162,7 @@ async function createApplication(stores: Stores, services: Services, decisions: 
     { state, clock, trail },
   )
   const order: Middleware[] = [
+    work.middleware,
     web.errorPages.middleware,
     web.assets,
     gates,
@@ -195,13 +205,10 @@ function verifierOptions({ limits, sessions }: Config) {
 }
 
 /** All there is before set-up is finished: its pages, and for everything else that it is not finished (A1). */
-function createSetupApplication(given: {
-  stores: Stores
-  services: Services
-  decisions: Decisions
-  setup: NonNullable<GenerationParts['setup']>
-}): RequestListener {
-  const { stores, services, decisions, setup } = given
+function createSetupApplication(
+  given: ApplicationParts & { setup: NonNullable<GenerationParts['setup']> },
+): RequestListener {
+  const { stores, services, decisions, setup, work } = given
   const { config, registry } = services
   const { issuer, branding, limits, passwords } = config
   const { policy } = decisions
@@ -226,6 +233,6 @@ function createSetupApplication(given: {
   // The front door has rewritten these headers.
   app.proxy = true
   app.on('error', (error: Error) => log.warn('a request broke off', { reason: error.message }))
-  for (const middleware of [web.errorPages.middleware, web.assets, ...pages]) app.use(middleware)
+  for (const middleware of [work.middleware, web.errorPages.middleware, web.assets, ...pages]) app.use(middleware)
   return app.callback()
 }

@@ -1,4 +1,4 @@
-import { AccountGoneError, LoginTakenError } from '../accounts/account-store.ts'
+import { LoginTakenError } from '../accounts/account-store.ts'
 import type { NoReasonGiven } from '../administration/not-done.ts'
 import type { InvalidField } from '../administration/people/fields.ts'
 import type { LoginTaken } from '../administration/people/login-taken.ts'
@@ -24,7 +24,7 @@ function failureOf(refusal: CommonRefusal, name: string): Error {
     case 'unknown-person':
       return unknownUser(name)
     case 'gone':
-      return new AccountGoneError()
+      return new CommandError(`user "${name}" does not exist any more`)
     case 'login-taken':
       return new LoginTakenError(refusal.login)
     case 'invalid':

@@ -57,7 +57,8 @@ export interface SignInModuleDependencies extends Pick<ConsentDependencies, 'gra
   pendingProofs: PendingProofs
   sessionProofs: SessionProofRecords
   verifier: Verifier
-  registry: Registry
+  /** The kinds of authenticator that the file uses. */
+  used: Registry
   devices: Pick<RememberedDevices, 'present' | 'remember'>
   decider: Decider
   acr: AcrNames
@@ -74,17 +75,17 @@ export function createSignInModule(
   dependencies: SignInModuleDependencies,
 ): { guard: Middleware; routes: Middleware } {
   const { issuer, guard, guards, absolute, forgot, resumeCookie, limits } = options
-  const { web, provider, sessions, registry, decider, trail, clock, accounts, devices } = dependencies
+  const { web, provider, sessions, used, decider, trail, clock, accounts, devices } = dependencies
   const { browsers, responder, parties } = web
   const key = deriveKey(dependencies.secretKey, 'known-browser')
   const cookies = createAccountCookies({ issuer, key, now: () => clock.now() })
   const signIns = createSignIns({
     ...dependencies,
     interactions: createInteractions({ provider, parties, sessions }),
-    rules: { guard, guards, authenticators: registry.list(), lookup: decider.lookup },
+    rules: { guard, guards, authenticators: used.list(), lookup: decider.lookup },
     absolute,
   })
-  const factors = createFactors({ ...dependencies, authenticators: registry, cookies })
+  const factors = createFactors({ ...dependencies, authenticators: used, cookies })
   const pages = createStepPages({ forgot }, { factors, responder, accounts, clock })
   const flow = createSignInFlow({ signIns, factors, cookies, pages, responder, trail })
   const login = createLogin({ ...dependencies, devices, cookies, signIns })

@@ -3,7 +3,7 @@ import { amrOf, type MethodLookup, provenAt, satisfiedBy } from '../mfa/assuranc
 import { LEVELS } from '../mfa/assurance/levels.ts'
 import { liveProofs } from '../mfa/policy/missing.ts'
 import type { SessionProofs } from '../mfa/session/session-proofs.ts'
-import { beganHere, proofsOf, type SignIn, STEP_UP } from './sign-in.ts'
+import { isFresh, proofsOf, type SignIn, STEP_UP } from './sign-in.ts'
 
 /**
  * What the engine is told once nothing is missing: who has signed in and at which level, and what their session
@@ -27,7 +27,7 @@ export function resultOf(
       amr: amrOf(proofs, lookup),
       ts: Math.floor(at / 1000),
       remember: false,
-      fresh: beganHere(signIn, lookup) || interaction.before?.fresh === true,
+      fresh: isFresh(signIn, level, lookup) || interaction.before?.fresh === true,
     },
     proofs: sessionOf(signIn, { now, absolute }),
     asOf: interaction.startedAt,

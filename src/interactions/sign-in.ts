@@ -1,6 +1,7 @@
 import type { Account } from '../accounts/account.ts'
 import { type AcrNames, requestedAcr } from '../mfa/assurance/acr.ts'
-import { type MethodLookup, standsFirst, union } from '../mfa/assurance/assurance.ts'
+import { type MethodLookup, satisfiedBy, union } from '../mfa/assurance/assurance.ts'
+import { type Level, PASSWORD } from '../mfa/assurance/levels.ts'
 import type { Binding } from '../mfa/factors/binding-store.ts'
 import type { Proof } from '../mfa/factors/verifier.ts'
 import type { Question } from '../mfa/policy/decider.ts'
@@ -101,7 +102,11 @@ export function proofsOf({ session, pending }: Pick<SignIn, 'session' | 'pending
   return union(session?.proofs ?? [], pending?.value.proofs ?? [])
 }
 
-/** Whether the password, or what else may stand first, was proved in this very interaction. */
-export function beganHere({ pending }: Pick<SignIn, 'pending'>, lookup: MethodLookup): boolean {
-  return pending?.value.proofs.some(({ method }) => standsFirst(method, lookup)) === true
+/**
+ * Whether this very interaction authenticated its person anew: the password was typed in it, or its own proofs reach
+ * `level` without those of the session. A key that only joins an older password makes nothing fresh (X3).
+ */
+export function isFresh({ pending }: Pick<SignIn, 'pending'>, level: Level, lookup: MethodLookup): boolean {
+  const proofs = pending?.value.proofs ?? []
+  return proofs.some(({ method }) => method === PASSWORD) || satisfiedBy(proofs, lookup).has(level)
 }

@@ -58,12 +58,15 @@ export function createOutboxRunner(options: OutboxRunnerOptions, dependencies: O
   let storeFailed = false
 
   /** Whether to go on at once. */
-  async function sendSome(by: Mailer): Promise<boolean> {
+  async function sendSome(): Promise<boolean> {
     if (hasty) {
       hasty = false
       await outbox.hasten()
     }
     const mails = await outbox.claim(settings.batch, settings.lease)
+    // Only now: the configuration may have been read again meanwhile, and the mailer of before is closed.
+    const by = mailer()
+    if (by === undefined) return false
     const outcomes = await Promise.all(mails.map((mail) => deliver(mail, by)))
     const sent = outcomes.includes('sent')
     // It serves again: what was postponed meanwhile need not wait for its own time.
@@ -76,8 +79,7 @@ export function createOutboxRunner(options: OutboxRunnerOptions, dependencies: O
   async function sendAll(): Promise<void> {
     try {
       for (let more = true; more && !stopped; ) {
-        const by = mailer()
-        more = by !== undefined && (await sendSome(by))
+        more = mailer() !== undefined && (await sendSome())
       }
       storeFailed = false
     } catch (error) {

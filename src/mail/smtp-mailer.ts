@@ -58,6 +58,7 @@ export function createSmtpMailer(options: SmtpMailerOptions, dependencies: SmtpM
 
   return {
     async send(mail) {
+      if (closing) throw failed(mail, new Error('the mailer is closed'))
       const address = parseAddress(mail.to)
       if (address === undefined)
         throw failed(mail, Object.assign(new Error('not one plain address'), { code: 'EENVELOPE' }))

@@ -32,7 +32,9 @@ export function createRecheck(
     const record = sessionUid === undefined ? undefined : (await proofs.get(sessionUid))?.value
     if (record === undefined || !aliveFor(account, record)) return false
     const demanded = await decider.demand({ account, client, address: record.address, requested: undefined })
-    if (demanded.deny || said === undefined || !acr.reaches(said, demanded.require)) return false
+    if (demanded.deny || said === undefined) return false
+    const { require, alsoRequire = [] } = demanded
+    if (![require, ...alsoRequire].every((floor) => acr.reaches(said, floor))) return false
     return (await admissions.of(record, account, { demanded, asOf: undefined })).ok
   }
 }

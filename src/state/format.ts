@@ -64,28 +64,36 @@ export interface AdmissionOptions {
   own?: FormatKnowledge
 }
 
+/** What asks a store and changes nothing in it. */
+const READS: ReadonlySet<string | symbol> = new Set(['get', 'indexList', 'waitFor', 'ping', 'evictionPolicy'])
+
 /**
  * The same store, behind a look at what was written there: a marker names the newest format, and no operation
- * reaches a store that is newer than this program. Throws ConfigError when it is; while the store does not answer,
- * the look is left to the first operation, which then fails as one that the store cannot serve. Closes a store that
- * it refuses.
+ * reaches a store that is newer than this program. Throws ConfigError when it is, and closes it. While the store does
+ * not answer, the look is left to the first operation, which then fails as one that the store cannot serve. A store
+ * that can be read and not written is read; what would write waits until the marker stands.
  */
 export async function admitted<S extends StateStore>(
   store: S,
   { key, own = STATE_FORMAT }: AdmissionOptions,
   { log }: { log: Log },
 ): Promise<S> {
-  let known = false
+  let readable = false
+  let marked = false
+  let refused = false
   let looking: Promise<void> | undefined
 
+  async function lookAndMark(): Promise<void> {
+    const found = await markerOf(store, { key, own })
+    readable = true
+    await raiseMarker(store, found, own)
+    marked = true
+  }
+
   function look(): Promise<void> {
-    looking ??= raiseMarker(store, { key, own })
-      .then(() => {
-        known = true
-      })
-      .finally(() => {
-        looking = undefined
-      })
+    looking ??= lookAndMark().finally(() => {
+      looking = undefined
+    })
     return looking
   }
 
@@ -98,12 +106,14 @@ export async function admitted<S extends StateStore>(
     }
   }
 
-  async function lookLate(): Promise<void> {
+  async function lookLate(operation: string | symbol): Promise<void> {
     try {
       await look()
     } catch (error) {
+      if (readable && READS.has(operation)) return
       if (error instanceof UnavailableError) throw error
-      log.error('the state store is not used', { error })
+      if (!refused) log.error('the state store is not used', { error })
+      refused = true
       throw new UnavailableError('state', { cause: error })
     }
   }
@@ -111,28 +121,40 @@ export async function admitted<S extends StateStore>(
   return new Proxy(store, {
     get(target, name) {
       const member: unknown = Reflect.get(target, name)
-      if (known || name === 'close' || typeof member !== 'function') return member
+      if (marked || name === 'close' || typeof member !== 'function') return member
+      if (readable && READS.has(name)) return member
       return async (...given: unknown[]): Promise<unknown> => {
-        await lookLate()
+        await lookLate(name)
         return Reflect.apply(member, target, given)
       }
     },
   })
 }
 
-/** The marker never goes down: of programs that start at the same time, the newest one's stays. */
-async function raiseMarker(state: StateStore, { key, own }: Required<AdmissionOptions>): Promise<void> {
-  const { writes, reads } = own
+/** A marker that this program can read; undefined: there is none. Throws ConfigError for a newer one. */
+async function markerOf(state: StateStore, { key, own }: Required<AdmissionOptions>): Promise<string | undefined> {
+  const text = await state.get(MARKER)
+  if (text === undefined) return undefined
+  const found = markerIn(text)
+  if (found.format > own.reads) throw new ConfigError(key, newerStore(found, own.reads))
+  return text
+}
+
+/**
+ * Writes what this program writes, unless it stands there; never goes down: of programs that start at the same time,
+ * the newest one's stays. Its life begins anew where that can be written.
+ */
+async function raiseMarker(state: StateStore, found: string | undefined, { writes }: FormatKnowledge): Promise<void> {
   const mine = JSON.stringify(writes)
-  for (;;) {
-    const text = await state.get(MARKER)
+  for (let text = found; ; text = await state.get(MARKER)) {
     if (text === undefined) {
       if (await state.add(MARKER, mine, MARKER_TTL)) return
-      continue
+    } else if (markerIn(text).format >= writes.format) {
+      await state.compareAndSet(MARKER, text, text, MARKER_TTL).catch(() => undefined)
+      return
+    } else if (await state.compareAndSet(MARKER, text, mine, MARKER_TTL)) {
+      return
     }
-    const { format, since } = markerIn(text)
-    if (format > reads) throw new ConfigError(key, newerStore({ format, since }, reads))
-    if (await state.compareAndSet(MARKER, text, format < writes.format ? mine : text, MARKER_TTL)) return
   }
 }
 

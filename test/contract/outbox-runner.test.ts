@@ -99,6 +99,27 @@ describe('the runner of the outbox (FA-11)', () => {
     assert.deepEqual(lines, [])
   })
 
+  test('a configuration that is read while mails are claimed: they go through its mailer, not the one of before', async () => {
+    const before = mailer
+    const claimed = Promise.withResolvers<void>()
+    const by: Outbox = {
+      ...outbox,
+      async claim(...given) {
+        const mails = await outbox.claim(...given)
+        await claimed.promise
+        return mails
+      },
+    }
+    await outbox.add([letter('anna')])
+    mailer = { ...(before as Mailer), send: async () => Promise.reject(new MailError('closed')) }
+    run({}, by)
+    await looks()
+    mailer = before
+    claimed.resolve()
+    await until(empty)
+    assert.deepEqual([sent, lines], [['anna'], []])
+  })
+
   test('a failed letter is tried again after 30 s, then after twice as long each time, up to an hour', async () => {
     answer = () => new MailError('down')
     await outbox.add([letter('anna')])

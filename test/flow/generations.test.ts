@@ -118,6 +118,40 @@ describe('a generation ends what it opened', () => {
   })
 })
 
+describe('whoever hung up', () => {
+  test('gets the mail that was asked for, also when the configuration is read again meanwhile', async (t) => {
+    const [stores, smtp] = [await startStores('embedded'), await startSmtp()]
+    t.after(() => Promise.all([stores.stop(), smtp.stop()]))
+    const mail = { smtp: smtp.url, from: 'Example <id@example.test>' }
+    const mfa = { enabled: false, optOut: { understood: true, disableMfa: true }, methods: ['totp'] }
+    const running = await startGateway({ stores, config: { mail, mfa } })
+    t.after(() => running.stop())
+    const { username, email } = await running.person()
+    const browser = createBrowser({ origin: running.issuer })
+    const page = await browser.get(`${running.issuer}/forgot`)
+    const { state } = running.installation
+    const { reserve } = state
+    const [arrived, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    state.reserve = async (...given) => {
+      arrived.resolve()
+      await released.promise
+      return reserve(...given)
+    }
+    const cookies = Object.entries(await browser.cookies(page.url)).map(([name, value]) => `${name}=${value}`)
+    const hungUp = new AbortController()
+    const body = new URLSearchParams({ ...page.form?.hidden, username })
+    const headers = { cookie: cookies.join('; '), origin: running.issuer }
+    const asked = fetch(page.url, { method: 'POST', headers, body, signal: hungUp.signal })
+    await arrived.promise
+    hungUp.abort()
+    await assert.rejects(asked, { name: 'AbortError' })
+    await running.reload({ branding: { name: 'Other' } })
+    state.reserve = reserve
+    released.resolve()
+    await smtp.waitFor(`${email}`)
+  })
+})
+
 describe('nobody has answered', () => {
   test('whether a second factor is needed: a rotation of keys answers no more than a start did (A10)', async (t) => {
     const stores = await startStores('embedded')

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { isFresh } from '../../src/interactions/sign-in.ts'
 import { MINUTE, SECOND } from '../../src/kernel/clock.ts'
 import { createAcrNames } from '../../src/mfa/assurance/acr.ts'
 import { amrOf, provenAt, satisfiedBy, standsFirst } from '../../src/mfa/assurance/assurance.ts'
@@ -84,6 +85,8 @@ const RULE: Rule = { name: 'rule', when: { clients: undefined, groups: undefined
 
 interface Given {
   policy?: Partial<Policy>
+  /** What the client requires. */
+  client?: Level
   rule?: Partial<Rule>
   requested?: Level[]
   methods: string[]
@@ -93,11 +96,11 @@ interface Given {
   before?: number
 }
 
-function demandOf({ policy, rule, requested, bound = [] }: Given) {
+function demandOf({ policy, rule, client, requested, bound = [] }: Given) {
   return demand(
     { ...POLICY, ...policy, rules: [{ ...RULE, ...rule }] },
     {
-      client: { id: 'app', require: undefined },
+      client: { id: 'app', require: client },
       address: '203.0.113.1',
       requested,
       account: { groups: [], bound, usableUnbound: [] },
@@ -162,6 +165,13 @@ describe('policy meets a proof that stands first', () => {
       'verify',
     ],
     ['and is enough with it', { methods: ['bare key', 'app'], bound: ['app'] }, undefined, 'done'],
+    [
+      'floors on two axes hold beside each other: a bare key does not spare two factors',
+      { methods: ['bare key'], rule: { require: 'mfa' }, client: 'phr' },
+      { levels: ['mfa'], by: 'floor' },
+      'choose',
+    ],
+    ['a passkey meets both', { methods: ['passkey'], rule: { require: 'mfa' }, client: 'phr' }, undefined, 'done'],
     ['require: mfa is met', { methods: ['passkey'], rule: { require: 'mfa' } }, undefined, 'done'],
     ['require: phr is met', { methods: ['passkey'], rule: { require: 'phr' } }, undefined, 'done'],
     [
@@ -229,4 +239,21 @@ describe('tokens of a sign-in without a password', () => {
     assert.deepEqual(reached(['bare key']), ['2sv', 'mfa', 'phr', 'pwd'])
     assert.deepEqual(reached(['mail']), ['2sv', 'pwd'])
   })
+})
+
+describe('what authenticates anew (X3)', () => {
+  const pendingOf = (...methods: string[]) => {
+    const proofs = methods.map((method) => ({ method, at: STARTED }))
+    const value = { accountId: 'account', browser: 'browser', proofs, passwordEpoch: 0, sessionEpoch: 0 }
+    return { pending: { value, version: '1' } }
+  }
+  const rows: [title: string, methods: string[], level: Level, fresh: boolean][] = [
+    ['a password typed here', ['password'], 'mfa', true],
+    ['a passkey that reaches the level by itself', ['passkey'], 'mfa', true],
+    ['not a bare key beside an older password', ['bare key'], 'mfa', false],
+    ['not a code beside an older password', ['app'], 'mfa', false],
+  ]
+  for (const [title, methods, level, fresh] of rows) {
+    test(title, () => assert.equal(isFresh(pendingOf(...methods), level, lookup), fresh))
+  }
 })

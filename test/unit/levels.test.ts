@@ -59,6 +59,42 @@ describe('the table of levels', () => {
     assert.equal(LEVELS.strongest([undefined]), undefined)
   })
 
+  const together: [together: (Level | undefined)[], kept: Level[]][] = [
+    [[undefined], ['pwd']],
+    [['pwd', '2sv', 'mfa'], ['mfa']],
+    [
+      ['mfa', 'phr'],
+      ['phr', 'mfa'],
+    ],
+    [
+      ['2sv', 'phr', 'pwd'],
+      ['phr', '2sv'],
+    ],
+    [
+      ['phr', 'phrh', 'mfa', '2sv'],
+      ['phrh', 'mfa'],
+    ],
+  ]
+  for (const [given, kept] of together) {
+    test(`floors that all hold: ${given.join(', ')} are ${kept.join(' and ')}`, () => {
+      assert.deepEqual(LEVELS.together(given), kept)
+    })
+  }
+
+  test('a token says nothing of the other axis', () => {
+    const names = createAcrNames({})
+    assert.ok(names.reaches('phr', 'phr') && names.reaches('phr', 'pwd'))
+    assert.ok(!names.reaches('phr', '2sv') && !names.reaches('phr', 'mfa'))
+    assert.ok(!names.reaches('urn:stepgate:acr:mfa', 'phr'))
+    assert.ok(names.reaches('urn:stepgate:acr:mfa', '2sv'))
+  })
+
+  test('a token is not raised to a floor that was not reached', () => {
+    const bounds = { best: 'mfa', floor: 'phr' } as const
+    assert.equal(createAcrNames({}).emitted(set('pwd 2sv mfa'), [], bounds), 'urn:stepgate:acr:mfa')
+    assert.equal(createAcrNames({}).emitted(set('pwd 2sv mfa phr'), [], bounds), 'phr')
+  })
+
   test('a table that cannot say what a second factor reaches is none', () => {
     assert.throws(() => createLevels([]))
     assert.throws(() => createLevels(LEVELS.rows.map(({ secondFactor: _, ...row }) => row)))

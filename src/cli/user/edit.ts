@@ -4,7 +4,7 @@ import type { Installation } from '../../app/installation.ts'
 import { factsAbout } from '../actor.ts'
 import { administer } from '../administration.ts'
 import { dependenciesOf } from '../dependencies.ts'
-import { CommandError, UsageError } from '../failure.ts'
+import { UsageError } from '../failure.ts'
 import { done } from '../outcome.ts'
 import type { Result } from '../output.ts'
 import { type AccountOptions, collect } from './account-options.ts'
@@ -32,7 +32,6 @@ async function editAccount(installation: Installation, name: string, options: Ac
   const password = options.passwordStdin === true ? readNewPassword : undefined
   const facts = { ...factsAbout(name), changes, password }
   const outcome = await editPerson(dependenciesOf(installation), facts)
-  if (!outcome.ok && outcome.reason === 'gone') throw new CommandError(`user "${name}" does not exist any more`)
   if (!outcome.ok && outcome.reason === 'nothing') throw new UsageError('user edit', 'nothing to change is given')
   const { account } = done(outcome, name)
   return { text: accountText(account), json: accountJson(account) }

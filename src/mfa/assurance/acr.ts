@@ -6,7 +6,10 @@ export interface AcrNames {
   nameOf(level: Level): string
   /** The level a value asks for; undefined for a value we do not know. */
   levelOf(value: string): Level | undefined
-  /** Whether a token that says this value is not below a floor. */
+  /**
+   * Whether a token that says this value and nothing else meets a floor. A level on another axis says nothing about it:
+   * where `mfa` is required, a token that says `phr` alone does not tell of two factors.
+   */
   reaches(value: string, floor: Level): boolean
   /**
    * The value to emit when `levels` are satisfied and the request listed these values: the first satisfied one that
@@ -23,7 +26,7 @@ export interface AcrNames {
  */
 export function createAcrNames(
   configured: Partial<Record<Level, readonly string[]>>,
-  { rows, rankOf } = LEVELS,
+  { rows, rankOf, includes } = LEVELS,
 ): AcrNames {
   const names = new Map<Level, string>()
   const levels = new Map<string, Level>()
@@ -36,7 +39,7 @@ export function createAcrNames(
   const levelOf = (value: string): Level | undefined => levels.get(value)
   const reaches = (value: string, floor: Level): boolean => {
     const level = levelOf(value)
-    return level !== undefined && rankOf(level) >= rankOf(floor)
+    return level !== undefined && includes(level, floor)
   }
   return {
     nameOf,
@@ -45,9 +48,9 @@ export function createAcrNames(
     emitted(satisfied, values, { best, floor }) {
       const met = values.find((value) => {
         const level = levelOf(value)
-        return level !== undefined && satisfied.has(level) && reaches(value, floor)
+        return level !== undefined && satisfied.has(level) && rankOf(level) >= rankOf(floor)
       })
-      return met ?? nameOf(rankOf(best) < rankOf(floor) ? floor : best)
+      return met ?? nameOf(rankOf(best) < rankOf(floor) && satisfied.has(floor) ? floor : best)
     },
     supported: (reachable) => [...levels].filter(([, level]) => reachable.has(level)).map(([value]) => value),
   }

@@ -101,6 +101,13 @@ export interface Levels {
   rankOf(level: Level): number
   /** The strongest as a floor; undefined when there is none. */
   strongest(levels: Iterable<Level | undefined>): Level | undefined
+  /**
+   * Floors that all hold, as few as say it, the strongest first: what another one of them includes is left out, one on
+   * another axis is not. At least the weakest.
+   */
+  together(levels: Iterable<Level | undefined>): readonly [Level, ...Level[]]
+  /** Whether whoever satisfies `level` meets this floor, whatever else was proved. */
+  includes(level: Level, floor: Level): boolean
   /** What a token says that nobody asked for anything; undefined when nobody signed in. */
   highest(levels: ReadonlySet<Level>): Level | undefined
 }
@@ -116,12 +123,17 @@ export function createLevels(rows: readonly LevelRow<Level>[]): Levels {
   const weakest = first.name
   const rankOf = (level: Level): number => names.indexOf(level)
 
+  const fromStrongest = (levels: Iterable<Level | undefined>): Level[] =>
+    [...levels].filter((level) => level !== undefined).toSorted((left, right) => rankOf(right) - rankOf(left))
+
   function closed(...levels: Level[]): ReadonlySet<Level> {
     const found = new Set(levels)
     // What is added on the way is visited too.
     for (const level of found) for (const other of byName.get(level)?.satisfies ?? []) found.add(other)
     return new Set(names.filter((name) => found.has(name)))
   }
+
+  const includes = (level: Level, floor: Level): boolean => floor === weakest || closed(level).has(floor)
 
   return {
     rows,
@@ -132,10 +144,14 @@ export function createLevels(rows: readonly LevelRow<Level>[]): Levels {
     closed,
     meets: (levels, floor) => (floor === weakest ? levels.size > 0 : levels.has(floor)),
     rankOf,
-    strongest(levels) {
-      const given = [...levels].filter((level) => level !== undefined)
-      return given.toSorted((left, right) => rankOf(right) - rankOf(left))[0]
+    strongest: (levels) => fromStrongest(levels)[0],
+    together(levels) {
+      const [first = weakest, ...others] = fromStrongest(levels)
+      const kept: [Level, ...Level[]] = [first]
+      for (const level of others) if (!kept.some((other) => includes(other, level))) kept.push(level)
+      return kept
     },
+    includes,
     highest(levels) {
       const reached = rows.filter(({ name }) => levels.has(name))
       const unasked = reached.filter(({ said }) => said === 'unasked')

@@ -45,18 +45,18 @@ export type Show = Record<string, string | number | boolean | undefined>
 export type Finished =
   /**
    * `record`: what the binding holds from now on; `binding`: which one, absent for a new one; `address`: the
-   * account's address of which this proof shows that its owner reads it; `told`: what is written and told of this
-   * use, in the change that makes it; `opens`: this proves nothing, and only lets the owner bind another
+   * account's address of which this proof shows that its owner reads it; `sideEffect`: what else is written and
+   * mailed in the change that makes this use; `opens`: this proves nothing, and only lets the owner bind another
    * authenticator.
    */
   | { ok: true; record: unknown; binding?: Binding; address?: string; sideEffect?: SideEffect; opens?: 'binding' }
   /**
-   * `spoil`: what a binding holds from now on although nobody got in; if that cannot be written, the answer is
-   * `mismatch`.
+   * `recordOnRefusal`: what a binding holds from now on although nobody got in; if that cannot be written, the answer
+   * is `mismatch`.
    */
   | (Refusal & { recordOnRefusal?: { binding: Binding; record: unknown } })
 
-/** A use that is more than a use. */
+/** What a use brings about beside letting somebody in: an event of its own, a mail, the end of remembered devices. */
 export interface SideEffect {
   event: AuditEventName
   notice?: NoticeKind

@@ -1,13 +1,13 @@
 import type { MethodLookup } from '../assurance/assurance.ts'
 import { LEVELS, type Level } from '../assurance/levels.ts'
-import { type Demand, isEnough } from './policy.ts'
+import { type Demand, type Floors, isEnough } from './policy.ts'
 
 /**
  * The methods, of those allowed, whose success would bring one of `levels` about and the floor too, in the order
  * offered.
  */
 export function methodsFor(
-  demanded: Pick<Demand, 'methods' | 'require'>,
+  demanded: Pick<Demand, 'methods'> & Floors,
   levels: readonly Level[],
   lookup: MethodLookup,
 ): string[] {
@@ -16,7 +16,7 @@ export function methodsFor(
 
 /** The same of the fallbacks. */
 export function fallbacksFor(
-  demanded: Pick<Demand, 'fallbacks' | 'require'>,
+  demanded: Pick<Demand, 'fallbacks'> & Floors,
   levels: readonly Level[],
   lookup: MethodLookup,
 ): string[] {
@@ -25,12 +25,12 @@ export function fallbacksFor(
 
 function reaching(
   types: readonly string[],
-  { levels, require, lookup }: { levels: readonly Level[]; require: Level; lookup: MethodLookup },
+  { levels, lookup, ...floors }: Floors & { levels: readonly Level[]; lookup: MethodLookup },
 ): string[] {
   return types.filter((type) => {
     const method = lookup(type)
     if (method === undefined) return false
     const reached = new Set([...LEVELS.ofPassword, ...method.assurance])
-    return isEnough(reached, { require, requested: levels })
+    return isEnough(reached, { ...floors, requested: levels })
   })
 }

@@ -1,6 +1,6 @@
 import { LEVELS, type Level, PASSWORD } from '../assurance/levels.ts'
 import type { Proof } from '../factors/verifier.ts'
-import { type Demand, shorter } from './policy.ts'
+import { type Demand, shorter, unmetFloor } from './policy.ts'
 
 /** Kinds of second factor whose proofs a demand accepts. */
 type Accepted = Pick<Demand, 'methods' | 'fallbacks'>
@@ -45,7 +45,8 @@ export interface Missing {
 export function missing(demanded: Demand, standing: Standing): Missing | undefined {
   const { levels } = standing
   if (levels.size === 0) return { levels: [...LEVELS.ofPassword], by: 'first' }
-  if (!LEVELS.meets(levels, demanded.require)) return { levels: [demanded.require], by: 'floor' }
+  const floor = unmetFloor(levels, demanded)
+  if (floor !== undefined) return { levels: [floor], by: 'floor' }
   if (demanded.requested !== undefined && !demanded.requested.some((level) => levels.has(level))) {
     return { levels: demanded.requested, by: 'request' }
   }

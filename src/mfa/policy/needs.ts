@@ -21,11 +21,11 @@ export function needsOf(policy: Policy, { groups, clients, lookup }: NeedFacts):
     if (when.groups !== undefined && !when.groups.some((group) => groups.includes(group))) continue
     const there = clients.filter(({ id }) => when.clients === undefined || when.clients.includes(id))
     for (const { require } of [{ require: undefined }, ...there]) {
-      const floor = LEVELS.strongest([terms.require, require]) ?? LEVELS.weakest
+      const [floor, ...alsoRequire] = LEVELS.together([terms.require, require])
       const methods = terms.methods ?? policy.methods
       const alone = LEVELS.meets(LEVELS.ofPassword, floor)
       if (alone && (terms.secondFactor ?? policy.secondFactor) !== 'required') continue
-      needs.push(methodsFor({ methods, require: floor }, [alone ? LEVELS.secondFactor : floor], lookup))
+      needs.push(methodsFor({ methods, require: floor, alsoRequire }, [alone ? LEVELS.secondFactor : floor], lookup))
     }
     // Nothing behind a rule that always matches is ever reached.
     if (when.clients === undefined && when.networks === undefined) break

@@ -77,8 +77,10 @@ export interface Demand {
   /** The name of the rule that decided; null: the default. */
   rule: string | null
   secondFactor: SecondFactor
-  /** A floor on what the token says; no remembered device satisfies it. */
+  /** The strongest floor on what the token says; no remembered device satisfies it. */
   require: Level
+  /** Floors that hold beside it, because it does not include them: those on another axis. Absent: there is none. */
+  alsoRequire?: readonly Level[]
   /** Levels of which the request wants one; a remembered device satisfies none but the password's. */
   requested: readonly Level[] | undefined
   methods: readonly string[]
@@ -111,16 +113,17 @@ export function demand(policy: Policy, facts: Facts, levels: Levels = LEVELS): D
   const bound = facts.account.bound.filter((type) => terms.methods.includes(type))
   const asks = asksSecondFactor(terms.secondFactor, bound, reasons)
   const own = ownTerms(terms, facts, { levels, reasons })
-  const require = floorOf({ rule, own }, facts, { levels, reasons })
+  const [require, ...alsoRequire] = floorsOf({ rule, own }, facts, { levels, reasons })
+  const floors = { require, ...(alsoRequire.length > 0 && { alsoRequire }) }
   if (facts.requested !== undefined) reasons.push(`the request asks for ${facts.requested.join(' or ')}`)
   const maxAge = shorter(rule?.maxAge, own?.maxAge)
   if (maxAge !== undefined) reasons.push(`a proof counts for ${maxAge / 1000} s`)
   if (rule?.deny === true) reasons.push('the rule denies access')
-  const remembers = own === undefined && isEnough(levels.ofPassword, { require, requested: facts.requested }, levels)
+  const remembers = own === undefined && isEnough(levels.ofPassword, { ...floors, requested: facts.requested }, levels)
   return {
     rule: rule?.name ?? null,
     secondFactor: terms.secondFactor,
-    require,
+    ...floors,
     requested: facts.requested,
     methods: terms.methods,
     fallbacks: policy.fallbacks,
@@ -194,13 +197,22 @@ function ownTerms({ methods }: Terms, facts: Facts, { levels, reasons }: Decidin
   return require === levels.weakest ? { require, maxAge: CHANGE_AGE } : { require, factorMaxAge: CHANGE_AGE }
 }
 
-/** Whether what was proved meets the floor, and what the request asks for. */
+/** What a demand says of floors. */
+export type Floors = Pick<Demand, 'require' | 'alsoRequire'>
+
+/** The first floor that what was proved does not meet, the strongest of them first. */
+export function unmetFloor(proved: ReadonlySet<Level>, floors: Floors, levels: Levels = LEVELS): Level | undefined {
+  return [floors.require, ...(floors.alsoRequire ?? [])].find((floor) => !levels.meets(proved, floor))
+}
+
+/** Whether what was proved meets every floor, and what the request asks for. */
 export function isEnough(
   proved: ReadonlySet<Level>,
-  { require, requested }: Pick<Demand, 'require' | 'requested'>,
+  { requested, ...floors }: Floors & Pick<Demand, 'requested'>,
   levels: Levels = LEVELS,
 ): boolean {
-  return levels.meets(proved, require) && (requested === undefined || requested.some((level) => proved.has(level)))
+  if (unmetFloor(proved, floors, levels) !== undefined) return false
+  return requested === undefined || requested.some((level) => proved.has(level))
 }
 
 /** The shorter of two times, of which each may be unlimited. */
@@ -208,13 +220,13 @@ export function shorter(left: number | undefined, right: number | undefined): nu
   return left === undefined || right === undefined ? (left ?? right) : Math.min(left, right)
 }
 
-/** The client's own floor and the rule's: all hold, so the highest one does. */
-function floorOf(
+/** The client's own floor and the rule's: all hold. */
+function floorsOf(
   { rule, own }: { rule: Rule | undefined; own: OwnTerms | undefined },
   { client }: Facts,
   { levels, reasons }: Deciding,
-): Level {
+): readonly [Level, ...Level[]] {
   if (rule?.require !== undefined) reasons.push(`the rule requires ${rule.require}`)
   if (client.require !== undefined) reasons.push(`the client requires ${client.require}`)
-  return levels.strongest([rule?.require, client.require, own?.require]) ?? levels.weakest
+  return levels.together([rule?.require, client.require, own?.require])
 }
