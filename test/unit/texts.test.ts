@@ -33,7 +33,10 @@ test('every text exists in every language, with the same placeholders in all of 
   const english = textsOf(translationOf('en'))
   for (const language of LANGUAGES) {
     const translated = textsOf(translationOf(language))
-    assert.deepEqual([...translated.keys()].sort(), [...english.keys()].sort(), language)
+    const lacking = [...english.keys()].filter((key) => !translated.has(key)).map((key) => `${language} lacks ${key}`)
+    const only = [...translated.keys()].filter((key) => !english.has(key)).map((key) => `en lacks ${key}`)
+    const faults = [...lacking, ...only]
+    assert.ok(faults.length === 0, faults.join('\n'))
     for (const [key, forms] of english) {
       const expected = placeholders(forms.join(' '))
       for (const form of [...forms, ...(translated.get(key) ?? [])]) {
