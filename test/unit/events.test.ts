@@ -7,15 +7,25 @@ import { readSources } from './architecture.ts'
 
 const page = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'events.md'), 'utf8').split('## Names')[1] ?? ''
 const promised = [...page.matchAll(/^\| `([a-z_.]+)` \| [A-Z]/gm)].map(([, name]) => name ?? '')
-const written = readSources()
+/** A constant that lists names of events is of somebody who reads them. */
+const READERS = /AuditEventName(?:\[\]|>) = (?:new Set\()?\[[^\]]*\]/g
+const source = readSources()
   .filter(({ path }) => path.startsWith('src/') && !path.startsWith('src/audit/'))
-  .map(({ text }) => text)
+  .map(({ text }) => text.replace(READERS, ''))
   .join('\n')
+const written = Object.keys(EVENTS).filter((name) => source.includes(`'${name}'`))
+
+/** Names that are reserved: what they tell of happens, and nobody writes it yet. Whoever does takes the name off. */
+const WAITING = ['decrypt.fail', 'store.unavailable']
+
+test('every event that has a name is written by somebody, or waits for that on the list', () => {
+  const silent = Object.keys(EVENTS).filter((name) => !written.includes(name))
+  assert.deepEqual(silent, WAITING)
+})
 
 test('the page promises every event that the source writes, and no other (LG-1)', () => {
-  const names = Object.keys(EVENTS).filter((name) => written.includes(`'${name}'`))
-  assert.ok(names.length > 30)
-  assert.deepEqual(promised, names)
+  assert.ok(written.length > 30)
+  assert.deepEqual(promised, written)
 })
 
 test('every detail on the page is explained', () => {
