@@ -7,7 +7,7 @@ import { inspect, parseArgs, stripVTControlCharacters } from 'node:util'
 import { installDebianPackages } from './install-debian.ts'
 import { prepareTests } from './test-environment.ts'
 
-const USAGE = 'usage: npm test -- [--long] [FILE or FOLDER or part of a name]…'
+const USAGE = 'usage: npm test -- [--long] [--stores embedded|servers] [FILE or FOLDER or part of a name]…'
 const SECOND = 1000
 const MINUTE = 60 * SECOND
 /** For one file, in the usual and in the long run. */
@@ -47,8 +47,9 @@ interface Report {
 }
 
 async function main(): Promise<number> {
-  const { long, filters } = readArguments()
+  const { long, stores, filters } = readArguments()
   process.env.STEPGATE_TEST_LENGTH = long ? 'long' : 'usual'
+  if (stores !== undefined) process.env.STEPGATE_TEST_STORES = stores
   const files = testFiles(filters)
   if (files.length === 0) {
     console.error(`No test file matches ${filters.join(' ')}. ${USAGE}`)
@@ -67,10 +68,15 @@ async function main(): Promise<number> {
   return report.success && report.counts !== undefined ? 0 : 1
 }
 
-function readArguments(): { long: boolean; filters: string[] } {
+function readArguments(): { long: boolean; stores: string | undefined; filters: string[] } {
   try {
-    const { values, positionals } = parseArgs({ options: { long: { type: 'boolean' } }, allowPositionals: true })
-    return { long: values.long === true, filters: positionals }
+    const options = { long: { type: 'boolean' }, stores: { type: 'string' } } as const
+    const { values, positionals } = parseArgs({ options, allowPositionals: true })
+    const { stores } = values
+    if (stores !== undefined && !['embedded', 'servers'].includes(stores)) {
+      throw new Error(`--stores ${stores} is not known`)
+    }
+    return { long: values.long === true, stores, filters: positionals }
   } catch (error) {
     console.error(`${error instanceof Error ? error.message : error}\n${USAGE}`)
     process.exit(2)
