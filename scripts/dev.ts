@@ -16,20 +16,23 @@ process.chdir(dirname(import.meta.dirname))
 let child: ChildProcess
 let timer: NodeJS.Timeout | undefined
 let restarting = false
+/** Somebody wants the end: nothing is started again. */
+let ending = false
 
 function start(): void {
   child = spawn(process.execPath, [join('demo', 'demo.ts'), '--keep'], { stdio: 'inherit' })
   child.once('exit', (code) => {
-    if (!restarting && code !== 0)
+    if (!restarting && !ending && code !== 0)
       console.error('\nIt ended. It is started again when a file changes; Ctrl-C ends this too.')
   })
 }
 
 async function restart(): Promise<void> {
-  if (restarting) return
+  if (restarting || ending) return
   restarting = true
   await stop()
   restarting = false
+  if (ending) return
   console.error('\nChanged: starting again')
   watchAll()
   start()
@@ -58,7 +61,10 @@ function watchAll(): void {
 
 // The terminal's Ctrl-C reaches the demo as well, which ends by itself.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => void stop().then(() => process.exit(0)))
+  process.once(signal, () => {
+    ending = true
+    void stop().then(() => process.exit(0))
+  })
 }
 watchAll()
 start()
