@@ -5,6 +5,7 @@ import { createServer, type Server } from 'node:http'
 import { availableParallelism } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
+import { parse } from 'yaml'
 import { createGateway } from '../src/app/gateway.ts'
 import { type Installation, openInstallation } from '../src/app/installation.ts'
 import { configFrom } from '../src/config/reading/load.ts'
@@ -32,32 +33,33 @@ interface Offer {
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { json: { type: 'boolean' }, keep: { type: 'boolean' } } })
+  const { values } = parseArgs({
+    options: { json: { type: 'boolean' }, keep: { type: 'boolean' }, config: { type: 'string' } },
+  })
   const [gatewayPort, appPort, inboxPort] = await freePorts()
   const [issuer, app, mailPage] = [urlOf(gatewayPort), urlOf(appPort), urlOf(inboxPort)]
   const inbox = await startInbox({ app })
   const folder = values.keep === true ? keptFolder(gatewayPort) : emptyFolder(gatewayPort)
   const clientSecret = randomBytes(32).toString('base64url')
-  const config = configFrom(
-    {
-      issuer,
-      listen: { host: HOST, port: gatewayPort },
-      stores: { dataDir: folder },
-      mail: { smtp: inbox.smtp, from: 'Stepgate demo <stepgate@example.test>' },
-      mfa: { enabled: true, methods: ['email', 'totp'], rememberDays: 30 },
-      clients: [
-        {
-          client_id: CLIENT_ID,
-          client_name: 'Sample app',
-          client_secret: clientSecret,
-          redirect_uris: [`${app}/callback`],
-          post_logout_redirect_uris: [`${app}/`],
-        },
-      ],
-      branding: { name: 'Stepgate demo' },
-    },
-    { blocks: BLOCKS },
-  )
+  const own = {
+    issuer,
+    listen: { host: HOST, port: gatewayPort },
+    stores: { dataDir: folder },
+    mail: { smtp: inbox.smtp, from: 'Stepgate demo <stepgate@example.test>' },
+    mfa: { enabled: true, methods: ['email', 'totp'], rememberDays: 30 },
+    clients: [
+      {
+        client_id: CLIENT_ID,
+        client_name: 'Sample app',
+        client_secret: clientSecret,
+        redirect_uris: [`${app}/callback`],
+        post_logout_redirect_uris: [`${app}/`],
+      },
+    ],
+    branding: { name: 'Stepgate demo' },
+  }
+  const given: unknown = values.config === undefined ? {} : parse(readFileSync(values.config, 'utf8'))
+  const config = configFrom(laidOver(own, given ?? {}), { blocks: BLOCKS })
   const log = await createLogger({ level: 'warn', descriptor: 2, pretty: process.stderr.isTTY === true })
   const site = await openInstallation(config, { log })
   const accounts = values.keep === true ? await keptAccounts(site, folder) : await makeAccounts(site)
@@ -87,6 +89,15 @@ async function main(): Promise<void> {
     for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => resolve())
   })
   asked.then(end).then(() => process.exit(0), fail)
+}
+
+/** What `--config` changes: objects key by key, lists item by item (the first client is the sample app), else all. */
+function laidOver(under: unknown, over: unknown): unknown {
+  if (Array.isArray(over)) return over.map((item, at) => laidOver(Array.isArray(under) ? under[at] : undefined, item))
+  if (typeof under !== 'object' || under === null || typeof over !== 'object' || over === null) return over
+  const below = new Map<string, unknown>(Object.entries(under))
+  const laid = Object.entries(over).map(([key, value]) => [key, laidOver(below.get(key), value)])
+  return { ...under, ...Object.fromEntries(laid) }
 }
 
 const DATA = join(import.meta.dirname, '..', 'data')

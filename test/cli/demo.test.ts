@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { describe, it } from 'node:test'
@@ -43,5 +45,26 @@ describe('npm run demo', () => {
       child.kill('SIGINT')
     }
     assert.deepEqual(await ended, [0, null])
+  })
+
+  it('--config lays a file over its configuration, and keeps what the file does not name', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'stepgate-demo-'))
+    const file = join(folder, 'mine.yaml')
+    writeFileSync(file, 'branding: { name: Mine }\nclients: [{ client_name: My app }]\nmfa: { methods: [totp] }\n')
+    const child = spawn(process.execPath, [DEMO, '--json', '--config', file], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const ended = once(child, 'exit')
+    try {
+      const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string]
+      const { gateway, relyingParty } = JSON.parse(line) as Offer
+      const nowhere = await fetch(`${gateway}/nowhere`, { headers: { accept: 'text/html' } })
+      assert.match(await nowhere.text(), /Mine/)
+      const started = await fetch(`${relyingParty}/sign-in`, { redirect: 'manual' })
+      const page = await fetch(started.headers.get('location') ?? '', { redirect: 'manual' })
+      assert.equal(page.status, 303)
+    } finally {
+      child.kill('SIGINT')
+      await ended
+      rmSync(folder, { recursive: true })
+    }
   })
 })
