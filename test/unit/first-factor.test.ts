@@ -11,6 +11,7 @@ import { liveProofs, missing } from '../../src/mfa/policy/missing.ts'
 import { demand, type Policy, type Rule } from '../../src/mfa/policy/policy.ts'
 import { nextStep, type Step } from '../../src/mfa/policy/steps.ts'
 import { accountOf, authenticatorOf, registryOf } from './factors.ts'
+import { factsOf } from './facts.ts'
 
 // None of today's authenticators may stand first. These stand for those that will.
 const app = authenticatorOf('app', { amr: ['otp'] })
@@ -97,15 +98,8 @@ interface Given {
 }
 
 function demandOf({ policy, rule, client, requested, bound = [] }: Given) {
-  return demand(
-    { ...POLICY, ...policy, rules: [{ ...RULE, ...rule }] },
-    {
-      client: { id: 'app', require: client },
-      address: '203.0.113.1',
-      requested,
-      account: { groups: [], bound, usableUnbound: [] },
-    },
-  )
+  const facts = factsOf({ client: { id: 'app', require: client }, requested, account: { bound } })
+  return demand({ ...POLICY, ...policy, rules: [{ ...RULE, ...rule }] }, facts)
 }
 
 const proofsOf = ({ methods, before = 0 }: Given) =>

@@ -11,6 +11,7 @@ import type { SessionProofs } from '../../src/mfa/session/session-proofs.ts'
 import { createRecheck } from '../../src/provider/recheck.ts'
 import { createTestClock } from '../harness/clock.ts'
 import { accountOf, authenticatorOf, registryOf } from './factors.ts'
+import { factsOf } from './facts.ts'
 
 describe('the table of levels', () => {
   const set = (text: string): ReadonlySet<Level> =>
@@ -144,9 +145,8 @@ describe('one more row in the table, and no other line changed', () => {
     const asked = (floors: { rule?: Level; client?: Level }): Demand => {
       const rule = { name: 'rule', when: { clients: undefined, groups: undefined, networks: undefined } }
       const policy = { ...POLICY, rules: [{ ...rule, require: floors.rule }] }
-      const account = { groups: [], bound: ['app', 'key'], usableUnbound: [] }
-      const client = { id: 'app', require: floors.client }
-      return demand(policy, { client, address: '203.0.113.1', requested: undefined, account }, levels)
+      const facts = factsOf({ client: { require: floors.client }, account: { bound: ['app', 'key'] } })
+      return demand(policy, facts, levels)
     }
 
     test(`${name}: the file ${there ? 'may' : 'may not'} demand it, and name its acr value`, () => {

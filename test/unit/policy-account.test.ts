@@ -6,7 +6,8 @@ import { LEVELS, type Level } from '../../src/mfa/assurance/levels.ts'
 import type { Proof } from '../../src/mfa/factors/verifier.ts'
 import { liveProofs, missing } from '../../src/mfa/policy/missing.ts'
 import { needsOf } from '../../src/mfa/policy/needs.ts'
-import { demand, type Facts, type OwnPage, type Policy, type Rule } from '../../src/mfa/policy/policy.ts'
+import { demand, type OwnPage, type Policy, type Rule } from '../../src/mfa/policy/policy.ts'
+import { factsOf } from './facts.ts'
 
 const DEFAULT: Policy = {
   secondFactor: 'required',
@@ -30,13 +31,11 @@ interface Given {
 }
 
 function asks(policy: Partial<Policy>, { own, bound = [], usableUnbound = [] }: Given) {
-  const facts: Facts = {
-    client: { id: 'stepgate-account', require: undefined, own },
-    address: '203.0.113.5',
-    requested: undefined,
-    account: { groups: [], bound, usableUnbound },
+  const facts = factsOf({
+    client: { id: 'stepgate-account', own },
+    account: { bound, usableUnbound },
     worth: (type) => lookup(type)?.assurance,
-  }
+  })
   return demand({ ...DEFAULT, ...policy }, facts)
 }
 

@@ -18,6 +18,7 @@ import { liveProofs } from '../../src/mfa/policy/missing.ts'
 import { demand, type Facts, type Policy, type Rule } from '../../src/mfa/policy/policy.ts'
 import { nextStep, type SignInFacts } from '../../src/mfa/policy/steps.ts'
 import { RUNS } from '../harness/length.ts'
+import { factsOf } from './facts.ts'
 
 const STARTED = 1_000_000_000_000
 const NETWORKS = { office: '192.0.2.0/24', home: '2001:db8::/32', all: '0.0.0.0/0' } as const
@@ -147,9 +148,14 @@ function ruleOf({ clients, groups, places, ...terms }: Spec): Rule {
 
 const policyOf = ({ terms, specs }: Pick<Case, 'terms' | 'specs'>): Policy => ({ ...terms, rules: specs.map(ruleOf) })
 
-function factsOf({ client, clientFloor, groups, address, requested, bound, mailbox }: Case): Facts {
+function factsIn({ client, clientFloor, groups, address, requested, bound, mailbox }: Case): Facts {
   const usableUnbound = mailbox ? ['email'] : []
-  return { client: { id: client, require: clientFloor }, address, requested, account: { groups, bound, usableUnbound } }
+  return factsOf({
+    client: { id: client, require: clientFloor },
+    address,
+    requested,
+    account: { groups, bound, usableUnbound },
+  })
 }
 
 function accountOf({ groups, mailbox }: Case): Account {
@@ -184,7 +190,7 @@ function deciderOf(given: Case) {
 function stepOf(given: Case) {
   const { lookup } = deciderOf(given)
   const facts: SignInFacts = {
-    demanded: demand(policyOf(given), factsOf(given)),
+    demanded: demand(policyOf(given), factsIn(given)),
     account: accountOf(given),
     bindings: bindingsOf(given),
     proofs: given.proofs,
@@ -202,7 +208,7 @@ function stepOf(given: Case) {
 
 /** A session that ended up with these proofs, let in by a device or put off where the case says so. */
 function admissionOf(given: Case) {
-  const demanded = demand(policyOf(given), factsOf(given))
+  const demanded = demand(policyOf(given), factsIn(given))
   const stillValid = async (_id: string, { rememberDays }: { rememberDays: number }) => rememberDays > 0
   const admissions = createAdmissions({
     decider: deciderOf(given),
@@ -339,7 +345,7 @@ describe('whatever the rules, the request and the proofs', () => {
     const property = fc.property(anything, values, (given, listed) => {
       if (stepOf(given).kind !== 'done') return
       emitted.hit()
-      const demanded = demand(policyOf(given), factsOf(given))
+      const demanded = demand(policyOf(given), factsIn(given))
       const levels = satisfiedBy(liveProofs(given.proofs, demanded, STARTED), deciderOf(given).lookup)
       const best = LEVELS.highest(levels) ?? assert.fail('done without a level')
       const value = names.emitted(levels, listed, { best, floor: demanded.require })
@@ -384,7 +390,7 @@ describe('the order of proofs', () => {
 })
 
 describe('another rule', () => {
-  const answer = (given: Case, specs = given.specs) => demand(policyOf({ ...given, specs }), factsOf(given))
+  const answer = (given: Case, specs = given.specs) => demand(policyOf({ ...given, specs }), factsIn(given))
 
   test('changes nothing, wherever it stands, for facts it does not match', () => {
     const added = counted()

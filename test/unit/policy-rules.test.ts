@@ -5,6 +5,7 @@ import { DAY, HOUR, MINUTE } from '../../src/kernel/clock.ts'
 import { canonicalAddress, createNetworks } from '../../src/kernel/network.ts'
 import type { Level } from '../../src/mfa/assurance/levels.ts'
 import { type Demand, demand, type Policy, type Rule, type SecondFactor } from '../../src/mfa/policy/policy.ts'
+import { factsOf } from './facts.ts'
 
 interface When {
   clients?: string[]
@@ -40,12 +41,13 @@ function rule(name: string, { clients, groups, networks }: When, then: Then = {}
 
 /** Addresses come canonical, as they do from the front door. */
 function asked(policy: Policy, { client = 'app', floor, groups = [], from = '203.0.113.5', ...who }: Who): Demand {
-  return demand(policy, {
+  const facts = factsOf({
     client: { id: client, require: floor },
     address: canonicalAddress(from) ?? '',
     requested: who.requested,
     account: { groups, bound: who.bound ?? [], usableUnbound: who.mailbox ? ['email'] : [] },
   })
+  return demand(policy, facts)
 }
 
 const rules = (...list: Rule[]): Policy => ({ ...DEFAULT, rules: list })

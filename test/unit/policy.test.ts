@@ -6,8 +6,9 @@ import type { MethodLookup } from '../../src/mfa/assurance/assurance.ts'
 import { LEVELS, type Level } from '../../src/mfa/assurance/levels.ts'
 import { methodsFor } from '../../src/mfa/policy/methods.ts'
 import { liveProofs, missing, type Standing } from '../../src/mfa/policy/missing.ts'
-import { type Demand, demand, type Facts, type Policy, type Rule } from '../../src/mfa/policy/policy.ts'
+import { type Demand, demand, type Policy, type Rule } from '../../src/mfa/policy/policy.ts'
 import { RUNS } from '../harness/length.ts'
+import { factsOf, type GivenFacts } from './facts.ts'
 
 const DEFAULT: Policy = {
   secondFactor: 'required',
@@ -19,22 +20,6 @@ const DEFAULT: Policy = {
 }
 const NOWHERE = { clients: undefined, groups: undefined, networks: undefined }
 const inOffice = (address: string): boolean => address.startsWith('192.0.2.')
-
-interface Given extends Partial<Omit<Facts, 'client' | 'account'>> {
-  client?: Partial<Facts['client']>
-  account?: Partial<Facts['account']>
-}
-
-function factsOf(given: Given = {}): Facts {
-  const { client, account, ...rest } = given
-  return {
-    client: { id: 'app', require: undefined, ...client },
-    address: '203.0.113.5',
-    requested: undefined,
-    account: { groups: [], bound: [], usableUnbound: [], ...account },
-    ...rest,
-  }
-}
 
 const withRules = (...rules: Rule[]): Policy => ({ ...DEFAULT, rules })
 
@@ -51,7 +36,7 @@ describe('which rule decides: the first that matches (B7)', () => {
     { name: 'erp at night', when: { ...NOWHERE, clients: ['erp'] }, maxAge: 15 * MINUTE },
     { name: 'nobody gets here', when: { ...NOWHERE, clients: ['erp'] }, secondFactor: 'off' },
   ]
-  const rows: [string, Given, string | null][] = [
+  const rows: [string, GivenFacts, string | null][] = [
     ['no rule matches', {}, null],
     ['a network', { address: '192.0.2.7' }, 'office'],
     ['another network', { address: '192.0.20.7' }, null],
@@ -110,7 +95,7 @@ describe('which rule decides: the first that matches (B7)', () => {
 })
 
 describe('what is asked', () => {
-  const rows: [string, Partial<Policy>, Given, Partial<Demand>][] = [
+  const rows: [string, Partial<Policy>, GivenFacts, Partial<Demand>][] = [
     ['required: always', { secondFactor: 'required' }, {}, { asksSecondFactor: true }],
     [
       'off: never, bound or not',

@@ -15,6 +15,7 @@ import { liveProofs, missing } from '../../src/mfa/policy/missing.ts'
 import { demand, type Policy } from '../../src/mfa/policy/policy.ts'
 import { type EnrolmentGuard, nextStep, type SignInFacts, type Step } from '../../src/mfa/policy/steps.ts'
 import { RUNS } from '../harness/length.ts'
+import { factsOf } from './facts.ts'
 
 const mailOptions = {
   digits: 6,
@@ -130,18 +131,11 @@ function situation(given: Given): { facts: SignInFacts; rules: Parameters<typeof
     ...given.policy,
     rules: [rule],
   }
+  const bound = bindings.map(({ type }) => type)
+  const usableUnbound = authenticators.filter((one) => one.usableUnbound(account)).map(({ type }) => type)
   const allowed = (type: string): boolean => [...policy.methods, ...policy.fallbacks].includes(type)
   const facts: SignInFacts = {
-    demanded: demand(policy, {
-      client: { id: 'app', require: undefined },
-      address: '203.0.113.1',
-      requested,
-      account: {
-        groups: [],
-        bound: bindings.map(({ type }) => type),
-        usableUnbound: authenticators.filter((one) => one.usableUnbound(account)).map(({ type }) => type),
-      },
-    }),
+    demanded: demand(policy, factsOf({ requested, account: { bound, usableUnbound } })),
     account,
     bindings,
     proofs: proofsOf(given),
