@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Account } from '../../src/accounts/account.ts'
+import type { Change } from '../../src/audit/audit.ts'
 import { MINUTE } from '../../src/kernel/clock.ts'
 import { createNotices } from '../../src/mail/notices.ts'
 import type { Finished } from '../../src/mfa/factors/authenticator.ts'
 import type { Binding } from '../../src/mfa/factors/binding-store.ts'
 import { indexOf, keep, matches, newCode, readCode, spelled } from '../../src/mfa/factors/recovery-code/code.ts'
+import { put } from '../../src/mfa/factors/recovery-code/records.ts'
 import { createRecoveryCode } from '../../src/mfa/factors/recovery-code/recovery-code.ts'
 import { createRecoveryCodes } from '../../src/mfa/factors/recovery-code/recovery-codes.ts'
 
@@ -184,4 +186,26 @@ test('a set: as many codes as the file says, none of them in what is kept, its o
   const text = JSON.stringify(written)
   for (const code of codes) assert.ok(!text.includes(code.replaceAll('-', '').slice(2)))
   assert.match(text, /"recovery\.regenerated".*"recovery-new"/)
+})
+
+test('whoever is overtaken while writing a set writes it once more, until it is there', async () => {
+  const written: string[] = []
+  let there: Binding | undefined
+  const bindings = {
+    list: async () => (there === undefined ? [] : [there]),
+    insert: async ({ id }: { id: string }) => {
+      written.push('insert')
+      there = bindingOf({ kind: 'codes', codes: [] }, id)
+      return false
+    },
+    replace: async (_id: string, version: number) => {
+      written.push(`replace ${version}`)
+      if (there !== undefined) there = { ...there, version: 2 }
+      return version === 2
+    },
+  }
+  const change: Change = { event: 'recovery.regenerated', outcome: 'ok' }
+  const record = { kind: 'codes' as const, codes: [] }
+  await put(account, record, { bindings: bindings as never, change, now: NOW })
+  assert.deepEqual(written, ['insert', 'replace 1', 'replace 2'])
 })
