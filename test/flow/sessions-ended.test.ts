@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
+import { HOUR } from '../../src/kernel/clock.ts'
 import {
   answerIn,
   askFor,
@@ -62,14 +63,22 @@ onBothStores('sessions that somebody else ends', (testSite) => {
 
   test('the list shows browser, address, times, clients and what was proved; only those of this account (SE-9)', async () => {
     const [member, stranger] = [await newMember(site), await newMember(site)]
-    await signedIn(member, 'app', 'deaf')
-    await signedIn(member, 'other')
+    for (const parties of [['app', 'deaf'], ['other'], ['deaf']]) {
+      await signedIn(member, ...parties)
+      site.gateway.clock.advance(1000)
+    }
     await signedIn(stranger, 'app')
     const sessions = await list(member)
-    assert.deepEqual(sessions.map(({ clients }) => clients.toSorted()).toSorted(), [['app', 'deaf'], ['other']])
+    // The one that was used last stands first.
+    assert.deepEqual(
+      sessions.map(({ clients }) => clients.toSorted()),
+      [['deaf'], ['other'], ['app', 'deaf']],
+    )
     for (const { address, methods, startedAt, lastUsedAt, expiresAt } of sessions) {
       assert.deepEqual([address, methods], ['127.0.0.1', ['password', 'totp']])
       assert.ok(startedAt <= lastUsedAt && lastUsedAt < expiresAt)
+      // Nobody uses it again: it ends after an hour, long before the longest that a session may last.
+      assert.ok(expiresAt - lastUsedAt < 2 * HOUR)
     }
   })
 
@@ -79,6 +88,8 @@ onBothStores('sessions that somebody else ends', (testSite) => {
     const elsewhere = await signedIn(member, 'app')
     const session = (await list(member)).find(({ clients }) => clients.includes('other'))
     assert.equal(await site.gateway.sessions.end(member.id, `${session?.id}`), true)
+    // Once it is gone, nobody is signed in there that could be signed out.
+    assert.equal(await site.gateway.sessions.end(member.id, `${session?.id}`), false)
     const [first, second] = signIns
     for (const [party, signIn] of [
       ['app', first],
@@ -96,8 +107,8 @@ onBothStores('sessions that somebody else ends', (testSite) => {
     assert.equal((await silent(browser)).error, 'login_required')
     await asksPassword(browser)
     // The other browser is as it was.
-    assert.equal((await silent(elsewhere.browser)).error, undefined)
-    assert.equal((await site.party('app').introspect(`${elsewhere.signIns[0]?.tokens.access_token}`)).active, true)
+    assert.equal((await silent(elsewsite.browser)).error, undefined)
+    assert.equal((await site.party('app').introspect(`${elsewsite.signIns[0]?.tokens.access_token}`)).active, true)
     assert.equal((await list(member)).length, 1)
     const ended = await eventsOf(member, 'session.ended')
     assert.equal(ended.length, 1)

@@ -1,9 +1,15 @@
 import assert from 'node:assert/strict'
-import { afterEach, beforeEach, test } from 'node:test'
-import { MINUTE } from '../../src/kernel/clock.ts'
+import { afterEach, beforeEach, describe, test } from 'node:test'
+import { HOUR, MINUTE } from '../../src/kernel/clock.ts'
 import { UnavailableError } from '../../src/kernel/errors.ts'
 import { silentLog } from '../../src/kernel/log.ts'
 import { createSealer, deriveKey } from '../../src/kernel/secrets.ts'
+import {
+  createSessionProofs,
+  markEnded,
+  type SessionProofRecords,
+  type SessionProofs,
+} from '../../src/mfa/session/session-proofs.ts'
 import { createEmbeddedState } from '../../src/state/embedded.ts'
 import { createRecords, type Records } from '../../src/state/records.ts'
 import { keyOf, type StateStore } from '../../src/state/store.ts'
@@ -168,4 +174,57 @@ test('IN-3: keys are a fixed word and a hash, and parts cannot be shifted into e
     keyOf('k', '1:a'),
   ]
   assert.equal(new Set([...shifted, keyOf('k', 'a', '1:')]).size, 6)
+})
+
+describe('the end of a session is marked on what was proved in it', () => {
+  const clock = { now: () => time }
+  let proofs: SessionProofRecords
+  let begun: SessionProofs
+  beforeEach(async () => {
+    proofs = createSessionProofs({ state, sealer })
+    begun = {
+      accountId: 'alice',
+      proofs: [{ method: 'password', at: time }],
+      device: { id: 'device' },
+      address: '203.0.113.9',
+      passwordEpoch: 0,
+      sessionEpoch: 0,
+      startedAt: time,
+      expiresAt: time + HOUR,
+    }
+    await proofs.set('uid', begun, HOUR)
+  })
+
+  /** As if the session was used so many times between reading and writing. */
+  const usedMeanwhile = (times: number): SessionProofRecords => ({
+    ...proofs,
+    replace: async (...given) => (times-- > 0 ? false : proofs.replace(...given)),
+  })
+
+  test('whoever ends it hears how it stood, and so does whoever comes later; of another nothing is known', async () => {
+    assert.deepEqual(await markEnded(proofs, 'uid', clock), begun)
+    assert.deepEqual((await proofs.get('uid'))?.value, { ...begun, ended: true })
+    assert.deepEqual(await markEnded(proofs, 'uid', clock), { ...begun, ended: true })
+    assert.equal(await markEnded(proofs, 'other', clock), undefined)
+  })
+
+  for (const [name, kept, hours] of [
+    ['until the session would have been over', {}, 1],
+    ['until its last refresh token is over, where that is later', { keptUntil: 2 * HOUR }, 2],
+  ] as const) {
+    test(`the mark stays ${name}, and no longer`, async () => {
+      const keptUntil = 'keptUntil' in kept ? { keptUntil: time + kept.keptUntil } : {}
+      await proofs.set('uid', { ...begun, ...keptUntil }, 3 * HOUR)
+      await markEnded(proofs, 'uid', clock)
+      time += hours * HOUR - 1
+      assert.equal((await proofs.get('uid'))?.value.ended, true)
+      time += 1
+      assert.equal(await proofs.get('uid'), undefined)
+    })
+  }
+
+  test('it is tried ten times against a session that is being used, and then it is unavailable', async () => {
+    await assert.rejects(markEnded(usedMeanwhile(10), 'uid', clock), UnavailableError)
+    assert.deepEqual(await markEnded(usedMeanwhile(9), 'uid', clock), begun)
+  })
 })
