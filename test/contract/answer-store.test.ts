@@ -4,6 +4,7 @@ import { LoginTakenError } from '../../src/accounts/account-store.ts'
 import { createHasher } from '../../src/accounts/passwords.ts'
 import type { AuditEvent } from '../../src/audit/audit.ts'
 import { createSealer, deriveKey } from '../../src/kernel/secrets.ts'
+import { holdingDecision, keepFileDecision } from '../../src/mfa/policy/setup-decision.ts'
 import type { SetupDecision, SetupDecisionStore } from '../../src/mfa/policy/setup-decision-store.ts'
 import { createSqlAccounts } from '../../src/sql/accounts.ts'
 import { createSqlAudit } from '../../src/sql/audit.ts'
@@ -95,5 +96,33 @@ onEachDatabase('answer store', (databases) => {
     assert.equal(await answers.get(), undefined)
     assert.equal(await accounts().count(), 1)
     assert.deepEqual(await events(), ['user.created'])
+  })
+
+  test('the file holds, else what was answered, else that accounts are there; without any set-up waits', async () => {
+    await fresh()
+    const holding = (file?: boolean) => holdingDecision(file, { setupDecisions: answers, accounts: accounts() })
+    assert.deepEqual(await holding(), { enabled: undefined, from: 'nobody' })
+    await accounts().insert({ username: 'anna' }, { event: 'user.created', outcome: 'ok' })
+    assert.deepEqual(await holding(), { enabled: false, from: 'accounts' })
+    await answers.replace(undefined, answerOf(true), ANSWERED)
+    assert.deepEqual(await holding(), { enabled: true, from: 'answer' })
+    assert.deepEqual(await holding(false), { enabled: false, from: 'file' })
+  })
+
+  test('what the file says is kept for when it says nothing, with an audit row where it is something else', async () => {
+    await fresh()
+    const keep = (enabled: boolean) => keepFileDecision({ enabled, from: 'file' }, { setupDecisions: answers, clock })
+    await keepFileDecision({ enabled: true, from: 'answer' }, { setupDecisions: answers, clock })
+    assert.equal(await answers.get(), undefined)
+    for (const enabled of [true, true, false]) await keep(enabled)
+    assert.deepEqual(await answers.get(), { enabled: false, by: 'file', at: clock.now() })
+    const rows = await createSqlAudit(db).list({})
+    assert.deepEqual(
+      rows.map(({ event, details }) => [event, details]),
+      [
+        ['setup.answered', { answer: 'keep', by: 'file' }],
+        ['setup.answered', { answer: 'off', by: 'file' }],
+      ],
+    )
   })
 })

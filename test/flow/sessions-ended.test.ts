@@ -107,8 +107,8 @@ onBothStores('sessions that somebody else ends', (testSite) => {
     assert.equal((await silent(browser)).error, 'login_required')
     await asksPassword(browser)
     // The other browser is as it was.
-    assert.equal((await silent(elsewsite.browser)).error, undefined)
-    assert.equal((await site.party('app').introspect(`${elsewsite.signIns[0]?.tokens.access_token}`)).active, true)
+    assert.equal((await silent(elsewhere.browser)).error, undefined)
+    assert.equal((await site.party('app').introspect(`${elsewhere.signIns[0]?.tokens.access_token}`)).active, true)
     assert.equal((await list(member)).length, 1)
     const ended = await eventsOf(member, 'session.ended')
     assert.equal(ended.length, 1)

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { MINUTE } from '../../src/kernel/clock.ts'
+import { createAcrNames } from '../../src/mfa/assurance/acr.ts'
 import { type MethodLookup, satisfiedBy } from '../../src/mfa/assurance/assurance.ts'
 import { LEVELS, type Level } from '../../src/mfa/assurance/levels.ts'
 import type { Proof } from '../../src/mfa/factors/verifier.ts'
+import { explain } from '../../src/mfa/policy/explanation.ts'
 import { liveProofs, missing } from '../../src/mfa/policy/missing.ts'
 import { needsOf } from '../../src/mfa/policy/needs.ts'
-import { demand, type OwnPage, type Policy, type Rule } from '../../src/mfa/policy/policy.ts'
+import { demand, type Facts, type OwnPage, type Policy, type Rule } from '../../src/mfa/policy/policy.ts'
+import { compare, type ReplayOutcome } from '../../src/mfa/policy/replay.ts'
 import { factsOf } from './facts.ts'
 
 const DEFAULT: Policy = {
@@ -145,5 +148,64 @@ describe('factors that have to stay (FB-7)', () => {
   ]
   for (const [name, policy, { groups = [], clients = [] }, expected] of rows) {
     test(name, () => assert.deepEqual(needsOf({ ...DEFAULT, ...policy }, { groups, clients, lookup }), expected))
+  }
+})
+
+/** What an application asks for under this policy; `rule`: one that holds for everybody. */
+function asksInApplication(policy: Partial<Policy>, rule: Partial<Rule> = {}) {
+  const rules: Rule[] = [{ name: 'rule', when: NOWHERE, ...rule }]
+  return demand(
+    { ...DEFAULT, ...policy, rules },
+    {
+      client: { id: 'app', require: undefined },
+      address: '203.0.113.5',
+      requested: undefined,
+      account: { groups: [], bound: [], usableUnbound: [] },
+    },
+  )
+}
+
+describe('an explanation says what a sign-in would meet, and what its token would say', () => {
+  const rows: [string, { policy?: Partial<Policy>; rule?: Partial<Rule>; usable?: string[] }, string, Level | null][] =
+    [
+      ['no factor is wanted', { policy: { secondFactor: 'off' } }, 'the password alone is enough', 'pwd'],
+      ['the likeliest of those it has', { usable: ['totp', 'email'] }, 'totp would be asked for', 'mfa'],
+      ['never one that is not allowed', { usable: ['card', 'email'] }, 'email would be asked for', '2sv'],
+      ['the first that is allowed, where it has none', {}, 'email would be bound first', '2sv'],
+      [
+        'nothing that reaches what is required',
+        { policy: { methods: ['email'] }, rule: { require: 'mfa' }, usable: ['email'] },
+        'no allowed method reaches what is asked',
+        null,
+      ],
+      ['nobody is let in', { rule: { deny: true }, usable: ['totp'] }, 'totp would be asked for', null],
+    ]
+  const acr = createAcrNames({ pwd: ['pwd'], '2sv': ['2sv'], mfa: ['mfa'] })
+  for (const [name, { policy = {}, rule, usable = [] }, reason, level] of rows) {
+    test(name, () => {
+      const explained = explain(asksInApplication(policy, rule), { usable, acrValues: [] }, { acr, lookup })
+      assert.deepEqual([explained.reasons.at(-1), explained.acr], [reason, level])
+    })
+  }
+})
+
+describe('a replay tells what another policy would have asked of the same person', () => {
+  type Demanded = [Partial<Policy>, Partial<Rule>?]
+  const off: Demanded = [{ secondFactor: 'off' }]
+  const denied: Demanded = [{}, { deny: true }]
+  const rows: [string, Demanded, Demanded, ReplayOutcome][] = [
+    ['the same', [{}], [{}], 'same'],
+    ['a further method asks nothing more', [{ methods: ['email'] }], [{}], 'same'],
+    ['a method that is not accepted any more does', [{}], [{ methods: ['totp'] }], 'more'],
+    ['which methods there are is nothing to whom no factor is asked of', off, [{ ...off[0], methods: [] }], 'same'],
+    ['a factor', off, [{}], 'more'],
+    ['none any more', [{}], off, 'less'],
+    ['a higher floor', [{}], [{}, { require: 'mfa' }], 'more'],
+    ['nobody is let in any more', [{}], denied, 'denied'],
+    ['nobody was let in before', denied, [{}], 'less'],
+    ['nobody, then as now', denied, denied, 'same'],
+  ]
+  for (const [name, before, after, outcome] of rows) {
+    test(name, () => assert.equal(compare(asksInApplication(...before), asksInApplication(...after)), outcome))
   }
 })
