@@ -2,18 +2,20 @@ import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { after, before, describe, type TestContext, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { inspect } from 'node:util'
+import { Worker } from 'node:worker_threads'
 import { HOUR, MINUTE, SECOND, systemClock } from '../../src/kernel/clock.ts'
 import { ConfigError, UnavailableError } from '../../src/kernel/errors.ts'
 import { type Log, silentLog } from '../../src/kernel/log.ts'
 import { createSealer, deriveKey } from '../../src/kernel/secrets.ts'
+import { isBusy } from '../../src/state/embedded/file.ts'
 import { createEmbeddedState } from '../../src/state/embedded.ts'
 import { createRecords } from '../../src/state/records.ts'
 import { createRedisState, type RedisState } from '../../src/state/redis.ts'
@@ -466,6 +468,34 @@ describe('embedded state in a file', () => {
     assert.equal(await waiting, 1)
     other.close()
     await store.close()
+  })
+
+  test('a start waits for another process that has the new file for itself', async () => {
+    const program = `
+      const { parentPort, workerData } = require('node:worker_threads')
+      const { DatabaseSync } = require('node:sqlite')
+      const other = new DatabaseSync(workerData)
+      other.exec('begin exclusive')
+      parentPort.postMessage('held')
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300)
+      other.exec('commit')
+      other.close()`
+    mkdirSync(dirname(newFile()))
+    const other = new Worker(program, { eval: true, workerData: file })
+    await once(other, 'message')
+    const store = createEmbeddedState({ file }, { clock: systemClock, log })
+    assert.equal(await store.increment(fresh(), MINUTE), 1)
+    await store.close()
+    await other.terminate()
+  })
+
+  test('what is busy or locked, of whatever kind, is tried again, and nothing else is', () => {
+    const busy = (errcode: number): boolean => isBusy(Object.assign(new Error('from SQLite'), { errcode }))
+    // SQLITE_BUSY, SQLITE_LOCKED, SQLITE_BUSY_RECOVERY, SQLITE_LOCKED_SHAREDCACHE.
+    assert.deepEqual([5, 6, 261, 262].map(busy), [true, true, true, true])
+    // SQLITE_ERROR, SQLITE_READONLY, SQLITE_FULL.
+    assert.deepEqual([1, 8, 13].map(busy), [false, false, false])
+    assert.equal(isBusy(new Error('from somebody else')), false)
   })
 
   test('two processes that start at once on one new file lose no count and share every add out', async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
+import { parseUsername } from '../../src/accounts/username.ts'
 import { parseAddress } from '../../src/mail/address.ts'
 import { RUNS } from '../harness/length.ts'
 
@@ -150,4 +151,22 @@ describe('an address is exactly one addr-spec (IN-1)', () => {
     for (const unit of ['a', '.', 'a.', '-', 'é']) parseAddress(`${unit.repeat(100)}@${unit.repeat(100)}`)
     assert.ok(performance.now() - start < 500)
   })
+})
+
+describe('a name is what can be typed and shown', () => {
+  test('without the space around it, in any script, up to 128 characters', () => {
+    assert.equal(parseUsername('  Änna Ⅳ 李 '), 'Änna Ⅳ 李')
+    assert.equal(parseUsername('\u{1F469}'.repeat(128)), '\u{1F469}'.repeat(128))
+    assert.equal(parseUsername('a'.repeat(129)), undefined)
+  })
+
+  for (const [name, text] of [
+    ['nothing', ''],
+    ['space alone', ' \t '],
+    ['a line break', 'an\nna'],
+    ['a sign that turns the text around', 'an\u{202E}na'],
+    ['a sign without width', 'an\u{200B}na'],
+  ] as const) {
+    test(`refused: ${name}`, () => assert.equal(parseUsername(text), undefined))
+  }
 })

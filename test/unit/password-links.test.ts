@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import type { Account } from '../../src/accounts/account.ts'
+import { createActivations } from '../../src/accounts/activation.ts'
 import { createPasswordLinks, LINK_TTL, type PasswordLinks } from '../../src/accounts/password-links.ts'
 import { HOUR, MINUTE } from '../../src/kernel/clock.ts'
 import { UnavailableError } from '../../src/kernel/errors.ts'
@@ -37,7 +38,7 @@ describe('links to a new password', () => {
       return state.set(key, value, ttl)
     }
     const dependencies = { state: { ...state, set }, accounts: { find: async (id: string) => people.get(id) } }
-    links = createPasswordLinks('activation', dependencies)
+    links = createActivations(dependencies)
     resets = createPasswordLinks('reset', dependencies)
   })
   afterEach(() => state.close())

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { passwordProblem, personalWords } from '../../src/accounts/password-rules.ts'
+import { passwordProblem, personalWords, samePassword } from '../../src/accounts/password-rules.ts'
 import { shortestPassword } from '../../src/config/password-length.ts'
 
 const ANNA = { username: 'Anna-Bell', email: 'anna.berg@example.com', name: 'Ännä Lind', serviceName: 'Example Corp' }
@@ -22,6 +22,11 @@ describe('a new password', () => {
     assert.equal(problem('fifteen chars..', [], 15), undefined)
   })
 
+  test('is typed alike the second time, however a keyboard spells an accent (PW-4)', () => {
+    assert.equal(samePassword('caf\u{E9} au lait', 'cafe\u{301} au lait'), true)
+    assert.equal(samePassword('caf\u{E9} au lait', 'cafe au lait'), false)
+  })
+
   test('needs no digits, capitals or signs (PW-3)', () => {
     for (const plain of ['lowercaseonly', '7364528190', 'with spaces', 'UPPERCASEONLY', '-)#+*;,(', 'åäöåäöæø ok'])
       assert.equal(problem(plain), undefined, plain)
@@ -39,6 +44,9 @@ describe('a new password', () => {
       'Welcome2024!!!!',
       '!!2024-sunshine',
       '$unsh1ne',
+      '$amanth@',
+      '5amanth4',
+      '1ucif3r!',
       'password123456789',
       'passwordpassword',
       'sunshinesunshine',

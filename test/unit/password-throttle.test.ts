@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, beforeEach, describe, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 import {
   createPasswordThrottle,
   type PasswordAttempt,
@@ -191,4 +192,20 @@ describe('at the same time (RL-4, CVE-2024-4629, GHSA-7h8m-vrxx-vr4m)', () => {
     assert.equal(await burst(late, (time) => ({ ...attempt, account: `${time}` })), 20)
     assert.equal(await burst(late, (time) => ({ ...attempt, account: `${time}` })), 0)
   })
+})
+
+test('who got in hears so when the tries before are forgotten, not earlier', async () => {
+  let forgotten = false
+  const late: typeof state = {
+    ...state,
+    async delete(...keys) {
+      await pause(20)
+      await state.delete(...keys)
+      forgotten = true
+    },
+  }
+  const judged = await createPasswordThrottle(OPTIONS, { state: late, now: () => clock.now() }).begin(attempt)
+  assert.ok(judged.ok)
+  await judged.succeeded()
+  assert.ok(forgotten)
 })
