@@ -4,7 +4,7 @@ import { before, test } from 'node:test'
 import { DAY } from '../../src/kernel/clock.ts'
 import { createSealer, deriveKey } from '../../src/kernel/secrets.ts'
 import type { KeyStore, SigningKey } from '../../src/provider/key-store.ts'
-import { loadSigningKeys, rotateKeys } from '../../src/provider/keys.ts'
+import { loadSigningKeys, removeOldKeys, rotateKeys } from '../../src/provider/keys.ts'
 import { createSqlAudit } from '../../src/sql/audit.ts'
 import type { Database } from '../../src/sql/database.ts'
 import { createSqlKeys } from '../../src/sql/keys.ts'
@@ -91,5 +91,22 @@ onEachDatabase('key store', (databases) => {
     await store.remove(first.map(({ kid }) => kid))
     await store.remove(['x'])
     assert.equal((await store.list()).length, 2)
+  })
+
+  test('a key that is published no more is deleted, and no other (KM-2)', async () => {
+    const store = slow(createSqlKeys(await databases.open(), { sealer }))
+    const first = await loadSigningKeys({ keys: store, clock }, { kept: DAY })
+    clock.advance(1)
+    const rotated = await rotateKeys(
+      { keys: store, clock },
+      { kept: DAY, audit: () => ({ event: 'key.rotated', outcome: 'ok' }) },
+    )
+    assert.ok(rotated.ok)
+    const kids = (list: readonly SigningKey[]): string[] => list.map(({ kid }) => kid).sort()
+    await removeOldKeys({ keys: store, clock }, DAY)
+    assert.deepEqual(kids(await store.list()), kids([...first, ...rotated.made]))
+    clock.advance(2 * DAY)
+    await removeOldKeys({ keys: store, clock }, DAY)
+    assert.deepEqual(kids(await store.list()), kids(rotated.made))
   })
 })

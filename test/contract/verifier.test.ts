@@ -7,6 +7,7 @@ import type { Account } from '../../src/accounts/account.ts'
 import { createHasher } from '../../src/accounts/passwords.ts'
 import type { AuditEvent } from '../../src/audit/audit.ts'
 import { MINUTE, SECOND } from '../../src/kernel/clock.ts'
+import { UnavailableError } from '../../src/kernel/errors.ts'
 import { silentLog } from '../../src/kernel/log.ts'
 import type { Mail } from '../../src/kernel/mail.ts'
 import { createSealer, deriveKey, randomToken } from '../../src/kernel/secrets.ts'
@@ -18,6 +19,7 @@ import { createRegistry } from '../../src/mfa/factors/registry.ts'
 import { newSecret } from '../../src/mfa/factors/totp/codes.ts'
 import { createTotp } from '../../src/mfa/factors/totp/totp.ts'
 import type { VerifierOptions } from '../../src/mfa/factors/verification/limits.ts'
+import { sendLimitsOf } from '../../src/mfa/factors/verification/limits.ts'
 import { createVerifier } from '../../src/mfa/factors/verification/verification.ts'
 import type { Attempt, Begun, Verdict, Verifier } from '../../src/mfa/factors/verifier.ts'
 import { createSqlAccounts } from '../../src/sql/accounts.ts'
@@ -456,7 +458,12 @@ onEachDatabase('the verifier', (databases) => {
         reason: 'throttled',
         retryAfter: 20 * SECOND,
       })
+      clock.advance(20 * SECOND - 1)
+      assert.equal((await verifier.renew(attempt('email'))).ok, false)
       assert.equal(sent.length, 1)
+      clock.advance(1)
+      assert.equal((await verifier.renew(attempt('email'))).ok, true)
+      assert.equal(sent.length, 2)
     })
 
     test('mails per account and hour hold against sign-ins at the same time (C4)', async () => {
@@ -494,6 +501,44 @@ onEachDatabase('the verifier', (databases) => {
       mailDown = false
       await begun(attempt('email'))
       assert.equal(word(await verifier.finish(attempt('email'), { code: mailed() })), 'ok')
+    })
+
+    test('whoever has no address is sent nothing, and hears why', async () => {
+      const nowhere = { ...person, email: undefined }
+      assert.deepEqual(await verifier.begin(attempt('email', { account: nowhere })), {
+        ok: false,
+        reason: 'no-address',
+      })
+      assert.deepEqual(sent, [])
+    })
+
+    test('what cannot be given back is an outage, not an answer (FA-1)', async () => {
+      const whole = state
+      const release = () => Promise.reject(new UnavailableError('state'))
+      state = new Proxy(whole, {
+        get: (target, name) => (name === 'release' ? release : Reflect.get(target, name)),
+      })
+      const failing = verifierWith({ perInteraction: 8 })
+      state = whole
+      await begun(attempt('email'), failing)
+      // The sixth that comes at the same time finds the code dead and gives its place back.
+      const answers = await Promise.allSettled(
+        Array.from({ length: 6 }, () => failing.finish(attempt('email'), { code: wrongMailed() })),
+      )
+      const refused = answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason] : []))
+      assert.deepEqual(
+        refused.map((reason) => reason instanceof UnavailableError),
+        [true],
+      )
+    })
+
+    test('each kind that is sent has room of its own', () => {
+      const of = (type: string): string[] =>
+        sendLimitsOf(attempt(type), { perHour: 5, perDay: 10 }).map((limit) => JSON.stringify(limit))
+      assert.deepEqual(
+        of('email').filter((limit) => of('sms').includes(limit)),
+        [],
+      )
     })
 
     test('five wrong answers kill a code, and wrong answers outlive it (C5, RL-6)', async () => {

@@ -89,6 +89,15 @@ describe('a code', () => {
 })
 
 describe('a code that was typed', () => {
+  test('that was kept by an older program is still right', async () => {
+    const kept = {
+      index: 'AB',
+      salt: 'G7f0OeGWRxFMgQUQhawZAA',
+      hash: 'GM64JiSQ8gq-DdJdnzeEBuhJvD4l3kHUxh-d0dXR284',
+    }
+    assert.equal(await matches('ABCDEFGHIJKLMNOP', kept), true)
+  })
+
   test('is right once, and marks itself used and nothing else', async () => {
     const codes = ['AAAAAAAAAAAAAAAA', 'BBBBBBBBBBBBBBBB']
     const binding = await codesOf(codes)
