@@ -622,6 +622,16 @@ describe('whatever happened, in whatever order', () => {
     )
   })
 
+  test('what reaches no second factor is not bound by whoever needs nothing', () => {
+    const { facts, rules } = situation({ policy: { secondFactor: 'off' }, proofs: ['password'], chosen: 'totp' })
+    assert.equal(inWords(nextStep(facts, rules)), 'verify email of email,totp before totp')
+    const worthless: typeof rules.lookup = (method) => {
+      const known = rules.lookup(method)
+      return known && { ...known, assurance: new Set<Level>() }
+    }
+    assert.equal(inWords(nextStep(facts, { ...rules, lookup: worthless })), 'done')
+  })
+
   test('every way through ends: done, unmet, stuck or denied, in a handful of steps', () => {
     fc.assert(
       fc.property(anything, fc.array(fc.nat(3), { minLength: 12, maxLength: 12 }), (given, picks) => {
