@@ -76,6 +76,7 @@ onKinds(
     let told: Origin[]
     let remembered: Origin[]
     let events: string[]
+    let outcomes: string[]
     let outboxDown: boolean
     before(async () => {
       opened = await (kind === 'embedded' ? openEmbedded() : openRedis())
@@ -85,6 +86,7 @@ onKinds(
       told = []
       remembered = []
       events = []
+      outcomes = []
       outboxDown = false
       account = newAccount()
       devices = createRememberedDevices(
@@ -93,7 +95,10 @@ onKinds(
           state: slow(opened.state),
           sealer: createSealer(deriveKey(Buffer.alloc(32, 1), 'state')),
           trail: {
-            record: ({ event }: AuditEvent) => void events.push(event),
+            record: ({ event, outcome }: AuditEvent) => {
+              events.push(event)
+              outcomes.push(`${event} ${outcome}`)
+            },
             flush: async () => undefined,
             dropped: 0,
           },
@@ -173,7 +178,7 @@ onKinds(
       assert.equal(await outcome(present(first)), 'unknown')
       assert.equal(await outcome(present(third)), 'unknown')
       assert.equal(told.length, 1)
-      assert.equal(events.filter((event) => event === 'device.reuse_detected').length, 1)
+      assert.equal(outcomes.filter((said) => said === 'device.reuse_detected fail').length, 1)
     })
 
     test('a copy whose mail cannot be written is found again: the device is dead only once its owner is told', async () => {
@@ -280,11 +285,23 @@ onKinds(
       assert.ok(!shown.includes(`${first.split('.')[1]}`) && !/current|replaced|hash/.test(shown))
     })
 
+    test('the one that was used last stands first', async () => {
+      const used: (string | undefined)[] = []
+      for (let device = 0; device < 5; device++) {
+        used.unshift((await remember()).split('.')[0])
+        clock.advance(SECOND)
+      }
+      assert.deepEqual(
+        (await devices.list(account)).map(({ id }) => id),
+        used,
+      )
+    })
+
     test('one is forgotten, or all, and each is in the audit log', async () => {
       const [first, second, third] = [await remember(), await remember(), await remember()]
       assert.equal(await devices.forget(account.id, `${first.split('.')[0]}`), true)
       assert.equal(await devices.forget(account.id, `${first.split('.')[0]}`), false)
-      assert.equal(events.filter((event) => event === 'device.revoked').length, 1)
+      assert.equal(outcomes.filter((said) => said === 'device.revoked ok').length, 1)
       assert.equal(await outcome(present(first)), 'unknown')
       assert.equal(await devices.forgetAll(account.id), 2)
       assert.equal(events.filter((event) => event === 'device.revoked').length, 3)
