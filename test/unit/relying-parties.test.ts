@@ -4,6 +4,9 @@ import { errors } from 'oidc-provider'
 import type { Account } from '../../src/accounts/account.ts'
 import { HOUR, MINUTE } from '../../src/kernel/clock.ts'
 import { ConfigError, UnavailableError } from '../../src/kernel/errors.ts'
+import { LEVELS } from '../../src/mfa/assurance/levels.ts'
+import { createEmailOtp } from '../../src/mfa/factors/email-otp/email-otp.ts'
+import { totpSchema } from '../../src/mfa/factors/totp/config.ts'
 import type { SessionProofs } from '../../src/mfa/session/session-proofs.ts'
 import { claimsOf, claimsWithin, scopeOf } from '../../src/provider/claims.ts'
 import { checkClients, OWN_METADATA } from '../../src/provider/client-metadata.ts'
@@ -103,4 +106,19 @@ test('a request of a known client within five minutes changes nothing in the rec
   const added = { sid: 'other', grantId: 'other' }
   assert.deepEqual(use({ erp: added }, 0)?.parties, { app: place, erp: added })
   assert.deepEqual(use({ app: added }, 0)?.parties, { app: added })
+})
+
+test('a mailed code is called as the file says that it is worth (RFC 8176)', () => {
+  const amrOf = (assurance: 'strict' | '2sv' | 'mfa') =>
+    createEmailOtp({ assurance } as never, { mailer: undefined, codeKey: Buffer.alloc(32), serviceName: 'Example' }).amr
+  assert.deepEqual([amrOf('strict'), amrOf('2sv'), amrOf('mfa')], [['mca'], ['otp', 'mca'], ['otp', 'mca']])
+})
+
+test('the levels that a client and a rule may require', () => {
+  const names = LEVELS.rows.filter(({ requirable }) => requirable).map(({ name }) => name)
+  assert.deepEqual(names, ['pwd', '2sv', 'mfa', 'phr'])
+})
+
+test('the period of an app is printed as it is written', () => {
+  for (const period of ['30s', '60s']) assert.equal(totpSchema.encode(totpSchema.parse({ period })).period, period)
 })
