@@ -10,7 +10,9 @@ import {
   type SessionProofRecords,
   type SessionProofs,
 } from '../../src/mfa/session/session-proofs.ts'
+import { type Limit, spend, waitUntilRoom } from '../../src/state/allowance.ts'
 import { createEmbeddedState } from '../../src/state/embedded.ts'
+import { admitted } from '../../src/state/format.ts'
 import { createRecords, type Records } from '../../src/state/records.ts'
 import { keyOf, type StateStore } from '../../src/state/store.ts'
 import { slow } from '../harness/slow.ts'
@@ -226,5 +228,43 @@ describe('the end of a session is marked on what was proved in it', () => {
   test('it is tried ten times against a session that is being used, and then it is unavailable', async () => {
     await assert.rejects(markEnded(usedMeanwhile(10), 'uid', clock), UnavailableError)
     assert.deepEqual(await markEnded(usedMeanwhile(9), 'uid', clock), begun)
+  })
+})
+
+test('a store that never answered can be closed; until then everything that is asked of it is unavailable', async () => {
+  let closed = false
+  const down: StateStore = {
+    ...state,
+    get: () => Promise.reject(new UnavailableError('state')),
+    async close() {
+      closed = true
+    },
+  }
+  const store = await admitted(down, { key: 'state' }, { log: silentLog })
+  await assert.rejects(store.set(keyOf('pending', 'id'), 'value', MINUTE), UnavailableError)
+  await store.close()
+  assert.ok(closed)
+})
+
+describe('room under several limits', () => {
+  const limits: Limit[] = [
+    { name: 'hour', count: 1, window: HOUR, of: ['alice'] },
+    { name: 'day', count: 2, window: 24 * HOUR, of: ['alice'] },
+  ]
+
+  test('who finds none hears how long it takes, and has used up nothing', async () => {
+    assert.equal(await waitUntilRoom(limits, state), undefined)
+    assert.equal((await spend(limits, state)).ok, true)
+    assert.equal(await waitUntilRoom(limits, state), HOUR)
+    assert.deepEqual(await spend(limits, state), { ok: false, wait: HOUR })
+    time += HOUR
+    assert.equal((await spend(limits, state)).ok, true)
+    assert.equal(await waitUntilRoom(limits, state), 23 * HOUR)
+  })
+
+  test('what cannot be given back is an outage, not an answer', async () => {
+    await spend(limits, state)
+    const failing = { ...state, release: () => Promise.reject(new UnavailableError('state')) }
+    await assert.rejects(spend(limits, failing), UnavailableError)
   })
 })
