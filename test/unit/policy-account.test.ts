@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { Account } from '../../src/accounts/account.ts'
 import { MINUTE } from '../../src/kernel/clock.ts'
 import { createAcrNames } from '../../src/mfa/assurance/acr.ts'
 import { type MethodLookup, satisfiedBy } from '../../src/mfa/assurance/assurance.ts'
 import { LEVELS, type Level } from '../../src/mfa/assurance/levels.ts'
+import type { Authenticator } from '../../src/mfa/factors/authenticator.ts'
+import type { BindingStore } from '../../src/mfa/factors/binding-store.ts'
 import type { Proof } from '../../src/mfa/factors/verifier.ts'
+import { createDecider } from '../../src/mfa/policy/decider.ts'
 import { explain } from '../../src/mfa/policy/explanation.ts'
 import { liveProofs, missing } from '../../src/mfa/policy/missing.ts'
 import { needsOf } from '../../src/mfa/policy/needs.ts'
@@ -208,4 +212,24 @@ describe('a replay tells what another policy would have asked of the same person
   for (const [name, before, after, outcome] of rows) {
     test(name, () => assert.equal(compare(asksInApplication(...before), asksInApplication(...after)), outcome))
   }
+})
+
+describe('what is bound is looked up where it decides', () => {
+  const account = { id: 'anna', groups: [] as string[] } as Account
+  const bindings = { list: async () => [{ type: 'totp' }] } as unknown as BindingStore
+  const app = { type: 'totp', usableUnbound: () => false, amr: [], assurance: LEVELS.closed('mfa') }
+  const askedBy = (secondFactor: Policy['secondFactor'], own?: OwnPage) =>
+    createDecider({
+      policy: { ...DEFAULT, secondFactor },
+      authenticators: [app as unknown as Authenticator],
+      bindings,
+    }).demand({ account, client: { id: 'app', require: undefined, own }, address: '203.0.113.5', requested: undefined })
+
+  test('where policy leaves it to the account: who has an app is asked for it', async () => {
+    const [left, page] = [await askedBy('if-bound'), await askedBy('off', 'view')]
+    const lacking = { levels: LEVELS.ofPassword, proved: [], remembered: false }
+    assert.ok(missing(left, lacking) !== undefined)
+    assert.equal(page.require, 'mfa')
+    assert.equal(missing(await askedBy('off'), lacking), undefined)
+  })
 })
