@@ -12,7 +12,7 @@ import { createDecider } from '../../src/mfa/policy/decider.ts'
 import { explain } from '../../src/mfa/policy/explanation.ts'
 import { liveProofs, missing } from '../../src/mfa/policy/missing.ts'
 import { needsOf } from '../../src/mfa/policy/needs.ts'
-import { demand, type Facts, type OwnPage, type Policy, type Rule } from '../../src/mfa/policy/policy.ts'
+import { demand, type OwnPage, type Policy, type Rule } from '../../src/mfa/policy/policy.ts'
 import { compare, type ReplayOutcome } from '../../src/mfa/policy/replay.ts'
 import { factsOf } from './facts.ts'
 
