@@ -17,6 +17,9 @@ interface Wanted {
   stores: string | undefined
 }
 
+/** Milliseconds for the file. */
+const TIMEOUT = 120_000
+
 /** One file, or those of its tests whose title holds a text, with every title and all that they print. */
 async function main(): Promise<number> {
   const { file, title, stores } = readArguments()
@@ -24,6 +27,8 @@ async function main(): Promise<number> {
   const events = run({
     files: [file],
     concurrency: 1,
+    // A test that left something open would keep its process, and its error to itself.
+    timeout: TIMEOUT,
     ...(title !== undefined && { testNamePatterns: [new RegExp(title.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'), 'i')] }),
     ...(stores !== undefined && { testSkipPatterns: [STORES[stores] as RegExp] }),
   })

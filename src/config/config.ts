@@ -4,6 +4,7 @@ import type { ClientConfig } from './schema/clients.ts'
 import type { limits } from './schema/limits.ts'
 import type { ResourceConfig } from './schema/resources.ts'
 import type { Grace, RuleConfig } from './schema/rules.ts'
+import type { FileConfig } from './schema/schema.ts'
 
 export type { ClientConfig, Grace, ResourceConfig, RuleConfig }
 
@@ -25,9 +26,9 @@ export interface Config {
   mail: { smtp: string; from: { name: string; address: string } } | undefined
   mfa: MfaConfig
   policy: { rules: readonly RuleConfig[] }
-  sessions: { idle: number; absolute: number; signIn: number }
-  tokens: { access: number; id: number; refresh: number; rsaBits: number }
-  passwords: { minLength: number; resetByMail: 'withOtherFactor' | 'always' | 'never' }
+  sessions: FileConfig['sessions']
+  tokens: FileConfig['tokens']
+  passwords: FileConfig['passwords']
   /** `host` or `host:port`. */
   outbound: { allowHosts: readonly string[] }
   /** Per level the value to emit, then its aliases; absent: the default. */
@@ -35,9 +36,10 @@ export interface Config {
   limits: Limits
   clients: readonly ClientConfig[]
   resources: readonly ResourceConfig[]
-  branding: { name: string; logo: string | undefined; color: string }
+  /** `logo`: an absolute path. */
+  branding: Omit<FileConfig['branding'], 'logo'> & { logo: string | undefined }
   languages: readonly string[]
-  clock: { check: 'warn' | 'fail' | 'off'; servers: readonly string[]; maxOffset: number }
+  clock: Omit<FileConfig['clock'], 'servers'> & { servers: readonly string[] }
 }
 
 export interface MfaConfig {

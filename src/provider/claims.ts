@@ -28,20 +28,31 @@ export function scopeOf(claim: string): string | undefined {
   return Object.entries(CLAIMS).find(([, claims]) => (claims as readonly string[]).includes(claim))?.[0]
 }
 
-/**
- * Everything that a relying party may learn about an account. The engine takes out what the granted scopes do not
- * cover.
- */
-export function claimsOf(account: Account): { sub: string; [claim: string]: unknown } {
+type ClaimName = (typeof CLAIMS)[keyof typeof CLAIMS][number]
+/** What the engine says of the sign-in. */
+type EngineClaim = 'acr' | 'amr' | 'auth_time' | 'sid'
+
+/** Each claim of an account has its value here, or this does not compile; undefined: this account has none. */
+function valuesOf(account: Account): Record<Exclude<ClaimName, EngineClaim>, unknown> & { sub: string } {
   return {
     sub: account.id,
     name: account.name ?? account.username,
     nickname: account.username,
     preferred_username: account.username,
     username: account.username,
+    locale: account.locale,
     updated_at: Math.floor(account.updatedAt / 1000),
+    email: account.email,
+    email_verified: account.email === undefined ? undefined : account.emailVerified,
     groups: account.groups,
-    ...(account.locale === undefined ? {} : { locale: account.locale }),
-    ...(account.email === undefined ? {} : { email: account.email, email_verified: account.emailVerified }),
   }
+}
+
+/**
+ * Everything that a relying party may learn about an account. The engine takes out what the granted scopes do not
+ * cover.
+ */
+export function claimsOf(account: Account): { sub: string; [claim: string]: unknown } {
+  const { sub, ...values } = valuesOf(account)
+  return { sub, ...Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) }
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { extname } from 'node:path'
+import type { Config } from '../config/config.ts'
 import { ConfigError } from '../kernel/errors.ts'
 import { accentFor } from './color.ts'
 
@@ -11,13 +12,8 @@ export interface Asset {
   immutable: true
 }
 
-export interface Branding {
-  name: string
-  /** Absolute path of a picture. */
-  logo: string | undefined
-  /** `#rrggbb`; made readable on both themes. */
-  color: string
-}
+/** What the file says of it; its colour is made readable on both themes. */
+export type Branding = Config['branding']
 
 /** Where a page finds its files. */
 export interface AssetLinks {
