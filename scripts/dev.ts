@@ -5,8 +5,9 @@ import { basename, dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
 
 /**
- * `npm run dev`: the demo, started again whenever something in these folders changes. Its accounts, factors and sessions are kept, so
- * a page is looked at again by reloading it. `--config FILE` lays that file over the demo's configuration.
+ * `npm run dev`: the demo, started again whenever something in these folders changes. Its accounts, factors and
+ * sessions are kept, so a page is looked at again by reloading it. `--config FILE` lays that file over the demo's
+ * configuration.
  */
 const FOLDERS = ['src', 'views', 'locales', 'demo']
 /** Milliseconds of silence after a change: editors write a file in several steps, and a branch is many files. */

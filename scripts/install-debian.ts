@@ -3,8 +3,9 @@ import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { installCommand, missing } from '../test/harness/needs.ts'
 
 /**
- * Makes sure that the programs the tests start are on this machine: root on Debian installs what is missing, anybody else is
- * told the command. Answers false when something is still missing; tests that need it then skip themselves and say so.
+ * Makes sure that the programs the tests start are on this machine: root on Debian installs what is missing, anybody
+ * else is told the command. Answers false when something is still missing; tests that need it then skip themselves and
+ * say so.
  */
 export function installDebianPackages(say: (line: string) => void): boolean {
   const wanted = missing()

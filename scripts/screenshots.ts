@@ -11,8 +11,9 @@ import { LINKED_FOLDER, linkedPictures, PICTURES_FOLDER } from './linked-picture
 import { differingPixels, smallPng } from './small-png.ts'
 
 /**
- * Pictures of every page, made from a real gateway into a folder that git ignores: `npm run screenshots [-- PART-OF-A-NAME…]`. Those that
- * the documentation shows are brought up to date in its own folder too.
+ * Pictures of every page, made from a real gateway into a folder that git ignores:
+ * `npm run screenshots [-- PART-OF-A-NAME…]`. Those that the documentation shows are brought up to date in its own
+ * folder too.
  */
 /** For the README: columns of cards. */
 const SHEET = 'sign-in.png'
@@ -104,7 +105,9 @@ async function writeSheet(gallery: Gallery): Promise<void> {
 
 const linked = new Set(linkedPictures())
 
-/** Writes a picture; over one that the documentation shows only where a person could tell the two apart, and says so. */
+/**
+ * Writes a picture; over one that the documentation shows only where a person could tell the two apart, and says so.
+ */
 function keep(name: string, png: Buffer): void {
   writeFileSync(join(PICTURES_FOLDER, name), png)
   if (!linked.has(name)) return

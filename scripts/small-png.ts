@@ -5,8 +5,9 @@ const MAX_COLOURS = 256
 const SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a])
 
 /**
- * The same picture with a palette, which is what pages need: flat areas and a few shades around letters. More than 256 colours
- * are brought down by leaving out their lowest bits; of those that then look alike the most frequent one stands for all.
+ * The same picture with a palette, which is what pages need: flat areas and a few shades around letters. More than 256
+ * colours are brought down by leaving out their lowest bits; of those that then look alike the most frequent one stands
+ * for all.
  */
 export function smallPng(png: Buffer): Buffer {
   const { width, height, data } = PNG.sync.read(png)

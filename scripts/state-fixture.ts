@@ -1,6 +1,6 @@
 /**
- * Makes a fixture: an installation as a past commit leaves it, on embedded stores and on Redis with PostgreSQL, used through its public
- * interface alone. `node scripts/state-fixture.ts --commit e8e7e98` writes `test/fixtures/e8e7e98/`.
+ * Makes a fixture: an installation as a past commit leaves it, on embedded stores and on Redis with PostgreSQL, used
+ * through its public interface alone. `node scripts/state-fixture.ts --commit e8e7e98` writes `test/fixtures/e8e7e98/`.
  */
 import { copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -14,8 +14,8 @@ export function prepareTests(): void {
 }
 
 /**
- * The stores of tests start empty hundreds of times, which a disk makes slow. Their folders are in memory where there is plenty of
- * it, and nobody has said where else they shall be.
+ * The stores of tests start empty hundreds of times, which a disk makes slow. Their folders are in memory where there
+ * is plenty of it, and nobody has said where else they shall be.
  */
 function keepInMemory(): void {
   const memory = '/dev/shm'

@@ -14,9 +14,9 @@ const MINUTE = 60 * SECOND
 const FILE_TIMEOUT = { usual: 2 * MINUTE, long: 20 * MINUTE }
 const IN_PROCESS = ['walks', 'attack', 'flow', 'unit', 'self']
 /**
- * Who works side by side: each takes the next file of the first of its kinds that has one left, so that nobody rests before the work is
- * done. Two browsers on two cores take longer than one after the other, so one worker alone has them. Contracts sleep for most of their
- * time, because stores go by the real one, and are done beside the rest.
+ * Who works side by side: each takes the next file of the first of its kinds that has one left, so that nobody rests
+ * before the work is done. Two browsers on two cores take longer than one after the other, so one worker alone has
+ * them. Contracts sleep for most of their time, because stores go by the real one, and are done beside the rest.
  */
 const WORKERS = [
   ['browser', 'cli', ...IN_PROCESS],

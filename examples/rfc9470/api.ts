@@ -19,8 +19,8 @@ const ROUTES: Record<string, Requirement> = {
 const CLOCK_TOLERANCE = 5
 
 /**
- * A small resource server: tokens are checked by the gateway's published keys (RFC 9068), and a route that needs more than a token
- * proves says what (RFC 9470). It keeps nothing and asks nobody.
+ * A small resource server: tokens are checked by the gateway's published keys (RFC 9068), and a route that needs more
+ * than a token proves says what (RFC 9470). It keeps nothing and asks nobody.
  */
 export function createApi(options: { issuer: string; audience: string }): Server {
   const keys = createRemoteJWKSet(new URL('/jwks', options.issuer))

@@ -21,8 +21,9 @@ interface Stay {
 }
 
 /**
- * A web application that calls the API for its user. When the API answers `insufficient_user_authentication`, it sends the browser to
- * the gateway with the very values the API asked for, and comes back to what the user was doing (RFC 9470, 4).
+ * A web application that calls the API for its user. When the API answers `insufficient_user_authentication`, it sends
+ * the browser to the gateway with the very values the API asked for, and comes back to what the user was doing (RFC
+ * 9470, 4).
  */
 export async function createClient(options: ClientOptions): Promise<Server> {
   const { issuer, clientId, clientSecret, url, api, audience } = options

@@ -55,8 +55,8 @@ export async function judgeAlone(mutant: Mutant, bench: Bench): Promise<Verdict 
 }
 
 /**
- * Judges mutants of different files with the tests that remain, all of them broken at once: what passes then passes for each. Where a
- * test fails, halves of them tell whose fault it is.
+ * Judges mutants of different files with the tests that remain, all of them broken at once: what passes then passes for
+ * each. Where a test fails, halves of them tell whose fault it is.
  */
 export async function judgeTogether(undecided: readonly Undecided[], bench: Bench): Promise<Map<Mutant, Verdict>> {
   const verdicts = new Map<Mutant, Verdict>()
@@ -128,8 +128,8 @@ function survived(mutant: Mutant, bench: Bench): Verdict {
 }
 
 /**
- * Who runs the place. A file that was read and not used is no reason to run a whole gateway; unit tests look also at what a file
- * declares.
+ * Who runs the place. A file that was read and not used is no reason to run a whole gateway; unit tests look also at
+ * what a file declares.
  */
 function seeingOf({ file, offset }: Mutant, { observations }: Bench): Observation[] {
   return observations.filter((test) => {

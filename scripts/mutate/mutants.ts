@@ -3,7 +3,9 @@ import { parseSource, placeOf, runs } from './source.ts'
 
 /** One way to break one line of one file. */
 export interface Mutant {
-  /** `src/mfa/policy/policy.ts:12:5:condition`, then `:2`, `:3` where a place can be broken in several ways of a kind. */
+  /**
+   * `src/mfa/policy/policy.ts:12:5:condition`, then `:2`, `:3` where a place can be broken in several ways of a kind.
+   */
   id: string
   file: string
   line: number

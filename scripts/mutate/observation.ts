@@ -20,7 +20,10 @@ export interface Observation {
 const CACHE = 'node_modules/.cache/stepgate-mutate'
 const TIMEOUT = 10 * 60 * 1000
 
-/** By test file; each is run once, with its coverage noted, unless nothing that it reads has changed since the last time. */
+/**
+ * By test file; each is run once, with its coverage noted, unless nothing that it reads has changed since the last
+ * time.
+ */
 export async function observe(files: readonly string[], tree: Tree): Promise<Observation[]> {
   const observations: Observation[] = []
   for (const [index, file] of files.entries()) {

@@ -108,8 +108,8 @@ const OPERATORS: Readonly<Record<string, (place: Place) => Change[]>> = {
 }
 
 /**
- * Every way in which one line of the file can be broken. What is only logged is left alone: its words are for people who look for
- * a fault, and so are those of errors that are no answer to anybody.
+ * Every way in which one line of the file can be broken. What is only logged is left alone: its words are for people
+ * who look for a fault, and so are those of errors that are no answer to anybody.
  */
 export function editsOf({ text, code, program }: ParsedSource): Edit[] {
   const edits: Edit[] = []

@@ -11,10 +11,16 @@ export class MailRefusedError extends MailError {
 }
 
 export interface Mailer {
-  /** Resolves when the server has taken the mail; throws `MailError`, and `MailRefusedError` where others would be taken. */
+  /**
+   * Resolves when the server has taken the mail; throws `MailError`, and `MailRefusedError` where others would be
+   * taken.
+   */
   send(mail: Mail): Promise<void>
   /** Connect, EHLO, TLS and AUTH where configured; throws `MailError` with the cause. */
   check(): Promise<void>
-  /** Ends its connections, once the mails that are on their way have come to their end; nothing is sent any more. Twice is as good as once. */
+  /**
+   * Ends its connections, once the mails that are on their way have come to their end; nothing is sent any more. Twice
+   * is as good as once.
+   */
   close(): void
 }

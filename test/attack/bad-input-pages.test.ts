@@ -19,9 +19,10 @@ import {
 } from './site.ts'
 
 /**
- * Whoever writes forms by hand sends what no browser would: a field twice, as a list, with NUL, without end. Frameworks turn that
- * into arrays and objects that later code takes for text (CVE-2023-7028: a second address in `email[]`), and databases and
- * template engines into errors. Every field of every page gets it all: the answer is the page's own, and nothing has changed.
+ * Whoever writes forms by hand sends what no browser would: a field twice, as a list, with NUL, without end. Frameworks
+ * turn that into arrays and objects that later code takes for text (CVE-2023-7028: a second address in `email[]`), and
+ * databases and template engines into errors. Every field of every page gets it all: the answer is the page's own, and
+ * nothing has changed.
  */
 
 const FIELDS = ['username', 'password', 'code', 'label', 'remember', 'method', 'action', 'step', 'csrf'] as const
@@ -116,7 +117,9 @@ onStores(['servers', 'embedded'], 'hostile forms', (testSite) => {
     return { ...reached, form: reached.page.form }
   }
 
-  /** The form with this field replaced by what an attacker makes of it, and nothing else that would get anybody further. */
+  /**
+   * The form with this field replaced by what an attacker makes of it, and nothing else that would get anybody further.
+   */
   function bodyOf({ form }: Reached, field: string, [, pairs]: Hostile): string {
     const given = Object.fromEntries(form.fields.map((name) => [name, WRONG[name] ?? 'x']))
     const { [field]: _, ...rest }: Record<string, string> = { ...form.hidden, ...given }

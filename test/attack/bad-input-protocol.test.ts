@@ -6,10 +6,10 @@ import { EXECUTED, type Hostile, MALFORMED, MEGABYTE, STRANGE } from './hostile.
 import { CREDENTIALS, codeIn, FORM, onStores, REDIRECT, REQUEST, somebodySignedIn, VERIFIER } from './site.ts'
 
 /**
- * The protocol's endpoints are open to the world and take dozens of parameters. One that ends in an exception is a lever: for
- * knowing what runs here, for filling logs, for a check that is never reached. Every parameter of every endpoint gets everything:
- * the answer is a refusal of the protocol's own or what the request would have got without it, nobody is redirected to a place
- * that is not registered, and nothing is ever our fault.
+ * The protocol's endpoints are open to the world and take dozens of parameters. One that ends in an exception is a
+ * lever: for knowing what runs here, for filling logs, for a check that is never reached. Every parameter of every
+ * endpoint gets everything: the answer is a refusal of the protocol's own or what the request would have got without
+ * it, nobody is redirected to a place that is not registered, and nothing is ever our fault.
  */
 
 const AUTHORIZATION = [

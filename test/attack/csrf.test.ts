@@ -15,9 +15,9 @@ import {
 } from './site.ts'
 
 /**
- * A page of somebody else makes the victim's browser send our forms: to sign the victim in as the attacker (login CSRF), to spend
- * a code, to allow an application. The browser adds its cookies by itself; what it cannot add is the form's token, and it says
- * itself where the form stood (WE-1, WE-2).
+ * A page of somebody else makes the victim's browser send our forms: to sign the victim in as the attacker (login
+ * CSRF), to spend a code, to allow an application. The browser adds its cookies by itself; what it cannot add is the
+ * form's token, and it says itself where the form stood (WE-1, WE-2).
  */
 
 const SITE = 'https://evil.example/page'

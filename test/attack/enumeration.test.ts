@@ -6,13 +6,16 @@ import { LONG } from '../harness/length.ts'
 import { assertPage, type Browser, type BrowserResponse, onServers, type TestSite } from './site.ts'
 
 /**
- * Whoever can tell a name that exists from one that does not has half of what a spray needs, and a list of whom to write to
- * (CVE-2023-39522, CVE-2026-23511). Words and headers are easy to make alike; time is not: a name that nobody has must cost the
- * same hash (EN-1, EN-2).
+ * Whoever can tell a name that exists from one that does not has half of what a spray needs, and a list of whom to
+ * write to (CVE-2023-39522, CVE-2026-23511). Words and headers are easy to make alike; time is not: a name that nobody
+ * has must cost the same hash (EN-1, EN-2).
  */
 
 const PAIRS = LONG ? 1000 : 200
-/** Of a guess from one time which of the two it was: 0.5 is tossing a coin. Wider where fewer pairs leave more to chance. */
+/**
+ * Of a guess from one time which of the two it was: 0.5 is tossing a coin. Wider where fewer pairs leave more to
+ * chance.
+ */
 const [LEAST, MOST] = LONG ? [0.45, 0.55] : [0.4, 0.6]
 /** Milliseconds between the medians. */
 const DELTA = 5
@@ -35,7 +38,9 @@ interface Measured {
 
 type Attempt = () => Promise<{ username: string; password: string }>
 
-/** Pairs of tries in turn, first one and then the other in front; each is one post on the same page of the same browser. */
+/**
+ * Pairs of tries in turn, first one and then the other in front; each is one post on the same page of the same browser.
+ */
 async function measure(browser: Browser, page: BrowserResponse, kinds: readonly [Attempt, Attempt]): Promise<Measured> {
   const times: [number[], number[]] = [[], []]
   for (let pair = -5; pair < PAIRS; pair++) {

@@ -17,9 +17,10 @@ import {
 } from './site.ts'
 
 /**
- * A sign-in page in somebody's frame is clicked without being seen; a script of somebody else in it reads what is typed; a cookie
- * without its attributes goes to subdomains, scripts and plain text. One forgotten error page or redirect is enough, so every
- * response is asked for its headers (WE-5, WE-6, WE-7) and every cookie for its attributes (SE-6, SE-7).
+ * A sign-in page in somebody's frame is clicked without being seen; a script of somebody else in it reads what is
+ * typed; a cookie without its attributes goes to subdomains, scripts and plain text. One forgotten error page or
+ * redirect is enough, so every response is asked for its headers (WE-5, WE-6, WE-7) and every cookie for its attributes
+ * (SE-6, SE-7).
  */
 
 const HTTPS = 'https://id.example.test'
@@ -27,7 +28,9 @@ const LOGO = 'data:'
 
 type Form = 'anywhere' | 'here'
 
-/** `form-action` would stop the way back to the relying party on pages of the flow, and only there is it left out (g). */
+/**
+ * `form-action` would stop the way back to the relying party on pages of the flow, and only there is it left out (g).
+ */
 function assertProtected(
   headers: IncomingHttpHeaders,
   what: string,

@@ -4,10 +4,10 @@ import { describe, test } from 'node:test'
 import { assertPage, FORM, onServers, REDIRECT, requestOf, seen } from './site.ts'
 
 /**
- * Host, X-Forwarded-* and Forwarded are written by whoever sends the request. Products built links and redirects from them
- * (GHSA-2wmj-46rj-qm2w, CVE-2026-29067), believed them about who the client is, and let that decide whether a factor is asked for
- * (CVE-2024-47070, CVE-2026-96445, CVE-2023-4612). Here the host must be the issuer's, and the client's address comes from the
- * right-most entry that no trusted proxy vouches for (WE-10, WE-11, X6, X7).
+ * Host, X-Forwarded-* and Forwarded are written by whoever sends the request. Products built links and redirects from
+ * them (GHSA-2wmj-46rj-qm2w, CVE-2026-29067), believed them about who the client is, and let that decide whether a
+ * factor is asked for (CVE-2024-47070, CVE-2026-96445, CVE-2023-4612). Here the host must be the issuer's, and the
+ * client's address comes from the right-most entry that no trusted proxy vouches for (WE-10, WE-11, X6, X7).
  */
 
 const EVIL = 'evil.example'

@@ -18,9 +18,9 @@ import {
 } from './site.ts'
 
 /**
- * A sign-in is a chain of pages, and every link of it is an address and a form that anybody can send in any order, from any
- * browser, for any name. Products let a step be skipped, a proof wander into another browser, and one person's answer count for
- * another. What was proved belongs to one interaction, one browser and one account (WE-3, SE-3).
+ * A sign-in is a chain of pages, and every link of it is an address and a form that anybody can send in any order, from
+ * any browser, for any name. Products let a step be skipped, a proof wander into another browser, and one person's
+ * answer count for another. What was proved belongs to one interaction, one browser and one account (WE-3, SE-3).
  */
 
 const LOOSE = { ...CLIENT, client_id: 'loose', client_secret: 'Nq3bV7xTz1Rk5Mw9Cd2Fy6Hp8Ls4Jg0E' }

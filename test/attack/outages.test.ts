@@ -24,9 +24,9 @@ import {
 } from './site.ts'
 
 /**
- * Who can make a store stumble must not get past what it keeps: a limit that cannot be counted is not skipped, a revocation that
- * cannot be written is not confirmed (CVE-2020-15223), and a user backend that is down is not a wrong password. Every answer is a
- * quick 503, nothing hangs, and all of it works again without a restart (FA-1, FA-5, FA-6).
+ * Who can make a store stumble must not get past what it keeps: a limit that cannot be counted is not skipped, a
+ * revocation that cannot be written is not confirmed (CVE-2020-15223), and a user backend that is down is not a wrong
+ * password. Every answer is a quick 503, nothing hangs, and all of it works again without a restart (FA-1, FA-5, FA-6).
  */
 
 /** The command timeout, and a machine that has other things to do. */

@@ -20,9 +20,9 @@ import {
 } from './site.ts'
 
 /**
- * Everything that may happen once, or so often, is asked for many times at the same moment: code that reads, decides and then
- * writes lets all of them through (CVE-2024-4629, GHSA-7h8m-vrxx-vr4m, CVE-2026-1035). A few milliseconds of latency around every
- * store make sure that such code loses here as it would in production.
+ * Everything that may happen once, or so often, is asked for many times at the same moment: code that reads, decides
+ * and then writes lets all of them through (CVE-2024-4629, GHSA-7h8m-vrxx-vr4m, CVE-2026-1035). A few milliseconds of
+ * latency around every store make sure that such code loses here as it would in production.
  */
 
 const LATENCY = 4

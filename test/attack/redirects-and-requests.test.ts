@@ -6,10 +6,10 @@ import { CLIENT } from '../harness/gateway.ts'
 import { assertPage, CREDENTIALS, FORM, onServers, REQUEST, requestOf, seen } from './site.ts'
 
 /**
- * The address to which a code is sent is the one thing an attacker needs to change. Products compared it by prefix, by pattern with
- * an unescaped dot, after decoding, or took it from a request object that nobody had signed (CVE-2023-6291, CVE-2024-52289,
- * CVE-2024-56734, CVE-2025-27143); and fetched what a stranger told them to (CVE-2020-10770). The engine does these well (X12):
- * here they stay so.
+ * The address to which a code is sent is the one thing an attacker needs to change. Products compared it by prefix, by
+ * pattern with an unescaped dot, after decoding, or took it from a request object that nobody had signed
+ * (CVE-2023-6291, CVE-2024-52289, CVE-2024-56734, CVE-2025-27143); and fetched what a stranger told them to
+ * (CVE-2020-10770). The engine does these well (X12): here they stay so.
  */
 
 const REGISTERED = 'https://app.example.com/callback'

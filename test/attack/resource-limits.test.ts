@@ -22,9 +22,9 @@ import {
 } from './site.ts'
 
 /**
- * What costs us more than whoever asks for it, without a limit, ends the service for everybody: bodies without end (CVE-2020-28873),
- * clients that never finish a sentence, passwords to hash, sign-ins begun by the thousand, and client secrets to guess
- * (CVE-2020-13312). Each of them has a number, beyond which the answer is cheap (DO-1 to DO-5, RL-9).
+ * What costs us more than whoever asks for it, without a limit, ends the service for everybody: bodies without end
+ * (CVE-2020-28873), clients that never finish a sentence, passwords to hash, sign-ins begun by the thousand, and client
+ * secrets to guess (CVE-2020-13312). Each of them has a number, beyond which the answer is cheap (DO-1 to DO-5, RL-9).
  */
 
 const KIB = 1024

@@ -18,8 +18,9 @@ import {
 } from '../flow/protocol-site.ts'
 
 /**
- * What a second reading of the code found in what relying parties are told, and in how long a session means what it proved: claims
- * that scopes refuse, proofs of a kind that a rule does not accept, sign-outs in somebody else's name, sessions that came back.
+ * What a second reading of the code found in what relying parties are told, and in how long a session means what it
+ * proved: claims that scopes refuse, proofs of a kind that a rule does not accept, sign-outs in somebody else's name,
+ * sessions that came back.
  */
 
 const PWD = 'urn:stepgate:acr:pwd'
@@ -52,7 +53,8 @@ onStores('embedded', 'a second reading of sessions', (testSite) => {
 
   const CLAIMS = JSON.stringify({ userinfo: { email: null, groups: null }, id_token: { email: null } })
 
-  // The claims parameter names claims without their scopes. A client whose registration leaves `email` out got the address all the same.
+  // The claims parameter names claims without their scopes. A client whose registration leaves `email` out got the
+  // address all the same.
   test('the claims parameter gives nothing that the registration of a client leaves out (OA-18)', async () => {
     const member = await newMember(site)
     const parameters = { scope: 'openid', claims: CLAIMS }
@@ -68,7 +70,8 @@ onStores('embedded', 'a second reading of sessions', (testSite) => {
     assert.deepEqual((await app.userinfo()).groups, [])
   })
 
-  // What a person agreed to on the consent page was shorter than what the client got: claims asked for by name were not listed.
+  // What a person agreed to on the consent page was shorter than what the client got: claims asked for by name were not
+  // listed.
   test('consent lists the scope of a claim that is asked for by name, and gives nothing else', async () => {
     const member = await newMember(site)
     const browser = site.browser()
@@ -86,7 +89,8 @@ onStores('embedded', 'a second reading of sessions', (testSite) => {
     assert.deepEqual([told.email, 'groups' in told, 'name' in told], [member.email, false, false])
   })
 
-  // Consent to an API was shown, given and never written down: the page came again for ever, and people learn to press "allow".
+  // Consent to an API was shown, given and never written down: the page came again for ever, and people learn to press
+  // "allow".
   test('consent to a resource is asked once, and names what it is for', async () => {
     const member = await newMember(site)
     const browser = site.browser()
@@ -104,7 +108,8 @@ onStores('embedded', 'a second reading of sessions', (testSite) => {
     assert.equal((await askFor(site, browser, member, more)).end.page, 'consent', 'what was not allowed is asked')
   })
 
-  // An ID token is no secret: it stands in logs and in URLs. Somebody who sends a browser here with one of his own ended its session unasked.
+  // An ID token is no secret: it stands in logs and in URLs. Somebody who sends a browser here with one of his own
+  // ended its session unasked.
   test('an id_token_hint skips the question for the session it was issued in, and for no other (LO-1)', async () => {
     const [alice, mallory] = [await newMember(site), await newMember(site)]
     const browser = site.browser()
@@ -130,7 +135,8 @@ onStores('embedded', 'a second reading of sessions', (testSite) => {
     assert.deepEqual((await signInAt(site, browser, alice)).pages, [], 'asking ends nothing')
   })
 
-  // Somebody's password is changed, because another one knows it, while a page of his session waits for a code. The page led back to itself.
+  // Somebody's password is changed, because another one knows it, while a page of his session waits for a code. The
+  // page led back to itself.
   test('a step-up whose session was ended meanwhile is over, and there is a way to start again', async () => {
     for (const method of ['GET', 'POST']) {
       const member = await newMember(site)
@@ -155,7 +161,8 @@ onStores('embedded', 'a second reading of sessions', (testSite) => {
     }
   })
 
-  // A request under way reads the session, the person signs out, the request saves what it had read: she was signed in again, on a shared computer.
+  // A request under way reads the session, the person signs out, the request saves what it had read: she was signed in
+  // again, on a shared computer.
   test('a session that is saved once more after its sign-out is no sign-in (SE-8)', async () => {
     const member = await newMember(site)
     const browser = site.browser()
@@ -203,7 +210,8 @@ onStores('embedded', 'a second reading of the kind of proofs', (testSite) => {
     },
   })
 
-  // A rule says which kinds of factor it accepts. A code from a mailbox that was typed for another client let people past a rule that wants the app.
+  // A rule says which kinds of factor it accepts. A code from a mailbox that was typed for another client let people
+  // past a rule that wants the app.
   test('a mailed code lets nobody past a rule that wants the app, and goes on counting where it was accepted (B2)', async () => {
     const member = await newMember(site)
     const browser = site.browser()
@@ -235,8 +243,8 @@ onStores('embedded', 'a second reading of the age of proofs', (testSite) => {
     clock.advance(Date.now() - minutes * MINUTE - clock.now())
   }
 
-  // The engine remembers one time per session, that of the last request. A request for a low level, or of a client that wants a fresh
-  // password alone, made that time newer than the proofs that the next client counts on.
+  // The engine remembers one time per session, that of the last request. A request for a low level, or of a client that
+  // wants a fresh password alone, made that time newer than the proofs that the next client counts on.
   test('max_age is judged by the oldest proof that counts, whatever an earlier request was told (OA-10)', async () => {
     const member = await newMember(site)
     const browser = site.browser()
@@ -260,7 +268,8 @@ onStores('embedded', 'a second reading of the age of proofs', (testSite) => {
     assert.ok(Number(narrow.claims.auth_time) - Number(first.claims.auth_time) > 600)
   })
 
-  // What was proved is asked again at each refresh. A step-up of the same session shortened how long it is kept, and a token good for a month died overnight.
+  // What was proved is asked again at each refresh. A step-up of the same session shortened how long it is kept, and a
+  // token good for a month died overnight.
   test('a refresh token with offline_access outlives a later step-up without it (OA-12)', async () => {
     behind(0)
     const member = await newMember(site)
@@ -272,7 +281,8 @@ onStores('embedded', 'a second reading of the age of proofs', (testSite) => {
     const { tokens } = await site.party().callback(`${allowed.location}`)
     const stepped = await signInAt(site, browser, member, { by: 'totp', parameters: { acr_values: MFA } })
     assert.deepEqual([stepped.pages, stepped.claims.acr], [['verify-totp'], MFA])
-    // Past the session's absolute limit. The last test: pages of the engine, whose time is the real one, would be over now.
+    // Past the session's absolute limit. The last test: pages of the engine, whose time is the real one, would be over
+    // now.
     site.gateway.clock.advance(13 * HOUR)
     const again = await site.party().refresh(`${tokens.refresh_token}`)
     assert.equal(again.claims.sub, member.id)

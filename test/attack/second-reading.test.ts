@@ -23,9 +23,9 @@ import {
 } from './site.ts'
 
 /**
- * What a second reading of the code found in what strangers can do: limits that another spelling of the same path walked around, rows
- * that anybody could write without end, addresses nobody could read, and a postponement that many tabs shared. Each test is one of
- * them.
+ * What a second reading of the code found in what strangers can do: limits that another spelling of the same path
+ * walked around, rows that anybody could write without end, addresses nobody could read, and a postponement that many
+ * tabs shared. Each test is one of them.
  */
 
 /** Of the first gateway. */
@@ -105,7 +105,8 @@ onStores(['embedded'], 'a second reading of limits', (testSite) => {
       '/request': ['/REQUEST', '/request/', '/Request/', '/request'],
     }
 
-    // The engine's router takes /TOKEN/ for /token. A limit that compares text does not, and guesses at client secrets go on for ever.
+    // The engine's router takes /TOKEN/ for /token. A limit that compares text does not, and guesses at client secrets
+    // go on for ever.
     for (const [endpoint, paths] of Object.entries(SPELT)) {
       test(`guesses at client secrets at ${endpoint} are counted however it is spelt`, async () => {
         for (const path of paths) {
@@ -134,7 +135,8 @@ onStores(['embedded'], 'a second reading of limits', (testSite) => {
       }
     })
 
-    // Coming back from a page without an answer made the engine begin anew: one request, then a chain of interactions that no limit saw.
+    // Coming back from a page without an answer made the engine begin anew: one request, then a chain of interactions
+    // that no limit saw.
     test('a resumed request that brings no result begins no other', async () => {
       for (const path of ['/auth', '/AUTH']) {
         const address = newAddress()
@@ -157,7 +159,8 @@ onStores(['embedded'], 'a second reading of limits', (testSite) => {
       }
     })
 
-    // To ask a stranger whether to sign out, the engine keeps a session for him. Anybody can ask, with no cookie or with one of his own making.
+    // To ask a stranger whether to sign out, the engine keeps a session for him. Anybody can ask, with no cookie or
+    // with one of his own making.
     test('sign-outs of nobody are bounded', async () => {
       for (const path of ['/session/end', '/SESSION/END', '/Session/End/']) {
         const address = newAddress()
@@ -169,7 +172,8 @@ onStores(['embedded'], 'a second reading of limits', (testSite) => {
       assert.equal(await servedUntil429(ask, BEGINNINGS), BEGINNINGS)
     })
 
-    // The signed cookie of a session that is over makes the engine keep a new one at every request, also where nothing begins.
+    // The signed cookie of a session that is over makes the engine keep a new one at every request, also where nothing
+    // begins.
     test('the cookie of an ended session is good for no more sessions than the limit', async () => {
       const cookie = await endedSession(newAddress())
       const quiet = new URL(requestOf(site.issuer, { prompt: 'none' })).search
@@ -240,7 +244,8 @@ onStores(['embedded'], 'a second reading of limits', (testSite) => {
       assert.deepEqual(await eventsFrom(address), [])
     })
 
-    // Any machine may send any Host, as fast as it can: the log must not grow by a row each time, nor lose that it happened.
+    // Any machine may send any Host, as fast as it can: the log must not grow by a row each time, nor lose that it
+    // happened.
     test('requests for another host are one row per network and minute', async () => {
       const addresses = Array.from({ length: 50 }, (_, index) => `2001:db8:5:5::${index + 1}`)
       const knock = async () => {
@@ -258,7 +263,8 @@ onStores(['embedded'], 'a second reading of limits', (testSite) => {
       assert.deepEqual(await knock(), [2, 2])
     })
 
-    // Names that nobody has are counted like those of accounts, so each could leave counters for a day; a network over its limit must leave none.
+    // Names that nobody has are counted like those of accounts, so each could leave counters for a day; a network over
+    // its limit must leave none.
     test('names tried beyond the limit of a network leave nothing in the store', async () => {
       const browser = from(newAddress())
       const page = await site.open(browser)
@@ -311,7 +317,8 @@ onStores(['embedded'], 'a second reading of addresses and of a grace', (testSite
       return (await site.events('login.fail')).at(-1)?.ip
     }
 
-    // Some proxies write the port too. An entry that is not read makes everybody the proxy itself, and rules for its network hold for the world.
+    // Some proxies write the port too. An entry that is not read makes everybody the proxy itself, and rules for its
+    // network hold for the world.
     const READ: [chain: string, client: string][] = [
       ['203.0.113.9:51234', '203.0.113.9'],
       ['[2001:db8::1]:443', '2001:db8::1'],
@@ -326,7 +333,8 @@ onStores(['embedded'], 'a second reading of addresses and of a grace', (testSite
       })
     }
 
-    // What cannot be read is somebody unknown: no rule for a network may let him off, least of all one for the proxy's own.
+    // What cannot be read is somebody unknown: no rule for a network may let him off, least of all one for the proxy's
+    // own.
     const GARBAGE = [
       'unknown',
       '_hidden',
@@ -358,7 +366,8 @@ onStores(['embedded'], 'a second reading of addresses and of a grace', (testSite
   })
 
   describe('a grace of one sign-in (B10)', () => {
-    // The page that offers to bind later is opened in many tabs first, and all of them say "later": read, then counted, all of them got in.
+    // The page that offers to bind later is opened in many tabs first, and all of them say "later": read, then counted,
+    // all of them got in.
     test('of many open pages exactly one gets in', async () => {
       const person: Person = await site.person()
       const tabs = await Promise.all(

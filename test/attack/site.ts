@@ -22,7 +22,9 @@ export const FORM = 'application/x-www-form-urlencoded'
 /** For the token endpoint and its siblings. */
 export const CREDENTIALS = { client_id: CLIENT.client_id, client_secret: CLIENT.client_secret } as const
 
-/** Nothing stands between the product and an attacker, and none of the tests is about these limits unless it says so. */
+/**
+ * Nothing stands between the product and an attacker, and none of the tests is about these limits unless it says so.
+ */
 const USUAL: TestSiteOptions = {
   limits: {
     interactionsPerAddress: 1_000_000,

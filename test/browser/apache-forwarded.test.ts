@@ -18,8 +18,9 @@ import {
 } from './apache-site.ts'
 
 /**
- * A forged address would lift limits, meet rules for networks and blacken others in the audit log; a forged host would send users,
- * and the links in their mails, elsewhere. Apache, at an address of its own, is trusted; whoever talks to the gateway directly is not.
+ * A forged address would lift limits, meet rules for networks and blacken others in the audit log; a forged host would
+ * send users, and the links in their mails, elsewhere. Apache, at an address of its own, is trusted; whoever talks to
+ * the gateway directly is not.
  */
 const EVIL = 'evil.example'
 const FORGED = {

@@ -21,7 +21,10 @@ export const NAMES = { anna: 'anna.berg', bo: 'bo.lind' } as const
 /** Passwords at which the gateway's hasher breaks. */
 export const BROKEN = { unavailable: 'a password while it is busy', internal: 'a password while it is broken' } as const
 
-/** A gateway of its own with a mail server and a browser, for looking at its pages. During a visit its clock stands still. */
+/**
+ * A gateway of its own with a mail server and a browser, for looking at its pages. During a visit its clock stands
+ * still.
+ */
 export interface Gallery {
   readonly gateway: RunningGateway
   readonly smtp: SmtpService

@@ -9,7 +9,10 @@ import type { State } from './states.ts'
 
 const EVERY_LOOK: readonly Look[] = THEMES.flatMap((theme) => SIZES.map((size) => ({ theme, size })))
 
-/** Axe takes its time: usually each theme and each size is judged once, while everything else is looked at in all of them. */
+/**
+ * Axe takes its time: usually each theme and each size is judged once, while everything else is looked at in all of
+ * them.
+ */
 const JUDGED: Record<Language, readonly Look[]> = {
   en: [
     { theme: 'light', size: 'desktop' },

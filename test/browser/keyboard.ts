@@ -49,7 +49,9 @@ export async function backTo(page: Page, stop: string): Promise<void> {
   assert.fail(`Shift and Tab do not lead to ${stop}`)
 }
 
-/** Presses Tab until the focus is there, past the end of the page where need be; on the way the focus is always seen. */
+/**
+ * Presses Tab until the focus is there, past the end of the page where need be; on the way the focus is always seen.
+ */
 export async function tabTo(page: Page, stop: string): Promise<void> {
   const stops = new Set<string>()
   for (let time = 0; time < 40; time++) {

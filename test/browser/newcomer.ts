@@ -39,7 +39,9 @@ const CLIENT = 'intranet'
 /** A reload is seen within this time, or never. */
 const RELOADS = 10_000
 
-/** A real gateway process with a file that holds the least, a mail server and a relying party that it does not know yet. */
+/**
+ * A real gateway process with a file that holds the least, a mail server and a relying party that it does not know yet.
+ */
 interface World {
   issuer: string
   file: string
@@ -98,8 +100,8 @@ async function tokenOf({ stdout }: ChildProcess): Promise<string> {
 }
 
 /**
- * Start, set-up page, first administrator, first relying party, first user by activation link, sign-in, account page, lost phone, reset.
- * `see` is called at each station, once and in order.
+ * Start, set-up page, first administrator, first relying party, first user by activation link, sign-in, account page,
+ * lost phone, reset. `see` is called at each station, once and in order.
  */
 export async function walkAsNewcomer(see: (station: Station, page: Page) => Promise<void>): Promise<void> {
   const chromium = await startChromium()

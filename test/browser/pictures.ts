@@ -38,7 +38,9 @@ function pictureOf(state: State, language: Language, look: Look): Picture {
   return { name: `${state.name}-${look.theme}-${look.size}${suffix}.png`, state, language, ...look }
 }
 
-/** The pictures of one state in one language; the same bytes each time, as long as the page and the fonts are the same. */
+/**
+ * The pictures of one state in one language; the same bytes each time, as long as the page and the fonts are the same.
+ */
 export async function* takePictures(gallery: Gallery, pictures: readonly Picture[]): AsyncGenerator<[Picture, Buffer]> {
   const [first] = pictures
   if (first === undefined) return

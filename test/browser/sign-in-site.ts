@@ -17,7 +17,10 @@ export interface Entry {
   name: string
 }
 
-/** A site with a browser. What is here does not read the site before it has started, so that a suite can take it apart at once. */
+/**
+ * A site with a browser. What is here does not read the site before it has started, so that a suite can take it apart
+ * at once.
+ */
 export interface SignInSite {
   readonly site: TestSite
   /** Policy asks those of the group for the app, for a mailed code, or for one of both. */

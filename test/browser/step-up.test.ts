@@ -62,7 +62,10 @@ describe('stepping up in Chromium', {
     assert.equal(await page.locator('#error').textContent(), error)
   }
 
-  /** mod_auth_openidc 2.4 takes an error that comes with `iss` (RFC 9207) for somebody else's start of a sign-in: its page tells no reason. */
+  /**
+   * mod_auth_openidc 2.4 takes an error that comes with `iss` (RFC 9207) for somebody else's start of a sign-in: its
+   * page tells no reason.
+   */
   async function refusedAtApache(page: Page, error: string): Promise<void> {
     await at(page, 'rp-error')
     const { origin, pathname, searchParams } = new URL(page.url())

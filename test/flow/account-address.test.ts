@@ -141,7 +141,8 @@ onEachStore('a new address on the account page (EM-12)', (testSite) => {
     const owner = await atHome(site)
     const { page, code } = await waiting(site, owner, newAddress())
     const answers = await Promise.all(Array.from({ length: 10 }, () => owner.browser.submit(page, { code })))
-    // The fifth answer and the later ones were too late to be judged; nobody is told that anything was wrong with the code.
+    // The fifth answer and the later ones were too late to be judged; nobody is told that anything was wrong with the
+    // code.
     assert.ok(answers.every(({ error }) => error !== 'code'))
     assert.deepEqual(
       (await changesOf(site, owner)).filter((outcome) => outcome === 'ok'),

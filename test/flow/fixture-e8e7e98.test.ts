@@ -11,8 +11,9 @@ import { assertPage, otherCode } from './person-site.ts'
 const NEW_PASSWORD = 'tovika-lumebo-redafi-42'
 
 /**
- * An update must not ask anybody again and must not lose anything. This is an installation as the commit e8e7e98 left it: whatever reads
- * or writes what is kept is changed with this test as it stands. Tests whose subject lives for a minute come first.
+ * An update must not ask anybody again and must not lose anything. This is an installation as the commit e8e7e98 left
+ * it: whatever reads or writes what is kept is changed with this test as it stands. Tests whose subject lives for a
+ * minute come first.
  */
 onFixture('e8e7e98', 'an installation of the past', (site) => {
   const pageOf = (name: string): string => site().facts.pages[name] ?? assert.fail(`no page ${name}`)

@@ -5,7 +5,10 @@ import type { Tokens } from '../harness/remote-party.ts'
 import { type OpenedFixture, openFixture } from '../harness/state-fixture.ts'
 import { onKinds, STORES_KINDS } from '../harness/stores.ts'
 
-/** The same suite on a fixture's embedded stores and on its servers; `here` is opened before the first test, and they go on from each other. */
+/**
+ * The same suite on a fixture's embedded stores and on its servers; `here` is opened before the first test, and they go
+ * on from each other.
+ */
 export function onFixture(commit: string, title: string, suite: (here: () => OpenedFixture) => void): void {
   onKinds(STORES_KINDS, `${title} (${commit})`, (kind) => {
     let opened: OpenedFixture | undefined

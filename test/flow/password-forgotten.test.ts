@@ -8,8 +8,8 @@ import type { Browser } from '../harness/http-client.ts'
 import { assertPage, type BrowserResponse, onEmbeddedStores, type TestSite } from './person-site.ts'
 
 /**
- * `/forgot` asks a stranger for a name and answers the same to everybody. A link goes to the address on record alone, and only where the
- * mailbox is not also the second factor.
+ * `/forgot` asks a stranger for a name and answers the same to everybody. A link goes to the address on record alone,
+ * and only where the mailbox is not also the second factor.
  */
 
 const BOTH = { enabled: true, methods: ['email', 'totp'] }

@@ -7,8 +7,8 @@ import type { Person } from '../harness/gateway.ts'
 import { assertPage, type BrowserResponse, onEachStore, type TestSite } from './person-site.ts'
 
 /**
- * Whoever holds an activation or reset link sets a password: of the one account that the link was made for, once, while nothing about that
- * account has changed. The link gives nothing else: no session, no second factor.
+ * Whoever holds an activation or reset link sets a password: of the one account that the link was made for, once, while
+ * nothing about that account has changed. The link gives nothing else: no session, no second factor.
  */
 
 const NEW = 'tovika-lumebo-redafi-42'

@@ -71,7 +71,10 @@ export function onStores(kind: StoresKind, title: string, suite: SiteSuite): voi
   onSites([kind], title, suite, USUAL)
 }
 
-/** `app`: an authenticator app is bound as if long ago; default `bound`. `codes`: a set of recovery codes was made; default `none`. */
+/**
+ * `app`: an authenticator app is bound as if long ago; default `bound`. `codes`: a set of recovery codes was made;
+ * default `none`.
+ */
 export async function newMember(
   site: TestSite,
   given: { app?: 'bound' | 'none'; codes?: 'some' | 'none'; email?: string | null } = {},
@@ -184,7 +187,9 @@ export interface TokenAnswer {
   body: { error?: string; access_token?: string; refresh_token?: string; id_token?: string; [name: string]: unknown }
 }
 
-/** A request of the relying party to the token endpoint as it stands, with its secret unless `fields` says otherwise. */
+/**
+ * A request of the relying party to the token endpoint as it stands, with its secret unless `fields` says otherwise.
+ */
 export async function tokenRequest(rp: RelyingParty, fields: Record<string, string>): Promise<TokenAnswer> {
   const { token_endpoint } = (await rp.configuration()).serverMetadata()
   const { client_id, client_secret } = rp.client

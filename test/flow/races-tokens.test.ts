@@ -38,7 +38,10 @@ const only200 = (answers: TokenAnswer[]): TokenAnswer['body'] => {
   return answers.find(({ status }) => status === 200)?.body ?? {}
 }
 
-/** Whoever copies a one-use credential uses it at the same moment as its owner. The stores answer late here, as over a network. */
+/**
+ * Whoever copies a one-use credential uses it at the same moment as its owner. The stores answer late here, as over a
+ * network.
+ */
 onBothStores('one-use credentials, many times at once', (testSite) => {
   const site = testSite({ latency: 4, parties: { app: {}, spa: { clientSecret: 'none' } }, clients: [MACHINE] })
 

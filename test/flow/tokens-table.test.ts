@@ -240,7 +240,10 @@ function asksFactor(row: SignInRow, request: RequestRow, used: readonly Factor[]
   return policyAsks(row, request, used) || !satisfies(row, request, used)
 }
 
-/** A remembered device answers to policy alone: never to a level that is asked for, nor where everything is asked anew (E5). */
+/**
+ * A remembered device answers to policy alone: never to a level that is asked for, nor where everything is asked anew
+ * (E5).
+ */
 function policyAsks(row: SignInRow, { anew }: RequestRow, used: readonly Factor[]): boolean {
   // Without a session there is nothing whose age could be exceeded.
   const exceeded = anew === 'max_age' && row.session !== undefined

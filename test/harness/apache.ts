@@ -14,7 +14,10 @@ import { end, freePort, guardFolder, pathOf } from './services.ts'
 export interface ApacheOptions {
   /** Where the gateway listens on 127.0.0.1, now or later. */
   gatewayPort: number
-  /** Where its requests to the gateway come from, for `listen.trustedProxies`; default 127.0.0.1, as those of everybody else. */
+  /**
+   * Where its requests to the gateway come from, for `listen.trustedProxies`; default 127.0.0.1, as those of everybody
+   * else.
+   */
   proxyAddress?: string
   clientId?: string
   clientSecret?: string
@@ -27,16 +30,20 @@ export interface Apache {
   /** The gateway's public address: TLS ends in Apache, which adds X-Forwarded-For, -Proto and -Host. */
   readonly issuer: string
   /**
-   * The relying party, on another site than the issuer. `/any/` wants a user, `/mfa/` the claim acr=urn:stepgate:acr:mfa, else 403;
-   * `/step-up/` sends users without it to the gateway with `acr_values`, `/aged/` those without a session with `max_age=120`, `/phrh/` with
-   * `acr_values` that nobody reaches. Their pages have one element per claim, such as `#acr`.
+   * The relying party, on another site than the issuer. `/any/` wants a user, `/mfa/` the claim
+   * acr=urn:stepgate:acr:mfa, else 403; `/step-up/` sends users without it to the gateway with `acr_values`, `/aged/`
+   * those without a session with `max_age=120`, `/phrh/` with `acr_values` that nobody reaches. Their pages have one
+   * element per claim, such as `#acr`.
    */
   readonly rpUrl: string
   readonly redirectUri: string
   /** Ends the session at the relying party and at the gateway. */
   readonly logoutUrl: string
   readonly signedOutUrl: string
-  /** The relying party's entry in the gateway's configuration; its back channel needs 127.0.0.1 in `outbound.allowHosts`. */
+  /**
+   * The relying party's entry in the gateway's configuration; its back channel needs 127.0.0.1 in
+   * `outbound.allowHosts`.
+   */
   readonly client: ClientEntry
   /** PEM of the authority behind all of its addresses, and what `startChromium({ trust })` wants. */
   readonly ca: string

@@ -144,14 +144,16 @@ function axeSource(): string {
   return source
 }
 
-/** The text of the QR code as a phone would read it: from the pixels on the screen. Rejects when no code is readable. */
+/**
+ * The text of the QR code as a phone would read it: from the pixels on the screen. Rejects when no code is readable.
+ */
 export async function decodeQr(page: Page, image: Locator = page.locator('img[alt^="QR"]')): Promise<string> {
   return decodeQrImage(await image.screenshot())
 }
 
 /**
- * What a person could not read: elements that reach beyond the sides of the window, and elements that hide a part of their own
- * text. Descriptions such as `button#next.primary "Sign in": 40 px beyond the window`; empty is good.
+ * What a person could not read: elements that reach beyond the sides of the window, and elements that hide a part of
+ * their own text. Descriptions such as `button#next.primary "Sign in": 40 px beyond the window`; empty is good.
  */
 export async function overflow(page: Page): Promise<string[]> {
   return page.evaluate(() => {

@@ -1,6 +1,8 @@
 import type { Clock } from '../../src/kernel/clock.ts'
 
-/** Time of a test. It stands still: what an app shows is the same code a moment later, however long that moment takes. */
+/**
+ * Time of a test. It stands still: what an app shows is the same code a moment later, however long that moment takes.
+ */
 export interface TestClock extends Clock {
   /** Milliseconds; below zero it goes back. */
   advance(by: number): void

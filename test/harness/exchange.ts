@@ -2,7 +2,9 @@ import { type Agent, type IncomingHttpHeaders, request as plainRequest } from 'n
 import { request as secureRequest } from 'node:https'
 import type { Socket } from 'node:net'
 
-/** One HTTP request with nothing added: no redirects, no cookies, and a connection of its own unless it is given some. */
+/**
+ * One HTTP request with nothing added: no redirects, no cookies, and a connection of its own unless it is given some.
+ */
 export interface Exchange {
   method?: string
   url: string | URL
@@ -11,7 +13,9 @@ export interface Exchange {
   body?: string | Buffer
   /** PEM of the authority that is trusted instead of the system's; for https. */
   ca?: string
-  /** Connects here instead of to the URL's host, in clear text, whatever the URL says; the Host header stays the URL's. */
+  /**
+   * Connects here instead of to the URL's host, in clear text, whatever the URL says; the Host header stays the URL's.
+   */
   connect?: { host?: string; port: number }
   /** Connections that are used again, for requests in clear text. */
   connections?: Agent | false

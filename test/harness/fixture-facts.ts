@@ -15,7 +15,10 @@ export interface FixtureApp {
   lastStep: number
 }
 
-/** What a fixture holds, in the words of those who use it: everything that somebody has in hand when the installation is copied. */
+/**
+ * What a fixture holds, in the words of those who use it: everything that somebody has in hand when the installation is
+ * copied.
+ */
 export interface FixtureFacts {
   /** The program that wrote it. */
   commit: string

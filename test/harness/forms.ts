@@ -83,9 +83,9 @@ function filledBy(control: HtmlElement): [string, string][] {
 export type Fields = Readonly<Record<string, string | readonly string[] | undefined>>
 
 /**
- * What a browser sends when a person fills in `given` and presses the button that `given` names, else Enter: then the form's
- * first button counts (HTML, 4.10.22.2). `undefined` leaves a field out. Throws for a field that the form does not have, because
- * nobody could type into it.
+ * What a browser sends when a person fills in `given` and presses the button that `given` names, else Enter: then the
+ * form's first button counts (HTML, 4.10.22.2). `undefined` leaves a field out. Throws for a field that the form does
+ * not have, because nobody could type into it.
  */
 export function fillIn(form: Form, given: Fields): Fields {
   const known = new Set([...form.fields, ...Object.keys(form.hidden), ...form.buttons.map(({ name }) => name)])

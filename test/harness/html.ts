@@ -32,8 +32,9 @@ function rawText(element: HtmlElement): string {
 }
 
 /**
- * Every element that a selector matches, in the order of the page. Selectors are CSS with names, `#id`, `.class`, `[attribute]`,
- * `[attribute=value]`, `[attribute^=value]`, descendants and commas: `main[data-page] form, [data-secret]`.
+ * Every element that a selector matches, in the order of the page. Selectors are CSS with names, `#id`, `.class`,
+ * `[attribute]`, `[attribute=value]`, `[attribute^=value]`, descendants and commas:
+ * `main[data-page] form, [data-secret]`.
  */
 export function findAll(root: HtmlElement, selector: string): HtmlElement[] {
   const choices = selector.split(',').map((choice) => choice.trim().split(/\s+/).map(compile))

@@ -17,8 +17,8 @@ export interface BrowserOptions {
   /** PEM of the authority behind https addresses. */
   ca?: string
   /**
-   * A TLS-ending proxy in front of `origin`: its requests go in clear text to this port of 127.0.0.1 with the Host of the address
-   * and X-Forwarded-For (`client`), -Proto and -Host as a proxy sets them.
+   * A TLS-ending proxy in front of `origin`: its requests go in clear text to this port of 127.0.0.1 with the Host of
+   * the address and X-Forwarded-For (`client`), -Proto and -Host as a proxy sets them.
    */
   proxy?: { port: number; client?: string }
   jar?: CookieJar
@@ -29,7 +29,10 @@ export interface SendOptions {
   headers?: Record<string, string | undefined>
   /** `stop` answers the first response, whatever it is; default `follow`. */
   redirects?: 'follow' | 'stop'
-  /** The address of the page whose link or form this is; default: the address bar for `get`, the target's own origin for `post`. */
+  /**
+   * The address of the page whose link or form this is; default: the address bar for `get`, the target's own origin for
+   * `post`.
+   */
   from?: string
 }
 
@@ -96,7 +99,10 @@ const AS_A_BROWSER = {
 /** Of all browsers: nothing of a person or a browser hangs on a connection. */
 const CONNECTIONS = new Agent({ keepAlive: true })
 
-/** A browser without scripts for tests of flows: cookies with their rules, redirects, forms. It verifies nothing of our own. */
+/**
+ * A browser without scripts for tests of flows: cookies with their rules, redirects, forms. It verifies nothing of our
+ * own.
+ */
 export function createBrowser(options: BrowserOptions = {}): Browser {
   // A refused cookie (prefix, Secure, Domain) is dropped without a word, as browsers do.
   const jar = options.jar ?? new CookieJar(undefined, { prefixSecurity: 'silent' })

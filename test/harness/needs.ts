@@ -29,8 +29,8 @@ export function installCommand(programs: readonly Program[]): string {
 }
 
 /**
- * For the `skip` option of node:test: false when the programs are here, else the reason, which the summary of `npm test`
- * repeats. `describe('…', { skip: needs('chromium-headless-shell') }, () => …)`
+ * For the `skip` option of node:test: false when the programs are here, else the reason, which the summary of
+ * `npm test` repeats. `describe('…', { skip: needs('chromium-headless-shell') }, () => …)`
  */
 export function needs(...names: ProgramName[]): string | false {
   const absent = missing(names)

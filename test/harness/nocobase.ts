@@ -27,7 +27,10 @@ export interface NocoBaseUser {
 export interface NocoBase {
   readonly redirectUri: string
   readonly client: ClientEntry
-  /** The address of its sign-in button: no PKCE, no nonce, a long state that was encoded once before it became a parameter. */
+  /**
+   * The address of its sign-in button: no PKCE, no nonce, a long state that was encoded once before it became a
+   * parameter.
+   */
   authorize(): URL
   /** Rejects when the state differs in one byte, or anything of the tokens is wrong. */
   callback(location: string | URL): Promise<NocoBaseUser>
@@ -35,8 +38,8 @@ export interface NocoBase {
 }
 
 /**
- * The requests of NocoBase's OIDC plugin, one by one and without a library that would smooth anything over: what it leaves out
- * is left out. Endpoints come from discovery, which `discover` reads once.
+ * The requests of NocoBase's OIDC plugin, one by one and without a library that would smooth anything over: what it
+ * leaves out is left out. Endpoints come from discovery, which `discover` reads once.
  */
 export async function discoverAsNocoBase(options: NocoBaseOptions): Promise<NocoBase> {
   const { issuer, authentication = 'client_secret_basic' } = options

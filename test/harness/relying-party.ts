@@ -73,7 +73,9 @@ export interface RelyingParty {
   readonly refusedLogouts: readonly string[]
   /** Where to send the browser, with a state, a nonce and a PKCE challenge of its own. */
   authorize(parameters?: Parameters): Promise<URL>
-  /** Redeems the code of a redirect to the callback. Rejects with openid-client's errors: `error` names the protocol's. */
+  /**
+   * Redeems the code of a redirect to the callback. Rejects with openid-client's errors: `error` names the protocol's.
+   */
   callback(location: string | URL): Promise<SignIn>
   /** What openid-client knows of the gateway, for requests that nothing here makes. */
   configuration(): Promise<client.Configuration>
@@ -98,8 +100,9 @@ interface Local {
 }
 
 /**
- * A relying party on loopback that checks everything openid-client can check. Flow tests call `authorize` and `callback`;
- * browsers open `/login` (its query goes into the authorization request), `/` (the claims as JSON in `#claims`) and `/logout`.
+ * A relying party on loopback that checks everything openid-client can check. Flow tests call `authorize` and
+ * `callback`; browsers open `/login` (its query goes into the authorization request), `/` (the claims as JSON in
+ * `#claims`) and `/logout`.
  */
 export async function startRelyingParty(options: RelyingPartyOptions): Promise<RelyingParty> {
   const { clientId = 'rp', clientSecret = 'rp-secret-of-thirty-two-characters', redirectPath = '/callback' } = options

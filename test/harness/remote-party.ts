@@ -45,7 +45,10 @@ export interface RemoteParty {
   browser(address: string, jar?: Browser['jar']): Browser
 }
 
-/** Relying parties that no process runs: their requests go by hand through the proxy of a gateway whose address is only a name. */
+/**
+ * Relying parties that no process runs: their requests go by hand through the proxy of a gateway whose address is only
+ * a name.
+ */
 export function createRemoteParty({ issuer, port }: Behind): RemoteParty {
   const forwarded = {
     'x-forwarded-for': '198.51.100.1',

@@ -1,6 +1,9 @@
 import { CLIENT } from './gateway.ts'
 
-/** RFC 7636, appendix B: a pair for requests whose codes are redeemed by whoever did not begin the sign-in, or by nobody. */
+/**
+ * RFC 7636, appendix B: a pair for requests whose codes are redeemed by whoever did not begin the sign-in, or by
+ * nobody.
+ */
 export const VERIFIER = 'dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk'
 export const CHALLENGE = {
   code_challenge: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM',

@@ -292,8 +292,8 @@ export interface Guard {
 }
 
 /**
- * A shell that outlives the test process, however that ends, SIGKILL included: when its standard input closes, it ends the
- * service it was told of and removes the folder.
+ * A shell that outlives the test process, however that ends, SIGKILL included: when its standard input closes, it ends
+ * the service it was told of and removes the folder.
  */
 export function guardFolder(folder: string): Guard {
   const script = `

@@ -35,7 +35,10 @@ export interface TestSiteOptions extends Omit<GatewayOptions, 'stores' | 'mailer
   addresses?: 'own' | 'shared'
   /** Limits of the file that `config.limits` is laid over. */
   limits?: Readonly<Record<string, number>>
-  /** Milliseconds by which the clock starts behind the engine's, which is real: so far it can go on without ending new sign-ins. */
+  /**
+   * Milliseconds by which the clock starts behind the engine's, which is real: so far it can go on without ending new
+   * sign-ins.
+   */
   behind?: number
 }
 
@@ -270,7 +273,10 @@ export function faultsOf(faults: string[]): Log {
   }
 }
 
-/** A site for the suite it is called in: it starts before the first test and ends after the last, and nothing of it can be read earlier. */
+/**
+ * A site for the suite it is called in: it starts before the first test and ends after the last, and nothing of it can
+ * be read earlier.
+ */
 export function siteForSuite(start: () => Promise<TestSite>): TestSite {
   let running: TestSite | undefined
   before(async () => {

@@ -47,9 +47,14 @@ export interface SmtpService {
   readonly open: number
   /** Names and passwords heard since the start, right or wrong. */
   readonly logins: number
-  /** The newest mail to the address, or that the predicate picks; waits for it up to `timeout` ms (5 s) and then throws. */
+  /**
+   * The newest mail to the address, or that the predicate picks; waits for it up to `timeout` ms (5 s) and then throws.
+   */
   waitFor(which: string | ((mail: ReceivedMail) => boolean), timeout?: number): Promise<ReceivedMail>
-  /** The code in the newest mail to the address that has one: digits alone on a line of the text part. Throws without one. */
+  /**
+   * The code in the newest mail to the address that has one: digits alone on a line of the text part. Throws without
+   * one.
+   */
   codeFor(address: string): string
   /** How many mails with a code went to the address so far. */
   codesTo(address: string): number

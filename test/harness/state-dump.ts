@@ -12,8 +12,8 @@ export type RedisEntry = {
 } & ({ string: string } | { hash: Record<string, string> } | { index: Record<string, number> })
 
 /**
- * Everything in the Redis database behind `url`, ordered by key. Sorted sets are indexes of ours, whose scores are points in time
- * (`src/state/redis.ts`): `index` holds member → milliseconds left.
+ * Everything in the Redis database behind `url`, ordered by key. Sorted sets are indexes of ours, whose scores are
+ * points in time (`src/state/redis.ts`): `index` holds member → milliseconds left.
  */
 export async function dumpRedis(url: string): Promise<RedisEntry[]> {
   const client = new Redis(url)

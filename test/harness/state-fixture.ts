@@ -33,8 +33,9 @@ const folderOf = (commit: string, kind: FixtureKind): string =>
   join(import.meta.dirname, '..', 'fixtures', commit, kind)
 
 /**
- * Lays a fixture of `scripts/state-fixture.ts` out. Redis measures by its own clock: what was left of each life when the fixture was
- * taken begins now. Everything else is as it was written, so whoever opens it has to live at `facts.takenAt`.
+ * Lays a fixture of `scripts/state-fixture.ts` out. Redis measures by its own clock: what was left of each life when
+ * the fixture was taken begins now. Everything else is as it was written, so whoever opens it has to live at
+ * `facts.takenAt`.
  */
 export async function layOut(commit: string, kind: FixtureKind): Promise<LaidOut> {
   const from = folderOf(commit, kind)
@@ -87,7 +88,10 @@ export interface OpenedFixture {
   stop(): Promise<void>
 }
 
-/** The engine and the browsers of tests go by `Date`: it stands still at that moment until `stop`. One of them at a time in a process. */
+/**
+ * The engine and the browsers of tests go by `Date`: it stands still at that moment until `stop`. One of them at a time
+ * in a process.
+ */
 export async function openFixture(commit: string, kind: FixtureKind): Promise<OpenedFixture> {
   const laid = await layOut(commit, kind)
   const { facts, stores } = laid

@@ -2,7 +2,9 @@ import { DatabaseSync } from 'node:sqlite'
 import { Redis } from 'ioredis'
 import type { Source } from '../unit/architecture.ts'
 
-/** Kinds of keys, as `src/state/store.ts` puts them in front, in a Redis database or in the file of the embedded store. */
+/**
+ * Kinds of keys, as `src/state/store.ts` puts them in front, in a Redis database or in the file of the embedded store.
+ */
 export async function kindsIn(place: { redis: string } | { file: string }): Promise<Set<string>> {
   const keys = 'redis' in place ? await keysOfRedis(place.redis) : keysOfFile(place.file)
   return new Set(keys.map((key) => key.slice(0, key.indexOf(':'))))

@@ -31,8 +31,8 @@ export async function startStores(kind: StoresKind): Promise<Stores> {
 const SERVERS = ['redis-server', 'postgres'] as const
 
 /**
- * For the `skip` option of node:test: why tests on these stores are left out, else false. `STEPGATE_TEST_STORES=embedded|servers` leaves
- * the other kind out; `programs` are what they need.
+ * For the `skip` option of node:test: why tests on these stores are left out, else false.
+ * `STEPGATE_TEST_STORES=embedded|servers` leaves the other kind out; `programs` are what they need.
  */
 export function leavesOut(kind: StoresKind, programs: readonly ProgramName[] = usedBy(kind)): string | false {
   const only = process.env.STEPGATE_TEST_STORES ?? ''
@@ -50,7 +50,9 @@ export interface KindsOptions {
   programs?: (kind: StoresKind) => readonly ProgramName[]
 }
 
-/** The same suite for each of these kinds, with the kind behind its title. The one place that goes from kind to kind. */
+/**
+ * The same suite for each of these kinds, with the kind behind its title. The one place that goes from kind to kind.
+ */
 export function onKinds(
   kinds: readonly StoresKind[],
   title: string,

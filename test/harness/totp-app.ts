@@ -3,8 +3,8 @@ import { createHmac, createSecretKey, type KeyObject } from 'node:crypto'
 const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
 
 /**
- * What an authenticator app shows for a key at a time (RFC 6238 with SHA-1), written from the RFC so that it shares nothing with
- * the product. `secret` is base32, spaces allowed; `time` and `period` are milliseconds.
+ * What an authenticator app shows for a key at a time (RFC 6238 with SHA-1), written from the RFC so that it shares
+ * nothing with the product. `secret` is base32, spaces allowed; `time` and `period` are milliseconds.
  */
 export function codeAt(secret: string, time: number, options: { digits?: number; period?: number } = {}): string {
   const { digits = 6, period = 30_000 } = options

@@ -28,8 +28,9 @@ export function longFiles(texts: readonly SourceText[]): string[] {
 }
 
 /**
- * Functions from their first line to their last, comments and blank lines included; what stands inside a function counts for it.
- * (The linter's own rule counts neither comments nor what a template spans.) Read from the layout, which the formatter keeps.
+ * Functions from their first line to their last, comments and blank lines included; what stands inside a function
+ * counts for it. (The linter's own rule counts neither comments nor what a template spans.) Read from the layout, which
+ * the formatter keeps.
  */
 export function longFunctions(texts: readonly SourceText[]): string[] {
   return texts.flatMap(({ path, text }) => {

@@ -84,8 +84,8 @@ export function homeless(sources: readonly Source[]): string[] {
 }
 
 /**
- * The engine and the pages share the prompt's name and nothing else; equals know nothing of each other. What administrators do is
- * neither a page nor a command: both are faces of it.
+ * The engine and the pages share the prompt's name and nothing else; equals know nothing of each other. What
+ * administrators do is neither a page nor a command: both are faces of it.
  */
 const STRANGERS = pairsOf([
   'src/interactions/',

@@ -5,7 +5,9 @@ export interface GivenFacts extends Partial<Omit<Facts, 'client' | 'account'>> {
   account?: Partial<Facts['account']>
 }
 
-/** What policy goes by where nothing is given: an application without a floor, an account with no factor and no group. */
+/**
+ * What policy goes by where nothing is given: an application without a floor, an account with no factor and no group.
+ */
 export function factsOf({ client, account, ...rest }: GivenFacts = {}): Facts {
   return {
     client: { id: 'app', require: undefined, ...client },

@@ -59,7 +59,10 @@ function slugOf(heading: string): string {
     .replace(/\s/g, '-')
 }
 
-/** What is wrong with the links of a page, each as `PAGE: TARGET: reason`. Other hosts are not asked: only the form is looked at. */
+/**
+ * What is wrong with the links of a page, each as `PAGE: TARGET: reason`. Other hosts are not asked: only the form is
+ * looked at.
+ */
 export function brokenLinks({ path, text }: Page, tree: Tree): string[] {
   return linksIn(text).flatMap((target) => {
     const reason = reasonAgainst(target, { path, text }, tree)

@@ -280,7 +280,10 @@ function objection(given: Case): string | undefined {
   return given.answer === 'postponed' && !hasFactor ? undefined : 'no second factor'
 }
 
-/** How many of the cases got as far as the promise: a property that is never put to the test holds always. `atLeast` takes percent. */
+/**
+ * How many of the cases got as far as the promise: a property that is never put to the test holds always. `atLeast`
+ * takes percent.
+ */
 function counted() {
   let count = 0
   return {

@@ -223,7 +223,10 @@ function checkPage(walk: Walk, tab: Tab, response: BrowserResponse): void {
     throw new Broken('a page that is over leads nowhere')
 }
 
-/** A password alone never reaches a QR where an address is on record and mail is configured, and a bound app is not doubled (B3, FB-1). */
+/**
+ * A password alone never reaches a QR where an address is on record and mail is configured, and a bound app is not
+ * doubled (B3, FB-1).
+ */
 function checkBinding({ world }: Walk, { who, request }: Tab): void {
   const account = request.account ?? who.session?.account
   if (account === undefined) throw new Broken('a QR for nobody')

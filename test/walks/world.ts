@@ -150,8 +150,8 @@ const WIDE = {
 }
 
 /**
- * A gateway whose time, its engine's included, moves only when a walk says so. The process must hold nothing else that needs the
- * time: `Date` is replaced until `stop`.
+ * A gateway whose time, its engine's included, moves only when a walk says so. The process must hold nothing else that
+ * needs the time: `Date` is replaced until `stop`.
  */
 export async function startWorld(profile: Profile, stores: Stores): Promise<World> {
   mock.timers.enable({ apis: ['Date'], now: Math.ceil(Date.now() / DAY) * DAY })
@@ -221,7 +221,10 @@ interface WatchedMailer {
   idle(): Promise<void>
 }
 
-/** The usual one, and a wait for when it sends nothing: a connection that opens while time leaps takes itself for unanswered. */
+/**
+ * The usual one, and a wait for when it sends nothing: a connection that opens while time leaps takes itself for
+ * unanswered.
+ */
 function watchedMailer({ url }: SmtpService, log: Log): WatchedMailer {
   const texts = createTexts({ languages: ['en', 'sv'] })
   const mailer = createSmtpMailer({ smtp: url, from: FROM }, { renderer: createRenderer({ texts }), texts, log })

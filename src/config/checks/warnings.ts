@@ -20,7 +20,10 @@ const OTHERS = 0o077
 const IDLE = HOUR
 const ABSOLUTE = DAY
 
-/** What `check` and the start should say about it. Reads the file again to see whether it holds secrets for others to read. */
+/**
+ * What `check` and the start should say about it. Reads the file again to see whether it holds secrets for others to
+ * read.
+ */
 export function warningsOf(config: Config, format: FileFormat): ConfigWarning[] {
   return [...connections(config), ...lifetimes(config), ...passwords(config), ...plainSecrets(config, format)]
 }

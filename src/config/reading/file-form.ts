@@ -45,7 +45,10 @@ function toClient({ logo, ...client }: FileClient, base: string): Config['client
   return { ...client, ...picture, response_types: client.response_types ?? (code ? ['code'] : []) }
 }
 
-/** What the file would have to say for this configuration, defaults included and secrets readable; the inverse of `toConfig`. */
+/**
+ * What the file would have to say for this configuration, defaults included and secrets readable; the inverse of
+ * `toConfig`.
+ */
 export function toFile(config: Config, format: FileFormat): unknown {
   const { file: _, mfa, ...rest } = config
   const { blocks, ...own } = mfa

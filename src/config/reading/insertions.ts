@@ -19,8 +19,8 @@ export class InsertionError extends Error {
 }
 
 /**
- * The text with its insertions replaced, once: what is inserted is not read again. Behind `://` it is percent-encoded, so that a
- * password cannot become a host. Throws `InsertionError`.
+ * The text with its insertions replaced, once: what is inserted is not read again. Behind `://` it is percent-encoded,
+ * so that a password cannot become a host. Throws `InsertionError`.
  */
 export function insert(text: string, sources: InsertionSources): string {
   return text.replace(INSERTION, (whole: string, name: string, offset: number) => {

@@ -17,7 +17,9 @@ export interface LoadOptions extends FileFormat {
   env?: Readonly<Record<string, string | undefined>>
 }
 
-/** Reads and checks the file. Throws `ConfigFileError`: each names file, line and key, none holds the value of a secret. */
+/**
+ * Reads and checks the file. Throws `ConfigFileError`: each names file, line and key, none holds the value of a secret.
+ */
 export function loadConfig(file: string, { env = process.env, ...format }: LoadOptions): Config {
   const path = resolve(file)
   const base = dirname(path)

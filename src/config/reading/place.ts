@@ -6,8 +6,8 @@ import type { Config } from '../config.ts'
 import { readSource } from './source.ts'
 
 /**
- * The same error with file and line: for what shows only after the file was read, such as a client that the engine refuses. `file`: of the
- * configuration, empty when it was made from an object. Anything else is answered as it is.
+ * The same error with file and line: for what shows only after the file was read, such as a client that the engine
+ * refuses. `file`: of the configuration, empty when it was made from an object. Anything else is answered as it is.
  */
 function placed(error: unknown, file: string): unknown {
   if (!(error instanceof ConfigError) || error.line !== undefined || file === '') return error

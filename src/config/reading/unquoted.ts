@@ -5,7 +5,10 @@ import { MASK, maskUrl, passwordIn } from '../schema/url-secrets.ts'
 /** Shorter values are found in ordinary words, of which a reason consists. */
 const SHORTEST_QUOTED = 8
 
-/** The problems, and the mask wherever a reason quotes the secret that it is about, as a rule of the schema may do by mistake. */
+/**
+ * The problems, and the mask wherever a reason quotes the secret that it is about, as a rule of the schema may do by
+ * mistake.
+ */
 export function withoutSecrets(problems: readonly Problem[], secrets: readonly FoundSecret[]): Problem[] {
   return problems.map(({ path, reason }) => {
     const own = secrets.filter((secret) => keyOf(path.slice(0, secret.path.length)) === keyOf(secret.path))

@@ -17,7 +17,10 @@ const publicKey = z
   .looseObject({ kty: z.enum(['RSA', 'EC', 'OKP']).describe('Type of the key; its other members as in RFC 7517.') })
   .refine((key) => !('d' in key) && !('k' in key), 'holds a private key: register the public one')
 
-/** A relying party: RFC 7591 and OpenID Connect names, and the gateway's own. Rules that need a second key are in client-checks.ts. */
+/**
+ * A relying party: RFC 7591 and OpenID Connect names, and the gateway's own. Rules that need a second key are in
+ * client-checks.ts.
+ */
 export function clientOf(levels: Levels) {
   return z.strictObject({
     client_id: z

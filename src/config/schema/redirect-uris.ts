@@ -21,7 +21,9 @@ const DANGEROUS = new Set(
   ].map((scheme) => `${scheme}:`),
 )
 
-/** What is wrong with a redirect URI (OA-1, WE-8); undefined when nothing is. It is kept as it stands, byte for byte. */
+/**
+ * What is wrong with a redirect URI (OA-1, WE-8); undefined when nothing is. It is kept as it stands, byte for byte.
+ */
 export function redirectProblem(uri: string, application: 'web' | 'native'): string | undefined {
   const url = strictUrl(uri)
   if (url === undefined) return 'must be an absolute address'

@@ -79,7 +79,9 @@ function mapAt(schema: Schema, { path, value }: Place, change: SecretChange): un
   }
 }
 
-/** The schemas that stand in this one for the same value; of several that are possible, what any calls a secret is one. */
+/**
+ * The schemas that stand in this one for the same value; of several that are possible, what any calls a secret is one.
+ */
 function formsOf(schema: Schema): readonly Schema[] {
   const { def } = (schema as z.core.$ZodTypes)._zod
   switch (def.type) {

@@ -2,7 +2,10 @@ import { z } from 'zod'
 
 const KEY_BYTES = 32
 const BASE64 = /^[A-Za-z0-9+/_-]{43}=?$/
-/** Fewer different bytes or characters than this are no random secret: 32 random digits have fewer with a chance below 10⁻⁷. */
+/**
+ * Fewer different bytes or characters than this are no random secret: 32 random digits have fewer with a chance below
+ * 10⁻⁷.
+ */
 const FEWEST_DIFFERENT = 6
 const PLACEHOLDER =
   /change[-_ ]?(?:me|this)|replace[-_ ]?(?:me|this)|your[-_ ]?(?:client[-_ ]?)?secret|placeholder|<[^>]*>/i
