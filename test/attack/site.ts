@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { CLIENT, type Person } from '../harness/gateway.ts'
 import type { Browser, BrowserResponse } from '../harness/http-client.ts'
-import { assertPage, onSites, type SiteSuite, seen, type TestSite, type TestSiteOptions } from '../harness/site.ts'
+import { assertPage, seen, type TestSite, type TestSiteOptions } from '../harness/site.ts'
+import { onSites, type SiteSuite } from '../harness/site-suites.ts'
 import type { StoresKind } from '../harness/stores.ts'
 
 export type { Person } from '../harness/gateway.ts'

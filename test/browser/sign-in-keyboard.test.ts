@@ -3,12 +3,12 @@ import { describe, test } from 'node:test'
 import type { Page } from 'playwright-core'
 import { DAY, SECOND } from '../../src/kernel/clock.ts'
 import { axe, decodeQr, violationsOf } from '../harness/browser.ts'
-import { needs } from '../harness/needs.ts'
+import { leavesOut } from '../harness/stores.ts'
 import { backTo, focused, tabs } from './keyboard.ts'
 import { answered, at, entryOf, fillIn, STEP, signInSite } from './sign-in-site.ts'
 
 describe('signing in by keyboard, and what fills in forms', {
-  skip: needs('chromium-headless-shell', 'redis-server', 'postgres'),
+  skip: leavesOut('servers', ['chromium-headless-shell', 'redis-server', 'postgres']),
 }, () => {
   const { site, person, browser, tab, start, enter, claimsOf, bind, shows, mailed } = signInSite()
 

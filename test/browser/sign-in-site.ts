@@ -4,7 +4,8 @@ import type { BrowserContext, Page } from 'playwright-core'
 import { SECOND } from '../../src/kernel/clock.ts'
 import { type Chromium, type ContextOptions, decodeQr, startChromium } from '../harness/browser.ts'
 import type { Person } from '../harness/gateway.ts'
-import { createTestSite, newAddress, siteForSuite, type TestSite, type TestSiteOptions } from '../harness/site.ts'
+import { createTestSite, newAddress, type TestSite, type TestSiteOptions } from '../harness/site.ts'
+import { siteForSuite } from '../harness/site-suites.ts'
 import { type Stores, startStores } from '../harness/stores.ts'
 
 /** The app's step, and a bit: the next code is another one. */

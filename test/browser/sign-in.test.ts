@@ -3,11 +3,13 @@ import { describe, test } from 'node:test'
 import type { Page } from 'playwright-core'
 import { MINUTE } from '../../src/kernel/clock.ts'
 import { decodeQr } from '../harness/browser.ts'
-import { needs } from '../harness/needs.ts'
+import { leavesOut } from '../harness/stores.ts'
 import { wrongCode } from '../harness/totp-app.ts'
 import { answered, at, entryOf, fillIn, STEP, send, signInSite, textOf } from './sign-in-site.ts'
 
-describe('signing in with a browser', { skip: needs('chromium-headless-shell', 'redis-server', 'postgres') }, () => {
+describe('signing in with a browser', {
+  skip: leavesOut('servers', ['chromium-headless-shell', 'redis-server', 'postgres']),
+}, () => {
   const { site, person, browser, tab, start, enter, claimsOf, shows, mailed } = signInSite()
 
   for (const javaScript of ['on', 'off'] as const) {

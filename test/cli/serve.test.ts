@@ -9,8 +9,8 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterEach, describe, it } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
-import { needs } from '../harness/needs.ts'
 import { freePort, startPostgres, startRedis } from '../harness/services.ts'
+import { leavesOut } from '../harness/stores.ts'
 import { assertFailed } from './assertions.ts'
 import { BIN, type CommandLine, createCommandLine, olderNode, outcomeOf } from './command-line.ts'
 
@@ -162,7 +162,7 @@ describe('stepgate serve', () => {
   })
 
   it('listen.workers: a worker that dies is replaced, SIGTERM ends all', {
-    skip: needs('redis-server', 'postgres'),
+    skip: leavesOut('servers'),
   }, async () => {
     const [redis, postgres, port] = await Promise.all([startRedis(), startPostgres(), freePort()])
     try {
@@ -191,7 +191,7 @@ mfa: { enabled: true, methods: [totp] }
   })
 
   it('listen.workers: workers that cannot start are a failure, not a loop', {
-    skip: needs('redis-server', 'postgres'),
+    skip: leavesOut('servers'),
   }, async () => {
     const [redis, postgres] = await Promise.all([startRedis(), startPostgres()])
     const { url } = await serve()

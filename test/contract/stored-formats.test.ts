@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, describe, it } from 'node:test'
+import { after, before, it } from 'node:test'
 import { sql } from 'kysely'
 import { HOUR, MINUTE, systemClock } from '../../src/kernel/clock.ts'
 import { ConfigError, UnavailableError } from '../../src/kernel/errors.ts'
@@ -16,8 +16,8 @@ import { createRecords } from '../../src/state/records.ts'
 import { createRedisState } from '../../src/state/redis.ts'
 import { keyOf, type StateStore } from '../../src/state/store.ts'
 import { onEachDatabase } from '../harness/databases.ts'
-import { needs } from '../harness/needs.ts'
 import { type RedisService, startRedis } from '../harness/services.ts'
+import { onKinds, STATE_STORES, STORES_KINDS } from '../harness/stores.ts'
 
 /**
  * A store says in which format it was written. A program that knows less refuses it in words, at the start and at
@@ -37,14 +37,15 @@ interface Place {
   close(): Promise<void>
 }
 
-for (const kind of ['embedded', 'redis'] as const) {
-  const skip = kind === 'redis' ? needs('redis-server') : false
-  describe(`the format of the state store: ${kind}`, { skip }, () => {
+onKinds(
+  STORES_KINDS,
+  'the format of the state store',
+  (kind) => {
     let redis: RedisService | undefined
     let places = 0
     const folder = mkdtempSync(join(tmpdir(), 'stepgate-formats-'))
     before(async () => {
-      redis = kind === 'redis' ? await startRedis() : undefined
+      redis = kind === 'servers' ? await startRedis() : undefined
     })
     after(async () => {
       await redis?.stop()
@@ -200,8 +201,9 @@ for (const kind of ['embedded', 'redis'] as const) {
         assert.equal(await state.get(key), text)
         assert.deepEqual(lines, Array(2).fill({ kind: 'device', format: NEWER.format }))
       }))
-  })
-}
+  },
+  STATE_STORES,
+)
 
 onEachDatabase('the schema of the database', (databases) => {
   /** A program of tomorrow has run one more migration; `needed`: the last that others have to know. */

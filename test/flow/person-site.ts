@@ -1,7 +1,8 @@
 import type { Person } from '../harness/gateway.ts'
 import type { Browser } from '../harness/http-client.ts'
 import type { SignIn } from '../harness/relying-party.ts'
-import { assertPage, onSites, type SiteSuite, type TestSite, type TestSiteOptions } from '../harness/site.ts'
+import { assertPage, type TestSite, type TestSiteOptions } from '../harness/site.ts'
+import { onSites, type SiteSuite } from '../harness/site-suites.ts'
 import { STORES_KINDS } from '../harness/stores.ts'
 
 export type { BrowserResponse } from '../harness/http-client.ts'

@@ -13,10 +13,10 @@ import {
 } from '../../scripts/state-fixture/past-program.ts'
 import { BIN } from '../cli/command-line.ts'
 import type { BrowserResponse } from '../harness/http-client.ts'
-import { needs } from '../harness/needs.ts'
 import { createRemoteParty, type RemoteClient, type RemoteParty } from '../harness/remote-party.ts'
 import { freePort, type PostgresService, type RedisService, startPostgres, startRedis } from '../harness/services.ts'
 import { type SmtpService, startSmtp } from '../harness/smtp.ts'
+import { leavesOut } from '../harness/stores.ts'
 import { assertPage } from './person-site.ts'
 
 /**
@@ -38,7 +38,7 @@ function oldIsMissing(): string | false {
   try {
     const packages = execFileSync('git', ['show', `${OLD}:package.json`], { encoding: 'utf8', stdio: 'pipe' })
     if (!hasPackagesOf(packages)) return `needs the packages that ${OLD} runs on`
-    return needs('redis-server', 'postgres')
+    return leavesOut('servers')
   } catch {
     return `needs ${OLD} in the history of this clone`
   }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CLIENT } from '../harness/gateway.ts'
-import { assertPage, onSites } from '../harness/site.ts'
+import { assertPage } from '../harness/site.ts'
+import { onSites } from '../harness/site-suites.ts'
 
 onSites(['embedded'], 'sign-in', (testSite) => {
   const site = testSite()

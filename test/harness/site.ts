@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { after, before } from 'node:test'
 import type { AuditEventName, AuditRecord } from '../../src/audit/audit.ts'
 import type { Log } from '../../src/kernel/log.ts'
 import { randomToken } from '../../src/kernel/secrets.ts'
@@ -13,7 +12,7 @@ import type { RelyingParty, RelyingPartyOptions, Parameters as RequestParameters
 import { requestOf } from './requests.ts'
 import { freePort } from './services.ts'
 import { type SmtpService, startSmtp } from './smtp.ts'
-import { onStores, type Stores, type StoresKind } from './stores.ts'
+import type { Stores, StoresKind } from './stores.ts'
 import { codeAt } from './totp-app.ts'
 
 export type PartyOptions = Omit<RelyingPartyOptions, 'issuer' | 'clientId'>
@@ -271,39 +270,6 @@ export function faultsOf(faults: string[]): Log {
       faults.push(`${message} ${JSON.stringify(details)} ${shown}`)
     },
   }
-}
-
-/**
- * A site for the suite it is called in: it starts before the first test and ends after the last, and nothing of it can
- * be read earlier.
- */
-export function siteForSuite(start: () => Promise<TestSite>): TestSite {
-  let running: TestSite | undefined
-  before(async () => {
-    running = await start()
-  })
-  after(() => running?.stop())
-  return new Proxy({} as TestSite, {
-    get(_, name) {
-      if (running === undefined) throw new Error('the site starts before the first test')
-      return Reflect.get(running, name)
-    },
-  })
-}
-
-/** `site` starts a site on the suite's stores for the suite it is called in. */
-export type SiteSuite = (site: (options?: TestSiteOptions) => TestSite) => void
-
-/** The same suite on each of these kinds of stores; `usual` are options that the suite's own are laid over. */
-export function onSites(
-  kinds: readonly StoresKind[],
-  title: string,
-  suite: SiteSuite,
-  usual: TestSiteOptions = {},
-): void {
-  onStores(kinds, title, (stores) => {
-    suite((options = {}) => siteForSuite(() => createTestSite({ ...usual, ...options, stores: stores() })))
-  })
 }
 
 /** An answer in one line, for messages of assertions. */

@@ -50,6 +50,12 @@ export interface KindsOptions {
   programs?: (kind: StoresKind) => readonly ProgramName[]
 }
 
+/** For suites of what Redis alone keeps. */
+export const STATE_STORES: KindsOptions = {
+  names: { embedded: 'embedded', servers: 'redis' },
+  programs: (kind) => (kind === 'servers' ? ['redis-server'] : []),
+}
+
 /**
  * The same suite for each of these kinds, with the kind behind its title. The one place that goes from kind to kind.
  */

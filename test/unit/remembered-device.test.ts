@@ -17,7 +17,7 @@ import type { StateStore } from '../../src/state/store.ts'
 import { createTestClock, FIXED } from '../harness/clock.ts'
 import { startRedis } from '../harness/services.ts'
 import { slow } from '../harness/slow.ts'
-import { onKinds, STORES_KINDS } from '../harness/stores.ts'
+import { onKinds, STATE_STORES, STORES_KINDS } from '../harness/stores.ts'
 
 const GRACE = MINUTE
 const REQUEST = { ip: '203.0.113.9', userAgent: 'Browser/1.0' }
@@ -357,8 +357,5 @@ onKinds(
       })
     })
   },
-  {
-    names: { embedded: 'embedded', servers: 'redis' },
-    programs: (kind) => (kind === 'servers' ? ['redis-server'] : []),
-  },
+  STATE_STORES,
 )

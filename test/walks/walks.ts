@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { LONG } from '../harness/length.ts'
-import { needs } from '../harness/needs.ts'
-import { type Stores, startStores } from '../harness/stores.ts'
+import { leavesOut, type Stores, startStores } from '../harness/stores.ts'
 import { walkOnce } from './run.ts'
 import { ALWAYS, APP_ONLY, LIMITED, OPTIONAL, type Profile, SERVERS, startWorld, type World } from './world.ts'
 
@@ -57,7 +56,7 @@ const MOST_FAILURES = 5
 /** `STEPGATE_WALK_SEED=17` walks one of them again and tells every step, `17-99` many. */
 function walks(profile: Profile, seeds: readonly number[]): void {
   if (seeds.length === 0) return
-  const skip = profile === SERVERS ? needs('redis-server', 'postgres') : false
+  const skip = leavesOut(profile === SERVERS ? 'servers' : 'embedded')
   describe(`random walks: ${profile.name}`, { skip }, () => {
     let stores: Stores
     let world: World
