@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { after, before, describe, it } from 'node:test'
 import { assertFailed } from './assertions.ts'
-import { type CommandLine, createCommandLine } from './command-line.ts'
+import { type CommandLine, createCommandLine, type Outcome } from './command-line.ts'
 
 interface Got {
   client: string
@@ -98,8 +98,18 @@ describe('stepgate client check', () => {
     assert.match((await check('key')).warnings.join(), /its key was not tried/)
   })
 
-  it('as text, for people', async () => {
-    const { stdout } = await cli.run(['client', 'check', 'spa'])
+  it('as text, for people; what reads pages and keeps cookies is loaded by this command alone', async () => {
+    const hook = `import { registerHooks } from 'node:module'
+      registerHooks({ resolve(name, context, next) {
+        if (['parse5', 'tough-cookie'].includes(name)) console.error('loads ' + name)
+        return next(name, context)
+      } })`
+    const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(hook)}` }
+    const loaded = ({ stderr }: Outcome): string[] => (stderr.match(/^loads .*/gm) ?? []).toSorted()
+    assert.deepEqual(loaded(await cli.run(['client', 'list'], { env })), [])
+    const checked = await cli.run(['client', 'check', 'spa'], { env })
+    assert.deepEqual(loaded(checked), ['loads parse5', 'loads tough-cookie'])
+    const { stdout } = checked
     assert.match(stdout, /^client +spa\npages +login, .*\nscope +openid profile email groups\n/)
     assert.match(stdout, /\nID token\n {2}sub +\S+\n {2}acr +urn:stepgate:acr:\w+\n/)
   })
@@ -117,18 +127,5 @@ describe('stepgate client check', () => {
       [],
     )
     assert.equal(called, 0)
-  })
-
-  it('what reads its pages and keeps its cookies is loaded by this command alone', async () => {
-    const hook = `import { registerHooks } from 'node:module'
-      registerHooks({ resolve(name, context, next) {
-        if (['parse5', 'tough-cookie'].includes(name)) console.error('loads ' + name)
-        return next(name, context)
-      } })`
-    const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(hook)}` }
-    const loaded = async (...given: string[]): Promise<string[]> =>
-      ((await cli.run(given, { env })).stderr.match(/^loads .*/gm) ?? []).toSorted()
-    assert.deepEqual(await loaded('client', 'list'), [])
-    assert.deepEqual(await loaded('client', 'check', 'spa'), ['loads parse5', 'loads tough-cookie'])
   })
 })
