@@ -60,8 +60,9 @@ async function main(): Promise<number> {
     rmSync(fonts, { recursive: true })
   }
   if (parts.length === 0) removeOthers()
+  const made = readdirSync(PICTURES_FOLDER).length
   console.log(
-    `${readdirSync(PICTURES_FOLDER).length} pictures in ${PICTURES_FOLDER}, ${linked.size} of them in ${LINKED_FOLDER}`,
+    `${made} pictures in ${PICTURES_FOLDER}; the ${linked.size} that the documentation shows in ${LINKED_FOLDER}`,
   )
   return 0
 }
