@@ -232,7 +232,13 @@ export async function startPostgres(): Promise<PostgresService> {
 }
 
 // Without fsync a commit still reaches the system, which `kill` leaves alone; `synchronous_commit` off would lose it.
-const FAST = { fsync: 'off', full_page_writes: 'off', autovacuum: 'off' }
+const FAST = {
+  fsync: 'off',
+  full_page_writes: 'off',
+  autovacuum: 'off',
+  // In the folder of the cluster, with which it goes: a server that has to be killed would leave it behind elsewhere.
+  dynamic_shared_memory_type: 'mmap',
+}
 
 interface Owner {
   uid?: number
