@@ -23,14 +23,28 @@ function codeOf(key: KeyObject, step: number, digits: number): string {
 /** Digits that are the code of no time step within two days around `time`, for wrong answers that stay wrong. */
 export function wrongCode(secret: string, time: number, options: { digits?: number; period?: number } = {}): string {
   const { digits = 6, period = 30_000 } = options
-  const key = keyOf(secret)
-  const [now, steps] = [Math.floor(time / period), Math.ceil((2 * 86_400_000) / period)]
-  const right = new Set<string>()
-  for (let step = now - steps; step <= now + steps; step++) right.add(codeOf(key, step, digits))
+  const right = codesAround(secret, time, { digits, period })
   for (let number = 0; ; number++) {
     const code = `${number}`.padStart(digits, '0')
     if (!right.has(code)) return code
   }
+}
+
+/**
+ * Whether it is the code of a time step within two days: some codes of other keys are, and a page then speaks of
+ * clocks.
+ */
+export function fitsNearby(secret: string, code: string, time: number): boolean {
+  return codesAround(secret, time, { digits: 6, period: 30_000 }).has(code)
+}
+
+function codesAround(secret: string, time: number, form: { digits: number; period: number }): Set<string> {
+  const { digits, period } = form
+  const key = keyOf(secret)
+  const [now, steps] = [Math.floor(time / period), Math.ceil((2 * 86_400_000) / period)]
+  const right = new Set<string>()
+  for (let step = now - steps; step <= now + steps; step++) right.add(codeOf(key, step, digits))
+  return right
 }
 
 function keyOf(secret: string): KeyObject {
