@@ -75,8 +75,8 @@ async function generationOf(
 ): Promise<Generation> {
   const { config, setupDecision, mailer } = services
   const decisions = await decisionsOf({ ...stores, ...services })
-  // What cannot work is refused also where set-up waits.
   const work = createWorkUnderWay()
+  // What cannot work is refused also where set-up waits.
   const whole = await createApplication({ stores, services, decisions, work })
   const waits = setup !== undefined && setupDecision.from === 'nobody'
   const inside = waits ? createSetupApplication({ stores, services, decisions, setup, work }) : whole.inside

@@ -28,8 +28,8 @@ export function authenticatorOf(type: string, given: Partial<Authenticator>): Au
 
 export const registryOf = (...authenticators: Authenticator[]) => createRegistry(authenticators)
 
-/** Somebody with an address, in no group. */
-export function accountOf(id: string): Account {
+/** Somebody with an address, in no group, unless something else is given. */
+export function accountOf(id: string, given: Partial<Account> = {}): Account {
   return {
     id,
     username: 'somebody',
@@ -45,5 +45,6 @@ export function accountOf(id: string): Account {
     sessionEpoch: 0,
     createdAt: 0,
     updatedAt: 0,
+    ...given,
   }
 }

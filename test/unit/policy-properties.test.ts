@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import type { Account } from '../../src/accounts/account.ts'
 import { DAY, MINUTE, SECOND } from '../../src/kernel/clock.ts'
 import { createNetworks } from '../../src/kernel/network.ts'
 import { createAcrNames } from '../../src/mfa/assurance/acr.ts'
@@ -18,6 +17,7 @@ import { liveProofs } from '../../src/mfa/policy/missing.ts'
 import { demand, type Facts, type Policy, type Rule } from '../../src/mfa/policy/policy.ts'
 import { nextStep, type SignInFacts } from '../../src/mfa/policy/steps.ts'
 import { RUNS } from '../harness/length.ts'
+import { accountOf } from './factors.ts'
 import { factsOf } from './facts.ts'
 
 const STARTED = 1_000_000_000_000
@@ -158,24 +158,7 @@ function factsIn({ client, clientFloor, groups, address, requested, bound, mailb
   })
 }
 
-function accountOf({ groups, mailbox }: Case): Account {
-  return {
-    id: 'account',
-    username: 'somebody',
-    email: mailbox ? 'somebody@example.test' : undefined,
-    emailVerified: false,
-    name: undefined,
-    groups,
-    admin: false,
-    locale: undefined,
-    disabled: false,
-    passwordEpoch: 0,
-    factorEpoch: 0,
-    sessionEpoch: 0,
-    createdAt: 0,
-    updatedAt: 0,
-  }
-}
+const ownerOf = ({ groups, mailbox }: Case) => accountOf('account', mailbox ? { groups } : { groups, email: undefined })
 
 function bindingsOf({ bound }: Case): Binding[] {
   const rest = { accountId: 'account', label: undefined, record: {}, version: 1, boundAt: 0 }
@@ -191,7 +174,7 @@ function stepOf(given: Case) {
   const { lookup } = deciderOf(given)
   const facts: SignInFacts = {
     demanded: demand(policyOf(given), factsIn(given)),
-    account: accountOf(given),
+    account: ownerOf(given),
     bindings: bindingsOf(given),
     proofs: given.proofs,
     startedAt: STARTED,
@@ -226,7 +209,7 @@ function admissionOf(given: Case) {
     startedAt: STARTED,
     expiresAt: STARTED + DAY,
   }
-  return admissions.of(record, accountOf(given), { demanded, asOf: undefined })
+  return admissions.of(record, ownerOf(given), { demanded, asOf: undefined })
 }
 
 /** Written from the manual, not from the code. */

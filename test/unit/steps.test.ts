@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import type { Account } from '../../src/accounts/account.ts'
 import { MINUTE, SECOND } from '../../src/kernel/clock.ts'
 import { satisfiedBy } from '../../src/mfa/assurance/assurance.ts'
 import type { Level } from '../../src/mfa/assurance/levels.ts'
@@ -15,6 +14,7 @@ import { liveProofs, missing } from '../../src/mfa/policy/missing.ts'
 import { demand, type Policy } from '../../src/mfa/policy/policy.ts'
 import { type EnrolmentGuard, nextStep, type SignInFacts, type Step } from '../../src/mfa/policy/steps.ts'
 import { RUNS } from '../harness/length.ts'
+import { accountOf } from './factors.ts'
 import { factsOf } from './facts.ts'
 
 const mailOptions = {
@@ -69,24 +69,7 @@ interface Given {
   apps?: number
 }
 
-function accountOf({ address }: Given): Account {
-  return {
-    id: 'account',
-    username: 'somebody',
-    email: address === 'none' ? undefined : 'somebody@example.test',
-    emailVerified: false,
-    name: undefined,
-    groups: [],
-    admin: false,
-    locale: undefined,
-    disabled: false,
-    passwordEpoch: 0,
-    factorEpoch: 0,
-    sessionEpoch: 0,
-    createdAt: 0,
-    updatedAt: 0,
-  }
-}
+const ownerOf = ({ address }: Given) => accountOf('account', address === 'none' ? { email: undefined } : {})
 
 function bindingsOf({ bound = {}, apps = 0 }: Given): Binding[] {
   const many = Array.from({ length: apps }, () => ['totp', 1] as const)
@@ -110,7 +93,7 @@ function proofsOf({ proofs = [] }: Given) {
 }
 
 function situation(given: Given): { facts: SignInFacts; rules: Parameters<typeof nextStep>[1] } {
-  const account = accountOf(given)
+  const account = ownerOf(given)
   const bindings = bindingsOf(given)
   const kinds = given.mail === 'none' ? [app, card] : [mail, app, card]
   const authenticators = [...kinds, spare(given.reserve ?? NOTHING)]

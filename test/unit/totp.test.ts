@@ -2,13 +2,13 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import jsQR from 'jsqr'
 import { PNG } from 'pngjs'
-import type { Account } from '../../src/accounts/account.ts'
 import { DAY, HOUR, MINUTE, SECOND } from '../../src/kernel/clock.ts'
 import type { CeremonyContext, Finished } from '../../src/mfa/factors/authenticator.ts'
 import type { Binding } from '../../src/mfa/factors/binding-store.ts'
 import { matcher, newSecret, type SharedKey, stepAt } from '../../src/mfa/factors/totp/codes.ts'
 import { createTotp, type TotpOptions, type TotpRecord } from '../../src/mfa/factors/totp/totp.ts'
 import { codeAt, wrongCode } from '../harness/totp-app.ts'
+import { accountOf } from './factors.ts'
 
 // The package's types describe an ES module; what Node loads is its CommonJS form.
 const scan = jsQR as unknown as typeof jsQR.default
@@ -24,22 +24,7 @@ const RFC_VECTORS: [seconds: number, code: string][] = [
 ]
 const DEFAULTS: TotpOptions = { digits: 6, period: 30 * SECOND, window: 1, maxPerUser: 5, reshowQr: 'owner' }
 const NOW = 1_800_000_010 * SECOND
-const account: Account = {
-  id: 'account-1',
-  username: 'åsa',
-  email: 'asa@example.test',
-  emailVerified: true,
-  name: undefined,
-  groups: [],
-  admin: false,
-  locale: undefined,
-  disabled: false,
-  passwordEpoch: 0,
-  factorEpoch: 0,
-  sessionEpoch: 0,
-  createdAt: 0,
-  updatedAt: 0,
-}
+const account = accountOf('account-1', { username: 'åsa', email: 'asa@example.test', emailVerified: true })
 
 function contextAt(now: number): CeremonyContext {
   return { account, now, locale: 'en', request: { ip: '192.0.2.1', userAgent: 'test' } }
